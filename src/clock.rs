@@ -235,6 +235,19 @@ impl Zone {
         u16::try_from(self.local_s(unix_ms).div_euclid(60).rem_euclid(24 * 60)).unwrap_or(0)
     }
 
+    /// What a clock on the wall shows, to the minute, and how far it is ahead of UTC:
+    /// `2026-11-26 22:25 UTC+03:00`.
+    #[must_use]
+    pub fn shown(&self, unix_ms: i64) -> String {
+        let local_s = self.local_s(unix_ms);
+        let wall = rfc3339(local_s.saturating_mul(1000)).replace('T', " ");
+        let ahead_min = local_s.saturating_sub(unix_ms.div_euclid(1000)).div_euclid(60);
+        let sign = if ahead_min < 0 { '-' } else { '+' };
+        let (hours, minutes) = (ahead_min.unsigned_abs() / 60, ahead_min.unsigned_abs() % 60);
+        let ahead = (ahead_min != 0).then(|| format!("{sign}{hours:02}:{minutes:02}"));
+        format!("{} UTC{}", wall.get(..16).unwrap_or(&wall), ahead.unwrap_or_default())
+    }
+
     /// What a clock on the wall shows, in seconds after the beginning of 1970 there.
     fn local_s(&self, unix_ms: i64) -> i64 {
         let seconds = unix_ms.div_euclid(1000);

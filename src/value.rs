@@ -116,8 +116,8 @@ pub enum Checked {
 pub struct Remembered {
     /// What it said.
     pub checked: Checked,
-    /// The gateway's elapsed time when it was asked, in minutes.
-    pub minute: i64,
+    /// The gateway's elapsed time when it was asked, in seconds.
+    pub at_s: i64,
 }
 
 impl Remembered {
@@ -157,14 +157,15 @@ impl Worth {
 }
 
 /// What a redemption is worth. A percentage counts as its most. A percentage without a most counts
-/// as `unbounded`. What no check said, or nobody can read, counts as `unknown`.
+/// as `unbounded`. What no check said, or nobody can read, counts as `unknown`, and so does an
+/// amount of zero: a reward that is a thing is worth something all the same.
 #[must_use]
 pub fn worth(terms: Option<&Terms>, unknown: Amount, unbounded: Amount) -> Worth {
     let said = terms.and_then(|terms| if terms.is_percentage { terms.max } else { terms.amount });
     match (said, terms.is_some_and(|terms| terms.is_percentage)) {
         (Some(Amount::ZERO), true) => Worth::Assumed(unbounded),
+        (Some(Amount::ZERO) | None, _) => Worth::Assumed(unknown),
         (Some(amount), _) => Worth::Known(amount),
-        (None, _) => Worth::Assumed(unknown),
     }
 }
 
@@ -224,6 +225,7 @@ mod tests {
         for (terms, expected) in [
             (terms(false, Some(7), Some(0)), Worth::Known(Amount::whole(7))),
             (terms(false, None, Some(9)), Worth::Assumed(unknown)),
+            (terms(false, Some(0), Some(9)), Worth::Assumed(unknown)),
             (terms(true, Some(50), Some(9)), Worth::Known(Amount::whole(9))),
             (terms(true, Some(50), Some(0)), Worth::Assumed(unbounded)),
             (terms(true, Some(50), None), Worth::Assumed(unknown)),

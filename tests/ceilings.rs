@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 /// Names that more than one type of `src` has: a reader has to look where the one at hand comes
 /// from.
-const DOUBLED_TYPES_MAX: usize = 3;
+const DOUBLED_TYPES_MAX: usize = 0;
 /// Lines of more than [`LONG_CHARS`] characters in `src`, `tests` and `benches`.
 const LONG_LINES_MAX: usize = 50;
 const LONG_CHARS: usize = 100;

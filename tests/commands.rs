@@ -9,6 +9,8 @@
     reason = "the exceptions for tests do not reach the helpers of an integration test"
 )]
 
+#[path = "commands/served.rs"]
+mod served;
 #[path = "commands/shown.rs"]
 mod shown;
 

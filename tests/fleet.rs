@@ -21,7 +21,7 @@ use redeemd::link::{self, Dice, Heard, Nudge, Outages, backoff};
 use redeemd::redemption::{Fingerprint, Seq};
 use redeemd::schedule::{Action, Ask, ClaimedRow, Config, Landed, LaneEvent as Told, Scheduler};
 use redeemd::trust::EvidenceTerms;
-use redeemd::verdict::Phase as Road;
+use redeemd::verdict::Phase;
 
 const SEED: u64 = 20_261_123;
 const GATEWAYS: usize = 5000;
@@ -222,7 +222,7 @@ fn config(manners: Manners, gateway: usize) -> Config {
     let recent = retry_max + TIMEOUT;
     let terms =
         EvidenceTerms { reply_within: REPLY_WITHIN, recent, checks: false, one_till: false };
-    Config { link, terms, checks_show_the_road: true }
+    Config { link, terms, checks_show_the_link: true }
 }
 
 /// Most branches have few, some have many: exponential in what is left of a fraction, with the mean
@@ -251,7 +251,7 @@ impl Gateway {
             not_before: Duration::ZERO,
         };
         for seq in gateway.work(Duration::ZERO) {
-            gateway.ended(Duration::ZERO, seq, Heard::Road(Road::Connect));
+            gateway.ended(Duration::ZERO, seq, Heard::NoAnswer(Phase::Connect));
         }
         gateway.work(Duration::ZERO);
         gateway
@@ -297,7 +297,7 @@ impl Gateway {
 
     /// An attempt's end, settled at once.
     fn ended(&mut self, now: Duration, row: i64, heard: Heard) {
-        let whole = heard != Heard::Road(Road::Connect);
+        let whole = heard != Heard::NoAnswer(Phase::Connect);
         self.lane.on(
             now,
             Told::Landed(Landed {
@@ -439,7 +439,7 @@ impl Fleet {
         let answer = self.provider.take(self.now).map(|(left, heard)| (left + half_way, heard));
         let (at, heard) = answer
             .filter(|(at, _)| *at <= sent + TIMEOUT)
-            .unwrap_or((sent + TIMEOUT, Heard::Road(Road::Answer)));
+            .unwrap_or((sent + TIMEOUT, Heard::NoAnswer(Phase::Answer)));
         self.at(at, number, What::Ended { row, heard });
     }
 
@@ -605,7 +605,7 @@ fn assert_manners(outcome: &Outcome, slower: f64) {
     assert!(outcome.finish(0.95) <= outcome.finish(0.5).mul_f64(2.5), "{:?}", outcome.finish(0.95));
 }
 
-// R7 of the faults on the road.
+// R7 of the faults of the link.
 #[test]
 fn a_region_that_comes_back_drains_nearly_at_the_providers_limit_and_nobody_is_early() {
     let ours = play(Busy::RetryAfter, Manners::Redeemd);

@@ -587,7 +587,7 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
         ("code = []", "code", "an empty list"),
         ("till = []", "till", "an empty list"),
         ("cause = []", "cause", "an empty list"),
-        ("hours = \"00:00-24:00\"", "hours", "times of the day"),
+        ("hours = \"00:00-00:00\"", "hours", "times of the day"),
         ("hours = \"24:00-08:00\"", "hours", "times of the day"),
         ("code_form = { length = \"12-10\" }", "code_form.length", "characters"),
         ("code_form = { length = 10 }", "code_form.length", "in quotes"),
@@ -616,6 +616,46 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
         (0..1001).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\n")).collect();
     let many = many.concat();
     refused(LEAST, &[(&many, "offline.rule", "at most 1000")]);
+}
+
+#[test]
+fn limits_that_bound_nothing_and_rules_that_are_never_asked_are_warned_of() {
+    let said = |offline: &str| warnings(&format!("{LEAST}[offline]\n{offline}"));
+    let zero = said("value_of_unknown = \"0\"\nvalue_of_unbounded = \"0.00\"");
+    for key in ["offline.value_of_unknown", "offline.value_of_unbounded"] {
+        assert!(zero.iter().any(|line| line.starts_with(key)), "{key}: {zero:?}");
+    }
+    let two = |first: &str, second: &str| {
+        said(&format!(
+            "[[offline.rule]]\nname = \"a\"\n{first}\n[[offline.rule]]\nname = \"b\"\n{second}"
+        ))
+    };
+    for first in ["", "code = \"*\"", "accept = false\nmax_pending = 7"] {
+        let said = two(first, "till = \"t\"");
+        assert!(
+            said.iter().any(|line| line.starts_with("offline.rule[b]: rule a before it")),
+            "{first}: {said:?}"
+        );
+    }
+    for first in ["code = \"V-*\"", "checked_within = \"5m\"", "cause = \"tls\"", "branch = \"7\""]
+    {
+        let said = two(first, "");
+        assert!(!said.iter().any(|line| line.starts_with("offline")), "{first}: {said:?}");
+    }
+}
+
+#[test]
+fn the_readmes_limits_for_a_store_are_settings_and_nothing_in_them_is_odd() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let readme = readme.unwrap();
+    let from = readme.find("### Set your limits").expect("the chapter");
+    let block = readme[from..].split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let text = format!("{LEAST}{}", block.expect("an example"));
+    let (policy, said) = (settings(&text).offline, warnings(&text));
+    let plain = warnings(LEAST);
+    assert_eq!(said, plain, "nothing more is warned of than without them");
+    let names: Vec<&str> = policy.rules.iter().map(|rule| &*rule.name).collect();
+    assert_eq!(names, ["gift cards", "checked", "the rest"]);
 }
 
 #[test]
@@ -1413,63 +1453,28 @@ fn the_settings_for_trying_it_load() {
     assert_eq!(loaded.unwrap_or_else(|problems| panic!("{problems}")).settings.providers.len(), 1);
 }
 
-/// The lines `key = value` of the shipped file, set or commented out, with the key's whole path.
-fn lines_of_the_shipped_file() -> Vec<(String, String)> {
-    let mut section = String::new();
-    let mut lines = Vec::new();
-    for line in shipped("config/redeemd.toml").lines() {
-        let line = line.strip_prefix("# ").unwrap_or(line);
-        if line.starts_with('[') && line.ends_with(']') {
-            line.trim_matches(['[', ']']).clone_into(&mut section);
-        } else if let Some((name, value)) = line.split_once(" = ")
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-        {
-            lines.push((format!("{section}.{name}"), value.to_owned()));
-        }
+#[path = "../packaging/settings/write.rs"]
+#[allow(dead_code, reason = "its way in is the program that builds the package")]
+mod write;
+
+#[test]
+fn the_shipped_file_and_the_readme_say_what_the_list_of_keys_says() {
+    let (file, readme) = (shipped(write::SHIPPED), shipped(write::README));
+    let renew = "`cargo run --example settings` writes them anew";
+    assert!(write::shipped(&file, &shipped("packaging/redeemd.toml.5")) == file, "{renew}");
+    assert!(write::readme(&readme) == readme, "{renew}");
+}
+
+#[test]
+fn the_manual_page_has_every_key_once_with_its_default() {
+    let page = write::manual(&shipped("packaging/redeemd.toml.5")).replace("\\-", "-");
+    for key in KEYS {
+        let default = key.default.map(|default| format!(" = {default}")).unwrap_or_default();
+        let restart = if key.restart { " (restart)" } else { "" };
+        let entry = format!("\n\\fB{}\\fR{default}{restart}\n", key.path);
+        assert_eq!(page.matches(&entry).count(), 1, "{}", key.path);
     }
-    lines
-}
-
-#[test]
-fn the_shipped_file_has_every_key_with_its_default_in_the_order_of_the_list() {
-    let lines = lines_of_the_shipped_file();
-    let written: Vec<&str> = lines.iter().map(|(path, _)| path.as_str()).collect();
-    let keys: Vec<&str> = KEYS.iter().map(|key| key.path).collect();
-    assert_eq!(written, keys);
-    for (key, (path, value)) in KEYS.iter().zip(&lines) {
-        assert!(
-            key.default.is_none_or(|default| default == value),
-            "{path} = {value}, not {:?}",
-            key.default
-        );
-    }
-}
-
-#[test]
-fn the_shipped_file_marks_what_needs_a_restart() {
-    let text = shipped("config/redeemd.toml");
-    // One mark stands for both keys of [intake.tls], one for those of [admin.tls], one for the
-    // three of [alert].
-    assert_eq!(
-        text.matches(". (restart)\n").count(),
-        KEYS.iter().filter(|key| key.restart).count() - 4
-    );
-}
-
-#[test]
-fn the_manual_page_has_every_key_with_its_default_in_the_order_of_the_list() {
-    let page = shipped("packaging/redeemd.toml.5").replace("\\-", "-");
-    let entries: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("\\fB")).collect();
-    let expected: Vec<String> = KEYS
-        .iter()
-        .map(|key| match (key.default, key.restart) {
-            (Some(default), false) => format!("{}\\fR = {default}", key.path),
-            (Some(default), true) => format!("{}\\fR = {default} (restart)", key.path),
-            (None, false) => format!("{}\\fR", key.path),
-            (None, true) => format!("{}\\fR (restart)", key.path),
-        })
-        .collect();
-    assert_eq!(entries, expected);
+    assert!(!page.contains("{bounds}"));
 }
 
 proptest::proptest! {

@@ -19,8 +19,8 @@ const BATCH: usize = 2000;
 /// What the provider says to each.
 const GOOD: &str = r#"{"data":{"type":"discount","discount_amount":"12.50","is_percentage":false,"max_discount_amount":"0","customer_number":"+966500000041"},"errors":[]}"#;
 
-/// `[offline]`'s memory and so many rules, a quarter each by code, business, till and type: all are
-/// asked, since none is for the codes of the load.
+/// `[offline]`'s memory and so many rules, a quarter each by code, business, till and type; none is
+/// for the codes of the load.
 pub(crate) fn settings(checks: usize, rules: usize) -> String {
     let rule = |n: usize| {
         let subject = match n % 4 {

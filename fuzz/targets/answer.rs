@@ -83,7 +83,7 @@ fuzz_target!(|input: Input| {
         Verdict::Unreadable { detail } => {
             assert!(!detail.is_empty() && !matches!(status, 300..=399 | 429 | 500..=599))
         }
-        Verdict::Road(phase) => assert_eq!((phase, status), (Phase::Proxy, 407)),
+        Verdict::NoAnswer(phase) => assert_eq!((phase, status), (Phase::Proxy, 407)),
         Verdict::Reset => panic!("an answer is no reset"),
     }
 });

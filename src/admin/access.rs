@@ -16,7 +16,7 @@ use super::rights::{Actor, Asker, challenged};
 use super::session::{Sessions, fingerprint};
 use super::throttle::PasswordThrottle;
 use super::{cookie, who};
-use crate::listen::Peer;
+use crate::listen::{Peer, bearer};
 use crate::message::Denied;
 use crate::settings::{AdminToken, AdminUser, Offline, Role, SecretSource, Settings};
 
@@ -253,13 +253,4 @@ fn identified(access: &Access, peer: Peer, headers: &HeaderMap) -> Result<Option
         return known.map(Some).ok_or_else(unknown);
     }
     Ok(access.session(headers))
-}
-
-/// The token of the one `Authorization: Bearer` header.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (all.next(), all.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }

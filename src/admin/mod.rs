@@ -29,14 +29,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
-use crate::message::Denied;
 use crate::queue::Queue;
 use access::Access;
 
@@ -117,7 +115,11 @@ pub fn router(shared: Arc<Admin>) -> Router {
     let access = Arc::clone(&shared.access);
     let console = console::routes(&shared);
     let api = free.merge(views).merge(decisions).merge(engineering());
-    guarded(api.merge(console).with_state(shared), access)
+    let routes = api
+        .merge(console)
+        .fallback(console::no_path)
+        .method_not_allowed_fallback(console::no_method);
+    guarded(routes.with_state(shared), access)
 }
 
 /// What changes lanes, and what lets whole codes in and out.
@@ -144,10 +146,6 @@ fn engineering() -> Router<Arc<Admin>> {
 /// What holds for every route, the missing ones included.
 fn guarded(routes: Router, access: Arc<Access>) -> Router {
     routes
-        .fallback(|| async { Problem::denied(StatusCode::NOT_FOUND, Denied::NoPath) })
-        .method_not_allowed_fallback(|| async {
-            Problem::denied(StatusCode::METHOD_NOT_ALLOWED, Denied::NoMethod)
-        })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&access), access::identify))
         .layer(from_fn_with_state(access, guard::guard))

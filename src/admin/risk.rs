@@ -39,6 +39,9 @@ pub(super) struct LaneRisk {
     /// The same as the console shows it.
     #[serde(skip)]
     pub(super) gauges: Vec<Gauge>,
+    /// How many are pending that were given on trust.
+    #[serde(skip)]
+    pub(super) given: u64,
     /// When the outage's limit ends trust, where the lane gives on trust at once.
     pub(super) trust_until: Option<String>,
     /// Why nothing is accepted on trust.
@@ -91,6 +94,7 @@ impl LaneRisk {
             lost: standing.lost,
             headroom: standing.gauges.iter().map(|gauge| (gauge.limit, gauge.into())).collect(),
             gauges: standing.gauges.clone(),
+            given: standing.given,
             trust_until: at_once_ms.filter(|_| standing.off.is_none()).and_then(until),
             trust_off: standing.off.as_ref().map(OffView::from),
         }

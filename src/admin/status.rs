@@ -264,7 +264,8 @@ pub(super) mod tests {
         };
         let (name, exposure) = ("retm".to_owned(), Amount(125_000));
         let gauges = vec![gauge(3, 100), money];
-        let lane = LaneStanding { name, exposure, lost: Amount::whole(7), gauges, off: None };
+        let lane =
+            LaneStanding { name, given: 3, exposure, lost: Amount::whole(7), gauges, off: None };
         Standing { lanes: vec![lane], ..Standing::default() }
     }
 

@@ -15,8 +15,8 @@ pub(super) async fn rehearse(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let settings = load(&LoadOptions::of_process(file, host_name()))?.settings;
-    match crate::rehearse::rehearse(&settings, args, json, out).await {
+    let loaded = load(&LoadOptions::of_process(file, host_name()))?;
+    match crate::rehearse::rehearse(&loaded, args, json, out).await {
         Ok(true) => Ok(()),
         Ok(false) => Err(CliError::SaidAlready),
         Err(error) => Err(failed(error)),

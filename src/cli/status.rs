@@ -78,6 +78,9 @@ struct DaemonLane {
     in_flight: u64,
     #[serde(default)]
     waiting_s: Option<u64>,
+    /// Redemptions that wait alone; some of them where they are many.
+    #[serde(default)]
+    suspects: Vec<String>,
     /// An older daemon does not say.
     #[serde(default = "yes")]
     tried: bool,
@@ -369,7 +372,23 @@ fn trouble(lane: &DaemonLane) -> String {
             format!("{} waits {} more, as the provider asked", lane.name, duration(seconds));
         text.push_str(&paragraph("", &waits, 0));
     }
+    text.push_str(&alone(lane));
     if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+/// The redemptions that wait alone, and what can be done.
+fn alone(lane: &DaemonLane) -> String {
+    let DaemonLane { name, suspects, .. } = lane;
+    if suspects.is_empty() {
+        return String::new();
+    }
+    let told = format!(
+        "{name}: these fail while others succeed, and are tried again at times of their own, up to \
+         15 min apart: {}; `redeemd show ID` says what was seen, `redeemd flush {name}` tries them \
+         at once",
+        suspects.join(", ")
+    );
+    paragraph("", &told, 0)
 }
 
 /// How long each provider takes for its answers, beside which `reply_within` is chosen.
@@ -463,6 +482,17 @@ retm is down: the provider cannot be reached; look at the line
         for part in expected {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn redemptions_that_wait_alone_are_named_although_the_lane_is_up() {
+        let mut value = sample();
+        value["lanes"][0] = json!({"name": "retm", "link": "up", "pending": 2,
+            "suspects": ["2-abc", "3-def"]});
+        let text = render(&value).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("retm: these fail while others succeed"), "{text}");
+        assert!(text.contains("2-abc, 3-def; `redeemd show ID`"), "{text}");
+        assert!(!render(&sample()).unwrap().contains("while others succeed"));
     }
 
     #[test]

@@ -103,6 +103,14 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_shown_as_the_stores_clock_has_it_with_how_far_that_is_from_utc() {
+        let shown = |zone: &str| days(zone, 0).zone.shown(NOVEMBER_MS - 60_000);
+        assert_eq!(shown("UTC0"), "2026-10-31 23:59 UTC");
+        assert_eq!(shown("AST-3"), "2026-11-01 02:59 UTC+03:00");
+        assert_eq!(shown("NST3:30"), "2026-10-31 20:29 UTC-03:30");
+    }
+
+    #[test]
     fn a_day_is_the_stores_own_and_ends_when_the_settings_say() {
         for (zone, ends_min, hour, day) in [
             ("UTC0", 0, 0, "2026-11-01"),

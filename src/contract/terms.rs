@@ -13,21 +13,36 @@ type RawMembers<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 const EXPONENT_MAX: i32 = 40;
 
 /// What a valid check says: `type`, `discount_amount`, `is_percentage` and `max_discount_amount` of
-/// its `data`. What cannot be read is as if it were not said; a `max_discount_amount` that is not
-/// there bounds nothing. Amounts may be texts or numbers; a number is read as it is written.
+/// its `data`. What cannot be read is as if it were not said, and nothing is said by amounts of
+/// which nobody can tell whether they are a percentage; a `max_discount_amount` that is not there
+/// bounds nothing. Amounts may be texts or numbers; a number is read as it is written.
 #[must_use]
 pub fn terms(body: &[u8]) -> Terms {
     let data = members(body).and_then(|members| data_of(members.get("data")?));
     let Some(data) = data else { return Terms::default() };
-    let text = |name: &str| data.get(name).map(|raw| plain(raw)).unwrap_or_default();
+    let kind = data.get("type").map(|raw| plain(raw)).unwrap_or_default().into_owned();
+    let Some(is_percentage) = data.get("is_percentage").map_or(Some(false), |raw| flag(raw)) else {
+        return Terms { kind, ..Terms::default() };
+    };
     Terms {
-        kind: text("type").into_owned(),
+        kind,
         amount: data.get("discount_amount").and_then(|raw| amount(raw)),
-        is_percentage: matches!(text("is_percentage").to_ascii_lowercase().as_str(), "true" | "1"),
+        is_percentage,
         max: match data.get("max_discount_amount") {
             Some(raw) if raw.get() != "null" => amount(raw),
             Some(_) | None => Some(Amount::ZERO),
         },
+    }
+}
+
+/// Yes or no, as a word or a number; `None`: neither.
+fn flag(raw: &RawValue) -> Option<bool> {
+    match plain(raw).trim().to_ascii_lowercase().as_str() {
+        "true" => Some(true),
+        "false" | "null" | "" => Some(false),
+        _ => [(Amount::ZERO, false), (Amount::whole(1), true)]
+            .into_iter()
+            .find_map(|(number, yes)| (amount(raw) == Some(number)).then_some(yes)),
     }
 }
 
@@ -133,6 +148,26 @@ mod tests {
         for data in ["{}", r#"{"discount_amount":null,"max_discount_amount":null}"#] {
             let unbounded = Terms { max: Some(Amount::ZERO), ..Terms::default() };
             assert_eq!(read(data), unbounded, "{data}");
+        }
+    }
+
+    #[test]
+    fn an_amount_of_which_nobody_can_tell_whether_it_is_a_percentage_says_nothing() {
+        let read_with = |flag: &str| {
+            let said =
+                read(&format!(r#"{{"type":"x","discount_amount":5,"is_percentage":{flag}}}"#));
+            assert_eq!(said.kind, "x");
+            (said.is_percentage, said.amount)
+        };
+        let five = Some(Amount::whole(5));
+        for flag in ["true", "1", "1.0", r#""TRUE""#, r#"" 1 ""#, "10e-1"] {
+            assert_eq!(read_with(flag), (true, five), "{flag}");
+        }
+        for flag in ["false", "0", "0.0", "null", r#""""#, r#""False""#, r#""0""#] {
+            assert_eq!(read_with(flag), (false, five), "{flag}");
+        }
+        for flag in ["2", "-1", r#""yes""#, r#""percent""#, "{}", "[true]"] {
+            assert_eq!(read_with(flag), (false, None), "{flag}");
         }
     }
 

@@ -13,7 +13,7 @@ use super::parts::Parts;
 use super::upkeep::{Upkeep, keep_refusals};
 use crate::admin::{self, Admin};
 use crate::clock::{Clock, Days};
-use crate::forwarder::Road;
+use crate::forwarder::Transport;
 use crate::intake::Intake;
 use crate::queue::Queue;
 use crate::settings::Settings;
@@ -33,7 +33,7 @@ pub struct Core<R> {
     ready: watch::Sender<bool>,
 }
 
-impl<R: Road + Clone> Core<R> {
+impl<R: Transport + Clone> Core<R> {
     /// Brings up every lane of the settings; what is accepted from now on gets the provider's own
     /// answer if its lane is up. A provider whose settings cannot be used has its lane held.
     ///

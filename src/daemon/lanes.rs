@@ -9,13 +9,13 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::DaemonError;
 use super::parts::Parts;
-use crate::forwarder::{self, Forwarder, MakeRoad, Road};
+use crate::forwarder::{self, Forwarder, MakeTransport, Transport};
 use crate::intake::CheckReward;
 use crate::queue::{Lane, LaneSettings};
 use crate::settings::Settings;
 
 /// The way to each provider, for Check Reward.
-type Roads<R> = Arc<RwLock<BTreeMap<String, R>>>;
+type Transports<R> = Arc<RwLock<BTreeMap<String, R>>>;
 
 struct Running {
     lane: Arc<Lane>,
@@ -47,28 +47,28 @@ fn lane_of<R>(made: &[Made<R>], name: &str) -> Option<Arc<Lane>> {
 pub(super) struct RunningLanes<R> {
     parts: Parts<R>,
     gateway: String,
-    /// Makes a road on trial; the lanes' own, of the parts, is noted for checks.
-    make_road: MakeRoad<R>,
+    /// Makes a transport on trial; the lanes' own, of the parts, is noted for checks.
+    make_transport: MakeTransport<R>,
     reloads: watch::Sender<u64>,
     phases: Arc<Notify>,
-    roads: Roads<R>,
+    transports: Transports<R>,
     running: Vec<Running>,
     begun: u64,
     tasks: JoinSet<String>,
 }
 
-impl<R: Road + Clone> RunningLanes<R> {
+impl<R: Transport + Clone> RunningLanes<R> {
     pub(super) fn new(gateway: &str, mut parts: Parts<R>) -> Self {
-        let roads = Roads::default();
-        let make_road = Arc::clone(&parts.make_road);
-        parts.make_road = noted(Arc::clone(&roads), parts.make_road);
+        let transports = Transports::default();
+        let make_transport = Arc::clone(&parts.make_transport);
+        parts.make_transport = noted(Arc::clone(&transports), parts.make_transport);
         Self {
             parts,
             gateway: gateway.to_owned(),
-            make_road,
+            make_transport,
             reloads: watch::Sender::new(0),
             phases: Arc::default(),
-            roads,
+            transports,
             running: Vec::new(),
             begun: 0,
             tasks: JoinSet::new(),
@@ -118,13 +118,13 @@ impl<R: Road + Clone> RunningLanes<R> {
         self.running.iter().find(|one| one.lane.name() == name).map(|one| Arc::clone(&one.lane))
     }
 
-    /// Makes the road on trial, where the lane would make it anew.
+    /// Makes the transport on trial, where the lane would make it anew.
     fn usable(&self, settings: LaneSettings, broken: Broken) -> Result<LaneSettings, DaemonError> {
         let lane = settings.provider.name.clone();
         if self.find(&lane).is_some_and(|lane| *lane.settings() == settings) {
             return Ok(settings);
         }
-        match (self.make_road)(&settings) {
+        match (self.make_transport)(&settings) {
             Ok(_) => Ok(settings),
             Err(why) if broken == Broken::IsHeld => {
                 tracing::error!(
@@ -148,7 +148,7 @@ impl<R: Road + Clone> RunningLanes<R> {
             clock: parts.clock.clone(),
             gateway: self.gateway.clone(),
             seed: parts.seed.wrapping_add(self.begun),
-            make_road: Arc::clone(&parts.make_road),
+            make_transport: Arc::clone(&parts.make_transport),
             network: parts.network.clone(),
             reloads: self.reloads.subscribe(),
             phases: Arc::clone(&self.phases),
@@ -187,7 +187,7 @@ impl<R: Road + Clone> RunningLanes<R> {
                 "the provider is gone from the settings: its lane ends"
             );
             one.stop.send_replace(true);
-            self.roads.write().unwrap_or_else(PoisonError::into_inner).remove(one.lane.name());
+            self.transports.write().unwrap_or_else(PoisonError::into_inner).remove(one.lane.name());
         }
         while gone.iter().any(|one| !one.task.is_finished()) {
             if self.tasks.join_next().await.is_none() {
@@ -217,12 +217,13 @@ impl<R: Road + Clone> RunningLanes<R> {
 
     /// Forwards a till's Check Reward over its lane's connections.
     pub(super) fn checker(&self) -> impl CheckReward + use<R> {
-        let (roads, queue) = (Arc::clone(&self.roads), self.parts.queue.clone());
+        let (transports, queue) = (Arc::clone(&self.transports), self.parts.queue.clone());
         move |lane: &str, body: Bytes| {
-            let road = roads.read().unwrap_or_else(PoisonError::into_inner).get(lane).cloned();
+            let transport =
+                transports.read().unwrap_or_else(PoisonError::into_inner).get(lane).cloned();
             let lane = queue.lane(lane);
             async move {
-                let outcome = road?.check(body).await?;
+                let outcome = transport?.check(body).await?;
                 if let Some(lane) = lane {
                     lane.hear_check(&outcome);
                 }
@@ -244,14 +245,17 @@ impl<R: Road + Clone> RunningLanes<R> {
     }
 }
 
-/// Keeps each road that is made, for Check Reward.
-fn noted<R: Road + Clone>(roads: Roads<R>, make_road: MakeRoad<R>) -> MakeRoad<R> {
+/// Keeps each transport that is made, for Check Reward.
+fn noted<R: Transport + Clone>(
+    transports: Transports<R>,
+    make_transport: MakeTransport<R>,
+) -> MakeTransport<R> {
     Arc::new(move |settings: &LaneSettings| {
-        let road = make_road(settings)?;
-        roads
+        let transport = make_transport(settings)?;
+        transports
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(settings.provider.name.clone(), road.clone());
-        Ok(road)
+            .insert(settings.provider.name.clone(), transport.clone());
+        Ok(transport)
     })
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::alert::Alerts;
 use crate::clock::Clock;
-use crate::forwarder::MakeRoad;
+use crate::forwarder::MakeTransport;
 use crate::message::Language;
 use crate::network;
 use crate::notify::{Notify, SocketsError};
@@ -162,13 +162,13 @@ impl RunningDaemon {
             DaemonError::Provider { lane: "[alert]".to_owned(), why: error.to_string() }
         })?;
         helpers.spawn(alerts.clone().run(told_to_stop(stop)));
-        let (make_road, watched) = (road_maker(context), Arc::clone(&notify));
+        let (make_transport, watched) = (transport_maker(context), Arc::clone(&notify));
         let credentials_dir = credentials_dir.clone();
         let parts = Parts {
             queue,
             clock,
             seed: seed(),
-            make_road,
+            make_transport,
             network,
             alerts,
             notify: watched,
@@ -319,7 +319,7 @@ fn tell_opening(report: &OpenReport) {
 }
 
 /// The way to a provider over the real network.
-fn road_maker(context: UpstreamContext) -> MakeRoad<Upstream> {
+fn transport_maker(context: UpstreamContext) -> MakeTransport<Upstream> {
     Arc::new(move |settings: &LaneSettings| {
         Upstream::new(&settings.provider, &context).map_err(|error| error.to_string())
     })

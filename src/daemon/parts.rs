@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::alert::Alerts;
 use crate::clock::Clock;
-use crate::forwarder::MakeRoad;
+use crate::forwarder::MakeTransport;
 use crate::notify::Notify;
 use crate::queue::Queue;
 
@@ -19,8 +19,8 @@ pub struct Parts<R> {
     pub clock: Clock,
     /// Seeds the jitter of every lane.
     pub seed: u64,
-    /// Makes the road to a provider.
-    pub make_road: MakeRoad<R>,
+    /// Makes the transport to a provider.
+    pub make_transport: MakeTransport<R>,
     /// Counts up when carrier, addresses or routes change.
     pub network: watch::Receiver<u64>,
     /// Whom to tell of failing deliveries.

@@ -24,6 +24,8 @@ const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Between two batches, so that tills come first.
 const PRUNE_PAUSE: Duration = Duration::from_millis(50);
+/// The same where a batch takes a millisecond and writes nothing.
+const LEARN_PAUSE: Duration = Duration::from_millis(5);
 
 /// The timers.
 pub(super) struct Upkeep {
@@ -38,11 +40,13 @@ pub(super) struct Upkeep {
 
 impl Upkeep {
     pub(super) fn new(notify: &Arc<Notify>, retention: Retention) -> Self {
-        let every = |period: Duration| {
-            let mut timer = interval_at(Instant::now() + period, period);
+        let from = |first: Instant, period: Duration| {
+            let mut timer = interval_at(first, period);
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
             timer
         };
+        let now = Instant::now();
+        let every = |period: Duration| from(now + period, period);
         Self {
             notify: Arc::clone(notify),
             retention,
@@ -50,7 +54,8 @@ impl Upkeep {
             feed: notify.watchdog_interval().map(|interval| every(interval / 2)),
             prune: every(PRUNE_EVERY),
             refusals: every(REFUSALS_EVERY),
-            forget: every(FORGET_EVERY),
+            // A start has to learn what is remembered.
+            forget: from(now, FORGET_EVERY),
             work: JoinSet::new(),
         }
     }
@@ -129,9 +134,13 @@ async fn prune(queue: Queue, clock: Clock, retention: Retention) {
     }
 }
 
-/// Remembered checks leave in small batches when their time is over, whatever the clock.
+/// Remembered checks leave in small batches when their time is over, whatever the clock; of the
+/// others it is learnt which there are.
 async fn forget(queue: Queue) {
     while queue.forget_checks().await.is_ok_and(|forgotten| forgotten > 0) {
         tokio::time::sleep(PRUNE_PAUSE).await;
+    }
+    while queue.learn_checks().await.is_ok_and(|more| more) {
+        tokio::time::sleep(LEARN_PAUSE).await;
     }
 }

@@ -49,7 +49,7 @@ pub struct Situation<'a> {
 
 /// What is to be done about a request.
 #[derive(Clone, Debug)]
-pub enum Accept {
+pub enum Admission {
     /// A repeat of this row, asked with the same fields.
     Repeat(Box<Row>),
     /// The key was used for another request.
@@ -84,24 +84,24 @@ pub enum Accept {
 
 /// Decides about a till's request. First the key, then the code, then the limits.
 #[must_use]
-pub fn accept(at: &Situation<'_>) -> Accept {
+pub fn accept(at: &Situation<'_>) -> Admission {
     if let Some((row, is_same)) = repeat(at) {
         return match (is_same, row.has(mark::OWED)) {
-            (false, _) => Accept::KeyReused,
-            (true, true) => Accept::Owed(Box::new(row.clone())),
+            (false, _) => Admission::KeyReused,
+            (true, true) => Admission::Owed(Box::new(row.clone())),
             (true, false) if row.has(mark::PAID_ELSEWHERE) && row.till == at.till => {
-                Accept::Used(Box::new(row.clone()))
+                Admission::Used(Box::new(row.clone()))
             }
-            (true, false) => Accept::Repeat(Box::new(row.clone())),
+            (true, false) => Admission::Repeat(Box::new(row.clone())),
         };
     }
     let found = if at.rules.reusable { Guard::Free } else { guard(at.earlier, asking(at)) };
     match found {
-        Guard::Owed(row) => Accept::Owed(row),
-        Guard::Used(row) if is_being_asked(&row, at) => Accept::BeingAsked,
-        Guard::Used(row) => Accept::Used(row),
-        Guard::Refused(row) => Accept::Refused(row),
-        Guard::Gone(kept) => Accept::Gone(kept),
+        Guard::Owed(row) => Admission::Owed(row),
+        Guard::Used(row) if is_being_asked(&row, at) => Admission::BeingAsked,
+        Guard::Used(row) => Admission::Used(row),
+        Guard::Refused(row) => Admission::Refused(row),
+        Guard::Gone(kept) => Admission::Gone(kept),
         Guard::Free => admit(at, false),
         Guard::ProviderOnly => admit(at, true),
     }
@@ -112,21 +112,21 @@ fn asking<'a>(at: &Situation<'a>) -> Asking<'a> {
     Asking { till, request, can_ask: at.lane.ask, exact: at.rules.exact, now_min }
 }
 
-fn admit(at: &Situation<'_>, provider_only: bool) -> Accept {
+fn admit(at: &Situation<'_>, provider_only: bool) -> Admission {
     let trust_at_once = matches!(at.lane.trust, Trust::AtOnce { .. });
     if trust_at_once
         && let Some(refused) = not_on_trust(&at.request.date, at.offline, (&at.lane, &at.risk))
     {
         return match refused {
-            NotOnTrust::BadDate => Accept::BadDate,
-            NotOnTrust::Limited(limit) => Accept::Limited(limit),
+            NotOnTrust::BadDate => Admission::BadDate,
+            NotOnTrust::Limited(limit) => Admission::Limited(limit),
         };
     }
     if !trust_at_once && !at.lane.live {
-        return Accept::Held;
+        return Admission::Held;
     }
     let marks = if trust_at_once { given_marks(&at.lane) } else { 0 };
-    Accept::Insert { kind: kind_of(at, provider_only), marks, in_flight: !trust_at_once }
+    Admission::Insert { kind: kind_of(at, provider_only), marks, in_flight: !trust_at_once }
 }
 
 /// The marks of what is given on trust where a lane stands so.

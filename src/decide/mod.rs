@@ -11,7 +11,7 @@ mod settle;
 mod tests;
 
 pub use accept::{
-    Accept, CodeRules, NotOnTrust, Situation, accept, given_marks, key_of, key_of_fields,
+    Admission, CodeRules, NotOnTrust, Situation, accept, given_marks, key_of, key_of_fields,
 };
 pub use act::{Closing, TillVoid, handled, retry, void, void_by_till};
 pub use figures::{FIGURES, Figures};

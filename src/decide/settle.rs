@@ -57,7 +57,7 @@ pub struct Attempt {
     pub at_ms: i64,
     /// The same on the gateway's elapsed time, seconds.
     pub elapsed_s: i64,
-    /// What came of it: a verdict's word or a phase of the road.
+    /// What came of it: a verdict's word or the phase at which it ended.
     pub outcome: String,
     /// The provider's HTTP status, if it answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -169,7 +169,7 @@ fn concluded(row: &Row, end: WaitEnd, trust: Trust, evidence: bool) -> Conclude 
 }
 
 #[test]
-fn a_wait_in_vain_is_trusted_with_evidence_from_others_or_where_the_road_is_down() {
+fn a_wait_in_vain_is_trusted_with_evidence_from_others_or_where_the_provider_cannot_be_reached() {
     let sent = Row { in_flight: true, ..row(State::Pending, 0, 0) };
     let (vain, away) = (WaitEnd::InVain, WaitEnd::TurnedAway { retry_after_s: None });
     let told = WaitEnd::TurnedAway { retry_after_s: Some(7) };

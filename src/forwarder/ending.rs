@@ -22,7 +22,7 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
         (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason, text }) => {
             Ended::Parked { answer: answer.clone(), reason: *reason, text: text.clone() }
         }
-        (_, Verdict::Credential | Verdict::Road(Phase::Credential)) => Ended::Uncharged,
+        (_, Verdict::Credential | Verdict::NoAnswer(Phase::Credential)) => Ended::Uncharged,
         (_, Verdict::Wait { clean: true, .. })
         | (Outcome::Failed(Failure { bytes_may_have_left: false, .. }), _) => Ended::Clean,
         _ => Ended::Unclear,
@@ -44,7 +44,7 @@ pub(super) fn for_lane(verdict: &Verdict, row: &Claimed) -> Heard {
         | Verdict::RowFault { .. }
         | Verdict::Unreadable { .. }
         | Verdict::Reset
-        | Verdict::Road(_) => heard(verdict),
+        | Verdict::NoAnswer(_) => heard(verdict),
     }
 }
 
@@ -63,7 +63,7 @@ pub(super) fn heard(verdict: &Verdict) -> Heard {
         Verdict::Wait { at_least, clean } => Heard::Wait { at_least: *at_least, limited: *clean },
         Verdict::RowFault { status } => Heard::RowFault { status: *status },
         Verdict::Reset => Heard::Reset,
-        Verdict::Road(phase) => Heard::Road(*phase),
+        Verdict::NoAnswer(phase) => Heard::NoAnswer(*phase),
     }
 }
 
@@ -111,6 +111,6 @@ pub(super) fn word(heard: Heard) -> &'static str {
         Heard::Wait { .. } => "wait",
         Heard::RowFault { .. } => "row_fault",
         Heard::Reset => "reset",
-        Heard::Road(phase) => Cause::from(phase).as_str(),
+        Heard::NoAnswer(phase) => Cause::from(phase).as_str(),
     }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::show::{self, Ids};
-use super::{Context, Road, STOP_GRACE, ending, memory};
+use super::{Context, STOP_GRACE, Transport, ending, memory};
 use crate::link::{self, Cause, LinkPhase, Nudge};
 use crate::queue::{
     CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
@@ -26,7 +26,7 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 /// While a lane is not up, how long its outage has lasted is kept this often, or whenever it has
 /// grown by this part: what a crash forgets of it is small beside it, and a long outage does not
 /// wear the disk.
-const MEMORY_EVERY: Duration = Duration::from_secs(60);
+const MEMORY_EVERY: Duration = Duration::from_secs(10);
 const MEMORY_PART: u32 = 60;
 
 /// Something that went on beside the loop has ended.
@@ -82,7 +82,7 @@ pub struct Forwarder<R> {
     rules: Rules,
     mailboxes: Option<Mailboxes>,
     context: Context<R>,
-    road: Option<Arc<R>>,
+    transport: Option<Arc<R>>,
     scheduler: Scheduler,
     epoch: Instant,
     /// Claimed rows, with what is to be sent.
@@ -98,7 +98,7 @@ pub struct Forwarder<R> {
     alarmed: bool,
 }
 
-impl<R: Road> Forwarder<R> {
+impl<R: Transport> Forwarder<R> {
     /// A lane's forwarder, its link where the last process left it.
     pub(super) async fn new(
         lane: Arc<Lane>,
@@ -106,8 +106,8 @@ impl<R: Road> Forwarder<R> {
         context: Context<R>,
     ) -> Result<Self, String> {
         let settings = lane.settings();
-        let road = match &settings.unusable {
-            None => Some(Arc::new((context.make_road)(&settings)?)),
+        let transport = match &settings.unusable {
+            None => Some(Arc::new((context.make_transport)(&settings)?)),
             Some(_) => None,
         };
         let kept = context.queue.memory(lane.name()).await.map_err(|error| error.to_string())?;
@@ -129,7 +129,7 @@ impl<R: Road> Forwarder<R> {
             rules: settings.rules(),
             settings,
             mailboxes: Some(mailboxes),
-            road,
+            transport,
             scheduler,
             epoch: Instant::now(),
             context,
@@ -168,7 +168,7 @@ impl<R: Road> Forwarder<R> {
             self.publish();
             let moment = self.next_moment(worked);
             let held = self.is_held_for_credential();
-            let road = self.road.clone();
+            let transport = self.transport.clone();
             tokio::select! {
                 _ = stop.changed() => {}
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.all_finished(finished),
@@ -179,7 +179,7 @@ impl<R: Road> Forwarder<R> {
                 () = lane.reconfigured() => self.reconfigure(),
                 () = changed(&mut network) => self.network_changed(),
                 () = changed(&mut reloads) => self.reloaded(),
-                () = credential_changed(road), if held => self.nudge(Nudge::CredentialChanged),
+                () = credential_changed(transport), if held => self.nudge(Nudge::CredentialChanged),
                 () = tokio::time::sleep_until(moment) => {}
             }
         }
@@ -218,8 +218,8 @@ impl<R: Road> Forwarder<R> {
             Action::Tell(seq, told) => self.tell(seq, told),
             Action::Unclaim(rows) => self.unclaim(rows),
             Action::DropPool => {
-                if let Some(road) = &self.road {
-                    road.drop_pool();
+                if let Some(transport) = &self.transport {
+                    transport.drop_pool();
                 }
             }
             Action::Changed => {
@@ -236,23 +236,26 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn send(&mut self, seq: Seq, progress: Progress) {
-        let (Some(row), Some(road)) = (self.rows.remove(&seq), self.road.clone()) else {
+        let (Some(row), Some(transport)) = (self.rows.remove(&seq), self.transport.clone()) else {
             tracing::error!(lane = self.lane.name(), %seq, "row {seq} was to be sent and is not \
                 here: a defect");
             return self.on(schedule::LaneEvent::Withdrawn(seq));
         };
         let (queue, sent) = (self.context.queue.clone(), self.now());
         self.tasks.spawn(async move {
-            let outcome =
-                if queue.begin(row.seq) { Some(road.redeem(&row, &progress).await) } else { None };
+            let outcome = if queue.begin(row.seq) {
+                Some(transport.redeem(&row, &progress).await)
+            } else {
+                None
+            };
             Finished::Attempt { row, sent, outcome }
         });
     }
 
     fn check(&mut self, sent: Duration, progress: Progress) {
-        let Some(road) = self.road.clone() else { return };
+        let Some(transport) = self.transport.clone() else { return };
         self.tasks.spawn(async move {
-            let outcome = road.canary(&progress).await;
+            let outcome = transport.canary(&progress).await;
             Finished::Check { sent, outcome }
         });
     }
@@ -291,7 +294,7 @@ impl<R: Road> Forwarder<R> {
     /// stands on that.
     fn tell(&mut self, seq: Seq, told: schedule::Told) {
         let news = match told {
-            schedule::Told::RoadDown => Waited::RoadDown,
+            schedule::Told::Unreachable => Waited::Unreachable,
             schedule::Told::TurnedAway { retry_after_s } => Waited::TurnedAway { retry_after_s },
         };
         // What is decided about the till reads where the lane stands.
@@ -345,8 +348,8 @@ impl<R: Road> Forwarder<R> {
             {id} ended: {word}");
         self.lane.publish(|status| *status.attempts.entry(word).or_default() += 1);
         self.tell_alerts(verdict.is_answer(), ending::status(outcome), &detail);
-        if let (verdict::Verdict::Confirmed, Some(road)) = (&verdict, &self.road) {
-            road.taken(&row.body);
+        if let (verdict::Verdict::Confirmed, Some(transport)) = (&verdict, &self.transport) {
+            transport.taken(&row.body);
         }
         if verdict.is_answer() {
             if row.attempt == 1 {
@@ -471,8 +474,8 @@ impl<R: Road> Forwarder<R> {
     fn network_changed(&mut self) {
         self.nudge(Nudge::Network);
         self.work();
-        if let Some(road) = &self.road {
-            road.restart_unsent();
+        if let Some(transport) = &self.transport {
+            transport.restart_unsent();
         }
     }
 
@@ -530,9 +533,9 @@ impl<R: Road> Forwarder<R> {
                 "the provider's new settings cannot be used"
             );
         }
-        match (self.context.make_road)(&settings) {
-            Ok(road) => {
-                self.road = Some(Arc::new(road));
+        match (self.context.make_transport)(&settings) {
+            Ok(transport) => {
+                self.transport = Some(Arc::new(transport));
                 self.scheduler.reconfigure(config(&settings, &self.context.gateway));
                 self.rules = settings.rules();
                 self.settings = settings;
@@ -551,8 +554,8 @@ impl<R: Road> Forwarder<R> {
     }
 
     fn reloaded(&mut self) {
-        if let Some(road) = &self.road {
-            road.reload_credential();
+        if let Some(transport) = &self.transport {
+            transport.reload_credential();
         }
         // The limits on the outage may be others now.
         if self.scheduler.link().is_out() {
@@ -580,7 +583,14 @@ impl<R: Road> Forwarder<R> {
         let kept_since =
             why.as_ref().is_some_and(|why| why.cause.is_for_a_person()) && now.is_zero();
         if let Some(why) = why.as_ref().filter(|_| !kept_since) {
-            let ago = i64::try_from(now.saturating_sub(why.since).as_millis()).unwrap_or(0);
+            // An outage that began before this process goes on.
+            let outage = if why.cause.is_for_a_person() {
+                Duration::ZERO
+            } else {
+                self.scheduler.link().unended_outage(now)
+            };
+            let ago = now.saturating_sub(why.since).max(outage);
+            let ago = i64::try_from(ago.as_millis()).unwrap_or(0);
             self.since_ms = self.context.clock.stamp().unix_ms.saturating_sub(ago);
         }
         let word = show::word(self.scheduler.link().phase());
@@ -661,9 +671,9 @@ fn held_by(by: &str, note: &str, trust: bool) -> String {
     }
 }
 
-async fn credential_changed<R: Road>(road: Option<Arc<R>>) {
-    match road {
-        Some(road) => road.credential_changed().await,
+async fn credential_changed<R: Transport>(transport: Option<Arc<R>>) {
+    match transport {
+        Some(transport) => transport.credential_changed().await,
         None => std::future::pending().await,
     }
 }
@@ -686,8 +696,8 @@ fn config(settings: &LaneSettings, gateway: &str) -> Config {
         reconnect_spread: forward.reconnect_spread,
         place: f64::from(u16::from_be_bytes([first, second])) / f64::from(u16::MAX),
     };
-    let checks_show_the_road = settings.provider.checks_show_the_road();
-    Config { link, terms: settings.terms(), checks_show_the_road }
+    let checks_show_the_link = settings.provider.checks_show_the_link();
+    Config { link, terms: settings.terms(), checks_show_the_link }
 }
 
 #[cfg(test)]

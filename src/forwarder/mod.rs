@@ -3,8 +3,8 @@
 mod ending;
 mod lane;
 mod memory;
-mod road;
 mod show;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use lane::Forwarder;
-pub use road::Road;
+pub use transport::Transport;
 
 use crate::alert::Alerts;
 use crate::clock::Clock;
@@ -21,8 +21,8 @@ use crate::queue::{Lane, LaneSettings, Mailboxes, Queue};
 /// How long attempts on the wire may go on after a stop; what has not ended then is uncertain.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// Makes the road to a provider, at start and after a reload.
-pub type MakeRoad<R> = Arc<dyn Fn(&LaneSettings) -> Result<R, String> + Send + Sync>;
+/// Makes the transport to a provider, at start and after a reload.
+pub type MakeTransport<R> = Arc<dyn Fn(&LaneSettings) -> Result<R, String> + Send + Sync>;
 
 /// What every lane is handed.
 #[derive(Clone)]
@@ -35,8 +35,8 @@ pub struct Context<R> {
     pub gateway: String,
     /// Seeds the jitter.
     pub seed: u64,
-    /// Makes the road.
-    pub make_road: MakeRoad<R>,
+    /// Makes the transport.
+    pub make_transport: MakeTransport<R>,
     /// Counts up when carrier, addresses or routes change.
     pub network: watch::Receiver<u64>,
     /// Counts up when the settings were read again.
@@ -53,8 +53,8 @@ pub struct Context<R> {
 /// knows. What is accepted from here on gets the provider's own answer if the lane is up.
 ///
 /// # Errors
-/// The road cannot be made from the settings, or what the link had to remember cannot be read.
-pub async fn prepare<R: Road>(
+/// The transport cannot be made from the settings, or what the link had to remember cannot be read.
+pub async fn prepare<R: Transport>(
     lane: Arc<Lane>,
     mailboxes: Mailboxes,
     context: Context<R>,

@@ -262,7 +262,7 @@ fn said(verdict: &Verdict) -> Option<CheckSaid> {
         | Verdict::RowFault { .. }
         | Verdict::Unreadable { .. }
         | Verdict::Reset
-        | Verdict::Road(_) => None,
+        | Verdict::NoAnswer(_) => None,
     }
 }
 

@@ -149,7 +149,7 @@ impl PendingRedeem {
                     );
                 }
                 Waited::TurnedAway { retry_after_s } => end = WaitEnd::TurnedAway { retry_after_s },
-                Waited::RoadDown | Waited::TimedOut => {}
+                Waited::Unreachable | Waited::TimedOut => {}
             }
         }
         if taken.trusted {

@@ -11,6 +11,7 @@ use subtle::ConstantTimeEq;
 
 use crate::files::{self, LOOK_EVERY};
 use crate::fold;
+use crate::listen::bearer;
 use crate::message::{Fault, Language};
 use crate::redemption::Fingerprint;
 use crate::settings::{SecretSource, Till};
@@ -189,15 +190,6 @@ pub(super) fn asked_for(headers: &HeaderMap) -> Language {
 /// Fingerprints have one length, so that comparing them does not tell a token's.
 fn fingerprint(token: &str) -> Fingerprint {
     Fingerprint::of(&["till's token", token])
-}
-
-/// The token of the one `Authorization: Bearer` header.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (all.next(), all.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::fold;
 use crate::link::Cause;
-use crate::settings::{Caps, Offline, Rule};
+use crate::settings::{Caps, Offline, Rule, RuleKeys};
 use crate::trust::Trust;
 use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
 
@@ -61,7 +61,7 @@ impl Default for LaneNow {
 }
 
 impl LaneNow {
-    /// A lane whose road is down.
+    /// A lane whose provider cannot be reached.
     #[must_use]
     pub fn down() -> Self {
         let (trust, cause) = (Trust::AtOnce { tenth: false }, Some(Cause::Connect));
@@ -102,16 +102,16 @@ pub struct Subject<'a> {
     pub checked: Option<&'a Remembered>,
     /// Why nobody can be asked.
     pub cause: Option<Cause>,
-    /// The gateway's elapsed time, minutes.
-    pub now_min: i64,
+    /// The gateway's elapsed time, seconds.
+    pub now_s: i64,
 }
 
 impl Subject<'_> {
     /// What a valid check said that is not older than this.
     fn terms(&self, within: Duration) -> Option<&Terms> {
         let checked = self.checked?;
-        let age_min = u64::try_from(self.now_min.saturating_sub(checked.minute)).unwrap_or(0);
-        checked.terms().filter(|_| age_min.saturating_mul(60) <= within.as_secs())
+        let age_s = u64::try_from(self.now_s.saturating_sub(checked.at_s)).unwrap_or(0);
+        checked.terms().filter(|_| age_s <= within.as_secs())
     }
 }
 
@@ -123,7 +123,10 @@ pub fn rule_for<'a>(policy: &'a Offline, subject: &Subject<'_>) -> Option<&'a Ru
     }
     // Once for all rules: folding takes memory.
     let folded = fold::code(subject.business);
-    policy.rules.iter().find(|rule| fits(rule, subject, &folded, policy.checked_within))
+    let Subject { till, branch, code, .. } = *subject;
+    let kind = subject.checked.and_then(Remembered::terms).map(|terms| terms.kind.as_str());
+    let keys = RuleKeys { till, business: &folded, branch, kind, code };
+    policy.rules.near(&keys).find(|rule| fits(rule, subject, &folded, policy.checked_within))
 }
 
 fn fits(rule: &Rule, subject: &Subject<'_>, business: &str, within: Duration) -> bool {

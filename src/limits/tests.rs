@@ -1,5 +1,7 @@
 //! The limits as tables.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::settings;
 
@@ -37,14 +39,77 @@ fn subject(code: &str) -> Subject<'_> {
         code,
         checked: None,
         cause: Some(Cause::Connect),
-        now_min: 100,
+        now_s: 6000,
     }
 }
 
-fn checked(kind: &str, minute: i64) -> Remembered {
+fn checked(kind: &str, at_s: i64) -> Remembered {
     let amount = Some(Amount::whole(10));
     let terms = Terms { kind: kind.to_owned(), amount, is_percentage: false, max: None };
-    Remembered { checked: Checked::Valid(terms), minute }
+    Remembered { checked: Checked::Valid(terms), at_s }
+}
+
+/// Rules of few words in every combination, so that they overlap and many fit the same request.
+fn some_rules(bits: &mut impl FnMut(u64) -> u64) -> String {
+    let mut text = String::new();
+    for n in 0..bits(30) {
+        writeln!(text, "[[offline.rule]]\nname = \"r{n}\"").unwrap();
+        let of = [
+            (
+                "code",
+                ["A*", "AB-1", "*", "*1", "AB*1", "\u{0661}*", "ABCDEFGHIJKLMNOPQRST*", "B-*"],
+            ),
+            ("business", ["shop", "SHOP 2", "x", "shop", "y", "z", "shop", "x"]),
+            ("branch", ["7", "8", "7", "9", "7", "8", "7", "9"]),
+            ("till", ["till-1", "till-2", "t", "till-1", "u", "v", "till-2", "till-1"]),
+            ("type", ["gift", "discount", "GIFT", "gift", "other", "gift", "discount", "gift"]),
+        ];
+        for (key, words) in of {
+            let chosen: std::collections::BTreeSet<&str> = (0..bits(7).saturating_sub(4))
+                .map(|_| words[usize::try_from(bits(8)).unwrap()])
+                .collect();
+            if !chosen.is_empty() {
+                let list = format!("{chosen:?}").replace('{', "[").replace('}', "]");
+                writeln!(text, "{key} = {list}").unwrap();
+            }
+        }
+        text.push_str(
+            ["", "", "cause = \"tls\"\n", "checked_within = \"5m\"\n"]
+                [usize::try_from(bits(4)).unwrap()],
+        );
+    }
+    text
+}
+
+#[test]
+fn the_first_rule_that_fits_is_the_one_that_a_walk_through_all_of_them_finds() {
+    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
+    println!("SEED={seed}");
+    let mut dice = crate::link::Dice::new(seed);
+    let mut bits = |below: u64| dice.bits() % below;
+    let mut fitting = 0;
+    for _ in 0..60 {
+        let policy = policy(&some_rules(&mut bits));
+        for _ in 0..60 {
+            let mut one = |of: [&'static str; 4]| of[usize::try_from(bits(4)).unwrap()];
+            let (till, business) =
+                (one(["till-1", "till-2", "t", "w"]), one(["Shop", "shop 2", "X", "w"]));
+            let (branch, kind) =
+                (one(["7", "8", "9", "1"]), one(["gift", "discount", "GIFT", "w"]));
+            let code = one(["AB-1", "\u{661}5", "ABCDEFGHIJKLMNOPQRSTU", "B-1"]);
+            let (check, is_checked) =
+                (checked(kind, 5400 + i64::from(code == "AB-1") * 540), bits(2));
+            let checked = (is_checked == 1).then_some(&check);
+            let cause =
+                [Some(Cause::Tls), Some(Cause::Connect), None][usize::try_from(bits(3)).unwrap()];
+            let subject = Subject { till, business, branch, code, checked, cause, now_s: 6000 };
+            let (folded, within) = (fold::code(business), policy.checked_within);
+            let walked = policy.rules.iter().find(|rule| fits(rule, &subject, &folded, within));
+            assert_eq!(rule_for(&policy, &subject), walked, "{subject:?}: {:?}", policy.rules);
+            fitting += usize::from(walked.is_some());
+        }
+    }
+    assert!(fitting > 1000, "{fitting} of 3600");
 }
 
 #[test]
@@ -113,11 +178,11 @@ fn a_switch_a_slowed_till_and_an_unknown_business_come_before_every_limit() {
     let full = LaneNow { pending: 1, ..LaneNow::down() };
     let refused = Remembered {
         checked: Checked::Refused { strong: true, message: "expired".to_owned() },
-        minute: 0,
+        at_s: 0,
     };
     let weak = Remembered {
         checked: Checked::Refused { strong: false, message: "hm".to_owned() },
-        minute: 0,
+        at_s: 0,
     };
     for (risk, expected) in [
         (Risk { is_off: true, refused: Some(10), ..Risk::none() }, Limit::Off),
@@ -156,7 +221,7 @@ fn the_first_rule_that_fits_is_the_one() {
          [[offline.rule]]\nname = \"rest\"",
     );
     let (voucher, old, older) =
-        (checked("voucher", 85), checked("voucher", 84), checked("gift", -21));
+        (checked("voucher", 5100), checked("voucher", 5099), checked("gift", -1201));
     for (subject, expected) in [
         (subject("GIFT-1"), "code"),
         (subject("gift-1"), "rest"),

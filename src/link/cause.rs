@@ -12,9 +12,9 @@ impl Cause {
         matches!(self, Self::Declines | Self::Operator)
     }
 
-    /// The road is down: no till's doing brings it about, and nobody can be asked.
+    /// The provider cannot be reached: no till's doing brings it about, and nobody can be asked.
     #[must_use]
-    pub fn is_road(self) -> bool {
+    pub fn is_unreachable(self) -> bool {
         matches!(self.trust(), Trust::AtOnce { .. })
     }
 

@@ -24,7 +24,7 @@ pub use waits::Waits;
 
 use crate::redemption::Seq;
 use crate::trust::Trust;
-use crate::verdict::Phase as Road;
+use crate::verdict::Phase;
 
 /// What the settings say about a link.
 #[derive(Clone, Debug)]
@@ -130,8 +130,8 @@ pub enum Heard {
     },
     /// The connection broke.
     Reset,
-    /// The road.
-    Road(Road),
+    /// No answer: the attempt ended at this phase.
+    NoAnswer(Phase),
 }
 
 impl Heard {
@@ -160,7 +160,7 @@ pub struct EndedAttempt<'a> {
     pub kind: &'a str,
     /// The row had no provider's fault and no reset before.
     pub first_fault: bool,
-    /// The row is suspect: a road fault or a refused credential of it says nothing about the lane.
+    /// The row is suspect: a link fault or a refused credential of it says nothing about the lane.
     pub suspect: bool,
     /// Its till waited for it.
     pub live: bool,
@@ -208,7 +208,7 @@ pub struct Link {
     credits: u32,
     probe: Option<Seq>,
     probe_at: Duration,
-    /// When something last happened that makes what was sent before say nothing about the road now.
+    /// When something last happened that makes what was sent before say nothing about the link now.
     nudged_at: Option<Duration>,
     failures: u32,
     demand_last: Option<Duration>,
@@ -320,7 +320,7 @@ impl Link {
         match (held, &self.trouble) {
             (Some(persons), _) if persons.trust => Trust::AtOnce { tenth: false },
             (Some(_), _) => Trust::Never,
-            (None, Some(why)) if why.cause.is_road() => why.cause.trust(),
+            (None, Some(why)) if why.cause.is_unreachable() => why.cause.trust(),
             (None, _) if self.limited(now).is_some() => Trust::Never,
             (None, Some(why)) => why.cause.trust(),
             (None, None) => Trust::Unanswered,
@@ -332,7 +332,7 @@ impl Link {
     #[must_use]
     pub fn may_ask(&self) -> bool {
         let held = self.hold.as_ref().is_some_and(|hold| hold.why.cause != Cause::Declines);
-        !held && !self.trouble.as_ref().is_some_and(|why| why.cause.is_road())
+        !held && !self.trouble.as_ref().is_some_and(|why| why.cause.is_unreachable())
     }
 
     /// What is left of a 429's wait, while the provider has answered nobody since.
@@ -433,11 +433,11 @@ impl Link {
     }
 
     fn may_probe_at_all(&self) -> Probing {
-        let road_is_down = self.trouble.as_ref().is_some_and(|why| why.cause.is_road());
+        let is_unreachable = self.trouble.as_ref().is_some_and(|why| why.cause.is_unreachable());
         match &self.hold {
             None => Probing::Any,
             // Somebody has to find out that the line is back, or tills would be trusted for ever.
-            Some(hold) if hold.why.cause == Cause::Declines && road_is_down => Probing::OnDemand,
+            Some(hold) if hold.why.cause == Cause::Declines && is_unreachable => Probing::OnDemand,
             Some(_) => Probing::None,
         }
     }
@@ -563,7 +563,7 @@ impl Link {
         Effects::default()
     }
 
-    /// A person's word says nothing of the road: an outage goes on until the provider has spoken.
+    /// A person's word says nothing of the link: an outage goes on until the provider has spoken.
     fn release(&mut self, now: Duration) -> Effects {
         // Only other settings end what they began.
         if self.hold.as_ref().is_some_and(|hold| hold.why.cause == Cause::Settings) {
@@ -596,7 +596,9 @@ impl Link {
             Heard::Declined { strong } => self.declined(now, ended, (strong, was_probe)),
             Heard::Parked => self.answered(now, true, (ended.live, was_probe)),
             Heard::InProgress => self.uninformative_probe(now, was_probe),
-            Heard::Credential | Heard::Road(Road::Credential) => self.denied(now, ended, was_probe),
+            Heard::Credential | Heard::NoAnswer(Phase::Credential) => {
+                self.denied(now, ended, was_probe)
+            }
             Heard::Wait { at_least, limited } => self.told_to_wait(now, (at_least, limited), ended),
             Heard::Unreadable => self.streak_of_faults(now, ended, Cause::Provider, was_probe),
             Heard::RowFault { status } => {
@@ -606,8 +608,8 @@ impl Link {
                 self.streak_of_faults(now, ended, Cause::Provider, was_probe)
             }
             Heard::Reset => self.reset(now, ended, was_probe),
-            Heard::NotTheProvider => self.road_fault(now, ended, Cause::NotTheProvider, was_probe),
-            Heard::Road(phase) => self.road_fault(now, ended, Cause::from(phase), was_probe),
+            Heard::NotTheProvider => self.link_fault(now, ended, Cause::NotTheProvider, was_probe),
+            Heard::NoAnswer(phase) => self.link_fault(now, ended, Cause::from(phase), was_probe),
         }
     }
 
@@ -660,7 +662,7 @@ impl Link {
         Some(Effects { drop_pool: false, ..effects })
     }
 
-    /// The provider spoke about a redemption: the road works.
+    /// The provider spoke about a redemption: it can be reached.
     fn answered(
         &mut self,
         now: Duration,
@@ -720,12 +722,12 @@ impl Link {
         Effects { changed: true, ..Effects::default() }
     }
 
-    /// A check, the gateway's own or a till's, was answered: the road is up, whatever the drain
+    /// A check, the gateway's own or a till's, was answered: the link is up, whatever the drain
     /// does.
     pub fn check_answered(&mut self, now: Duration, strong: bool) -> Effects {
-        let road_is_down = self.trouble.as_ref().is_some_and(|why| why.cause.is_road());
+        let is_unreachable = self.trouble.as_ref().is_some_and(|why| why.cause.is_unreachable());
         self.limited_until = None;
-        let effects = match (road_is_down, strong) {
+        let effects = match (is_unreachable, strong) {
             (false, _) => Effects::default(),
             (true, true) => self.goes_up(now),
             (true, false) => self.only_weak(now, false),
@@ -735,14 +737,14 @@ impl Link {
         effects
     }
 
-    /// The gateway's own check did not find the road.
-    pub fn check_failed(&mut self, now: Duration, phase: Road, detail: &str) -> Effects {
+    /// The gateway's own check got no answer.
+    pub fn check_failed(&mut self, now: Duration, phase: Phase, detail: &str) -> Effects {
         let cause = Cause::from(phase);
-        if !cause.is_road() {
+        if !cause.is_unreachable() {
             return Effects::default();
         }
         let ended =
-            EndedAttempt { heard: Heard::Road(phase), detail, ..EndedAttempt::unknown(now) };
+            EndedAttempt { heard: Heard::NoAnswer(phase), detail, ..EndedAttempt::unknown(now) };
         let effects = self.goes_down(now, &ended, cause, false);
         self.book(now);
         effects
@@ -848,7 +850,7 @@ impl Link {
         Effects::default()
     }
 
-    fn road_fault(
+    fn link_fault(
         &mut self,
         now: Duration,
         ended: &EndedAttempt<'_>,

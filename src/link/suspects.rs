@@ -1,4 +1,4 @@
-//! Which rows are to blame themselves: one that met a road fault twice while another was answered
+//! Which rows are to blame themselves: one that met a link fault twice while another was answered
 //! between, one that twice got no answer in time while another that was sent after it was answered
 //! at once, one that was overtaken by such an answer and then got none again, one that got none
 //! although another was answered at once since its first silence and nobody else is left to ask,
@@ -58,7 +58,7 @@ struct Silent {
 /// Remembers faults of rows, in bounded space.
 #[derive(Clone, Debug, Default)]
 pub struct Suspects {
-    /// For each row that met a road fault: how many answers had come by then.
+    /// For each row that met a link fault: how many answers had come by then.
     faults: BTreeMap<Seq, u64>,
     silent: BTreeMap<Seq, Silent>,
     /// Of the answered attempts the one that was sent last.
@@ -109,7 +109,7 @@ impl Suspects {
     }
 
     /// `seq` got no answer in time: whether it is (now) suspect, so that this says nothing about
-    /// the road. One answer between two such ends does not suffice: a provider that has too much to
+    /// the link. One answer between two such ends does not suffice: a provider that has too much to
     /// do answers some in time. Nor does one end that was overtaken: a single worker may hang. But
     /// where `is_last`, nobody else being left to ask, one answer has to do: else this row's
     /// silence would be the lane's for as long as nobody buys.
@@ -142,8 +142,8 @@ impl Suspects {
         self.suspect.remove(&seq);
     }
 
-    /// `seq` met a road fault: whether it is (now) suspect, so that this fault says nothing about
-    /// the road.
+    /// `seq` met a link fault: whether it is (now) suspect, so that this fault says nothing about
+    /// the link.
     pub fn faulted(&mut self, seq: Seq) -> bool {
         let answers = self.answers;
         let before = *self.faults.entry(seq).or_insert(answers);
@@ -219,7 +219,7 @@ mod tests {
         assert_eq!(suspects.answered(Seq(3), span(24, 25)), [Seq(1)]);
         assert!(
             suspects.silent(Seq(1), span(100, 110), false),
-            "it says nothing of the road any more"
+            "it says nothing of the link any more"
         );
         suspects.answered(Seq(1), span(200, 201));
         assert!(!suspects.silent(Seq(1), span(202, 212), false), "an answer clears it");

@@ -87,17 +87,17 @@ fn each_verdict_moves_the_link_as_the_table_says() {
         (STRONG, None),
         (Heard::Parked, None),
         (Heard::Credential, Some(("held", Cause::Credential))),
-        (Heard::Road(Road::Credential), Some(("held", Cause::Credential))),
+        (Heard::NoAnswer(Phase::Credential), Some(("held", Cause::Credential))),
         (Heard::NotTheProvider, Some(("down", Cause::NotTheProvider))),
         (Heard::Wait { at_least: Some(s(9)), limited: true }, None),
         (Heard::RowFault { status: 500 }, None),
         (Heard::Reset, None),
-        (Heard::Road(Road::Resolve), Some(("down", Cause::Resolve))),
-        (Heard::Road(Road::Connect), Some(("down", Cause::Connect))),
-        (Heard::Road(Road::Tls), Some(("down", Cause::Tls))),
-        (Heard::Road(Road::Clock), Some(("down", Cause::Clock))),
-        (Heard::Road(Road::Write), Some(("down", Cause::Write))),
-        (Heard::Road(Road::Answer), Some(("down", Cause::Answer))),
+        (Heard::NoAnswer(Phase::Resolve), Some(("down", Cause::Resolve))),
+        (Heard::NoAnswer(Phase::Connect), Some(("down", Cause::Connect))),
+        (Heard::NoAnswer(Phase::Tls), Some(("down", Cause::Tls))),
+        (Heard::NoAnswer(Phase::Clock), Some(("down", Cause::Clock))),
+        (Heard::NoAnswer(Phase::Write), Some(("down", Cause::Write))),
+        (Heard::NoAnswer(Phase::Answer), Some(("down", Cause::Answer))),
     ];
     for (verdict, expected) in table {
         let mut link = link();
@@ -109,7 +109,7 @@ fn each_verdict_moves_the_link_as_the_table_says() {
 #[test]
 fn down_sends_probes_alone_and_one_at_a_time() {
     let mut link = link();
-    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::NoAnswer(Phase::Connect));
     assert!(!link.may_send_backlog(s(1), Flying::default()));
     assert!(!link.may_probe(s(1)), "not before the first backoff");
     let at = link.next_moment(s(1)).expect("a probe is due some time");
@@ -122,7 +122,7 @@ fn down_sends_probes_alone_and_one_at_a_time() {
 #[test]
 fn recovery_starts_slowly_after_this_gateways_place_in_the_spread() {
     let mut link = link();
-    end(&mut link, s(10), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(10), 1, Heard::NoAnswer(Phase::Connect));
     link.probing(s(100), Seq(1));
     let effects = end(&mut link, s(100), 1, Heard::Confirmed);
     assert!(effects.changed && link.is_up(s(100)));
@@ -144,7 +144,7 @@ fn recovery_starts_slowly_after_this_gateways_place_in_the_spread() {
 fn a_short_outage_is_spread_no_longer_than_it_lasted() {
     let mut link = link();
     end(&mut link, s(10), 0, Heard::Confirmed);
-    end(&mut link, s(20), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(20), 1, Heard::NoAnswer(Phase::Connect));
     link.probing(s(21), Seq(1));
     end(&mut link, s(21), 1, Heard::Confirmed);
     assert!(link.may_send_backlog(s(21) + s(1) / 2, Flying::default()));
@@ -202,8 +202,8 @@ fn a_429_that_says_no_time_waits_longer_each_time_until_something_is_answered() 
 #[test]
 fn each_probe_that_fails_doubles_the_wait_up_to_its_bound_and_nothing_else_moves_it() {
     let mut link = link();
-    let road = Heard::Road(Road::Connect);
-    let fell = end(&mut link, s(1), 1, road);
+    let unreachable = Heard::NoAnswer(Phase::Connect);
+    let fell = end(&mut link, s(1), 1, unreachable);
     assert_eq!(fell, Effects { drop_pool: true, unclaim: true, changed: true });
     let (mut now, mut longest) = (s(1), Duration::ZERO);
     for failures in 1..40 {
@@ -214,7 +214,7 @@ fn each_probe_that_fails_doubles_the_wait_up_to_its_bound_and_nothing_else_moves
             "{failures}: {wait:?}"
         );
         longest = longest.max(wait);
-        let late = end(&mut link, now, 99, road);
+        let late = end(&mut link, now, 99, unreachable);
         assert_eq!(
             late,
             Effects { drop_pool: true, unclaim: false, changed: false },
@@ -222,20 +222,20 @@ fn each_probe_that_fails_doubles_the_wait_up_to_its_bound_and_nothing_else_moves
         );
         assert_eq!(link.next_moment(now), Some(at), "what was on the wire moves no probe");
         link.probing(at, Seq(1));
-        end(&mut link, at, 1, road);
+        end(&mut link, at, 1, unreachable);
         now = at;
     }
     assert!(longest > MAX / 2, "{longest:?}");
-    let another = end(&mut link, now, 99, Heard::Road(Road::Resolve));
+    let another = end(&mut link, now, 99, Heard::NoAnswer(Phase::Resolve));
     assert_eq!(another, Effects { drop_pool: true, unclaim: false, changed: true });
 }
 
 #[test]
-fn a_road_that_fails_while_held_for_a_credential_is_down_and_the_outage_goes_on() {
+fn a_link_that_fails_while_held_for_a_credential_is_down_and_the_outage_goes_on() {
     let mut link = link();
     end(&mut link, s(10), 1, Heard::Credential);
     link.probing(s(70), Seq(1));
-    let effects = end(&mut link, s(70), 1, Heard::Road(Road::Connect));
+    let effects = end(&mut link, s(70), 1, Heard::NoAnswer(Phase::Connect));
     assert_eq!(effects, Effects { drop_pool: true, unclaim: false, changed: true });
     assert_eq!((cause(&link), link.unended_outage(s(80))), (Some(("down", Cause::Connect)), s(70)));
 }
@@ -243,7 +243,7 @@ fn a_road_that_fails_while_held_for_a_credential_is_down_and_the_outage_goes_on(
 #[test]
 fn a_probe_whose_connection_breaks_counts_although_another_broke_while_it_was_on_the_wire() {
     let mut link = link();
-    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::NoAnswer(Phase::Connect));
     link.probing(s(50), Seq(1));
     let reset = |seq, sent| EndedAttempt { sent, ..drained(sent, seq, Heard::Reset) };
     link.ended(s(51), &reset(2, s(1)));
@@ -285,13 +285,13 @@ fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_co
 #[test]
 fn a_demand_that_comes_too_soon_is_deferred_and_never_dropped() {
     let mut link = link();
-    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::NoAnswer(Phase::Connect));
     link.nudged(s(1), Nudge::Demand);
     assert!(link.may_probe(s(1)), "a new redemption is itself a probe");
     link.probing(s(1), Seq(2));
     link.nudged(s(2), Nudge::Demand);
     for seq in 2..9 {
-        end(&mut link, s(2), seq, Heard::Road(Road::Connect));
+        end(&mut link, s(2), seq, Heard::NoAnswer(Phase::Connect));
     }
     assert!(!link.may_probe(s(2)), "2 s after the last one");
     assert!(link.may_probe(s(3)));
@@ -303,13 +303,13 @@ fn a_network_event_probes_at_once_and_begins_the_backoff_anew() {
     let mut now = s(1);
     for seq in 0..10 {
         link.probing(now, Seq(seq));
-        end(&mut link, now, seq, Heard::Road(Road::Connect));
+        end(&mut link, now, seq, Heard::NoAnswer(Phase::Connect));
         now += MAX;
     }
     assert!(link.nudged(now, Nudge::Network).drop_pool);
     assert!(link.may_probe(now));
     link.probing(now, Seq(99));
-    end(&mut link, now, 99, Heard::Road(Road::Connect));
+    end(&mut link, now, 99, Heard::NoAnswer(Phase::Connect));
     assert!(
         link.next_moment(now).expect("a probe") <= now + 2 * MIN + MIN + MIN,
         "short waits again"
@@ -391,7 +391,7 @@ fn what_was_left_of_a_retry_after_is_waited_for_after_a_restart() {
 fn a_demand_is_wanted_once_while_down_and_never_while_up_or_held() {
     let mut link = link();
     assert!(!link.wants_demand());
-    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::NoAnswer(Phase::Connect));
     assert!(link.wants_demand());
     link.nudged(s(1), Nudge::Demand);
     assert!(!link.wants_demand());
@@ -404,7 +404,7 @@ fn a_demand_is_wanted_once_while_down_and_never_while_up_or_held() {
 #[test]
 fn where_rows_wait_their_own_backoff_the_next_probe_is_the_first_of_them() {
     let mut link = link();
-    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::NoAnswer(Phase::Connect));
     assert_eq!(link.nothing_to_probe(s(10), Some(s(30))), Effects::default());
     assert!(!link.may_probe(s(29)) && link.may_probe(s(30)));
     link.nothing_to_probe(s(40), Some(s(40)));
@@ -426,7 +426,7 @@ fn a_credential_hold_with_nothing_to_probe_looks_again_after_a_minute() {
 #[test]
 fn moments_are_told_before_they_come_and_not_when_they_are_there() {
     let mut link = link();
-    end(&mut link, s(10), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(10), 1, Heard::NoAnswer(Phase::Connect));
     let probe = link.next_moment(s(10)).expect("a probe");
     assert_eq!(link.next_moment(probe), None);
     link.probing(s(100), Seq(1));
@@ -452,13 +452,13 @@ fn each_cause_says_how_far_a_till_may_be_trusted() {
     let wait = |limited| Heard::Wait { at_least: Some(s(60)), limited };
     // What the drain hears first; the trust, whether live redemptions are asked, the cause.
     let table: &[(Heard, Trust, bool, Option<Cause>)] = &[
-        (Heard::Road(Road::Resolve), at_once, false, Some(Cause::Resolve)),
-        (Heard::Road(Road::Connect), at_once, false, Some(Cause::Connect)),
-        (Heard::Road(Road::Proxy), at_once, false, Some(Cause::Proxy)),
-        (Heard::Road(Road::Tls), tenth, false, Some(Cause::Tls)),
-        (Heard::Road(Road::Clock), tenth, false, Some(Cause::Clock)),
-        (Heard::Road(Road::Write), Trust::Unanswered, true, Some(Cause::Write)),
-        (Heard::Road(Road::Answer), Trust::Unanswered, true, Some(Cause::Answer)),
+        (Heard::NoAnswer(Phase::Resolve), at_once, false, Some(Cause::Resolve)),
+        (Heard::NoAnswer(Phase::Connect), at_once, false, Some(Cause::Connect)),
+        (Heard::NoAnswer(Phase::Proxy), at_once, false, Some(Cause::Proxy)),
+        (Heard::NoAnswer(Phase::Tls), tenth, false, Some(Cause::Tls)),
+        (Heard::NoAnswer(Phase::Clock), tenth, false, Some(Cause::Clock)),
+        (Heard::NoAnswer(Phase::Write), Trust::Unanswered, true, Some(Cause::Write)),
+        (Heard::NoAnswer(Phase::Answer), Trust::Unanswered, true, Some(Cause::Answer)),
         (Heard::NotTheProvider, Trust::Unanswered, true, Some(Cause::NotTheProvider)),
         (Heard::Credential, Trust::Unanswered, true, Some(Cause::Credential)),
         (Heard::RowFault { status: 500 }, Trust::Unanswered, true, None),
@@ -508,7 +508,7 @@ fn a_hold_of_an_operators_trusts_nobody_unless_it_says_so_and_one_for_declines_a
 #[test]
 fn trust_ends_with_the_first_answer_weak_or_strong_of_a_row_or_a_check() {
     type Hears = fn(&mut Link);
-    // What is heard while the road is down; the cause then.
+    // What is heard while the provider cannot be reached; the cause then.
     type Row = (&'static str, Hears, Option<(&'static str, Cause)>);
     let table: &[Row] = &[
         (
@@ -539,7 +539,7 @@ fn trust_ends_with_the_first_answer_weak_or_strong_of_a_row_or_a_check() {
     ];
     for (what, hears, expected) in table {
         let mut link = link();
-        end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+        end(&mut link, s(1), 1, Heard::NoAnswer(Phase::Connect));
         link.probing(s(8), Seq(2));
         hears(&mut link);
         assert_eq!((link.trust(s(9)), cause(&link)), (Trust::Unanswered, *expected), "{what}");
@@ -672,7 +672,7 @@ fn a_suspects_faults_say_nothing_of_the_lane() {
     };
     for heard in [
         Heard::Credential,
-        Heard::Road(Road::Answer),
+        Heard::NoAnswer(Phase::Answer),
         Heard::NotTheProvider,
         Heard::RowFault { status: 500 },
     ] {
@@ -716,7 +716,7 @@ fn a_retry_after_is_the_drains_floor_that_nothing_overrides_and_jitter_comes_aft
         "the drain waits"
     );
     assert!(link.is_up(s(115)), "100 s and at most the spread");
-    end(&mut link, s(120), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(120), 1, Heard::NoAnswer(Phase::Connect));
     end(&mut link, s(121), 1, Heard::Wait { at_least: Some(HOUR), limited: false });
     assert_eq!(
         (cause(&link), link.trust(s(121))),
@@ -726,11 +726,11 @@ fn a_retry_after_is_the_drains_floor_that_nothing_overrides_and_jitter_comes_aft
 }
 
 #[test]
-fn with_the_drain_held_for_declines_and_the_road_down_only_a_demanded_row_finds_out() {
+fn with_the_drain_held_for_declines_and_the_link_down_only_a_demanded_row_finds_out() {
     let mut link = link();
     link.restore_hold(s(0), (Cause::Declines, false), String::new());
     assert!(!link.wants_demand());
-    live(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    live(&mut link, s(1), 1, Heard::NoAnswer(Phase::Connect));
     assert_eq!(
         (link.trust(s(1)), link.may_probe(s(1) + HOUR)),
         (Trust::AtOnce { tenth: false }, false)
@@ -750,7 +750,7 @@ fn with_the_drain_held_for_declines_and_the_road_down_only_a_demanded_row_finds_
 fn an_outage_counts_from_the_last_verdict_and_a_persons_word_ends_none() {
     let mut link = Link::new(config(), 1, Outages::restore(s(500), ""));
     assert_eq!(link.unended_outage(s(1)), s(500));
-    end(&mut link, s(1), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(1), 1, Heard::NoAnswer(Phase::Connect));
     assert_eq!(link.unended_outage(s(11)), s(510), "a restart does not end it");
     end(&mut link, s(11), 1, Heard::Wait { at_least: None, limited: true });
     end(&mut link, s(11), 1, Heard::RowFault { status: 500 });
@@ -759,7 +759,7 @@ fn an_outage_counts_from_the_last_verdict_and_a_persons_word_ends_none() {
     assert_eq!(link.unended_outage(s(31)), s(530));
     assert!(live(&mut link, s(31), 2, STRONG).changed, "to be kept");
     assert_eq!((link.unended_outage(s(40)), link.outages().used(s(40))), (Duration::ZERO, s(530)));
-    end(&mut link, s(40), 1, Heard::Road(Road::Connect));
+    end(&mut link, s(40), 1, Heard::NoAnswer(Phase::Connect));
     assert!(link.nothing_to_probe(s(44), None).changed);
     assert!(link.is_up(s(44)), "without anything pending the next redemption finds out");
     assert_eq!(link.outages().used(s(60)), s(534), "the line's return was not seen");
@@ -783,7 +783,8 @@ fn attempts_whose_connection_breaks_under_them_are_one_reset_and_three_in_a_row_
 
 #[test]
 fn what_was_sent_before_a_network_event_fails_for_the_old_network_and_a_probe_follows_at_once() {
-    let sent = |seq, sent| EndedAttempt { sent, ..drained(sent, seq, Heard::Road(Road::Answer)) };
+    let sent =
+        |seq, sent| EndedAttempt { sent, ..drained(sent, seq, Heard::NoAnswer(Phase::Answer)) };
     let mut link = link();
     link.nudged(s(101), Nudge::Network);
     link.ended(s(110), &sent(1, s(100)));
@@ -829,8 +830,8 @@ fn heard(number: u8) -> Heard {
         8 => Heard::RowFault { status: 500 },
         9 => Heard::RowFault { status: 503 },
         10 => Heard::Reset,
-        11 => Heard::Road(Road::Answer),
-        _ => Heard::Road(Road::Connect),
+        11 => Heard::NoAnswer(Phase::Answer),
+        _ => Heard::NoAnswer(Phase::Connect),
     }
 }
 

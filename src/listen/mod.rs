@@ -1,5 +1,6 @@
 //! Connections: accept, bound, time out, TLS; what both listeners stand on.
 
+mod bearer;
 mod body;
 mod connection;
 mod delivery;
@@ -9,6 +10,7 @@ mod line;
 mod slots;
 mod tls;
 
+pub use bearer::bearer;
 pub use body::{BodyFault, Inbound};
 pub use delivery::{Delivery, watch};
 pub use guest::{Guest, Peer, Source};

@@ -391,7 +391,9 @@ impl Refusal {
         if let Self::Malformed { faults } = self {
             faults.iter().map(|fault| fault.text(language)).collect()
         } else if let Self::NotStored { why } = self {
-            vec![why.text(language)]
+            // Paths, and what SQLite and the system say, are for operators.
+            let is_plain = matches!(why, Storage::DiskFull | Storage::Salvaging);
+            if is_plain { vec![why.text(language)] } else { Vec::new() }
         } else if matches!(
             self,
             Self::Used { .. }

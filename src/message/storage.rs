@@ -21,6 +21,14 @@ messages! {
         en: format!("the disk cannot be written: nothing is accepted or sent: {why}"),
         ar: format!("لا يمكن الكتابة على القرص، فلا يُقبل شيء ولا يُرسل: {}", iso(why));
 
+        /// Somebody who reads found that the database was taken away; it is being saved.
+        Gone {
+            /// The file, and what became of it.
+            why: String,
+        }
+        en: format!("the database was taken away: nothing is accepted or sent: {why}"),
+        ar: format!("أُخذت قاعدة البيانات من مكانها، فلا يُقبل شيء ولا يُرسل: {}", iso(why));
+
         /// A failed sync: what is on the disk is not known.
         Unsynced {
             /// The system's own words.

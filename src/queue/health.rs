@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use super::QueueError;
 use crate::clock::rfc3339;
 use crate::message::{Language, Storage};
-use crate::store::{Kind, StoreError, Trouble};
+use crate::store::{OperationKind, StoreError, Trouble};
 
 /// The store's health as `status` shows it; serialised as `ok` and `detail`, in English.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,12 +98,12 @@ impl Health {
 
     /// On a full disk nothing new is taken in, but what is there is delivered; on a dead one
     /// nothing is sent that could not be settled.
-    pub(super) fn refusal(&self, kind: Kind) -> Option<Storage> {
-        if !matches!(kind, Kind::New | Kind::Beginning) {
+    pub(super) fn refusal(&self, kind: OperationKind) -> Option<Storage> {
+        if !matches!(kind, OperationKind::New | OperationKind::Beginning) {
             return None;
         }
         let dead = self.taken.as_ref().or(self.unwritable.as_ref());
-        let full = (self.is_full && kind == Kind::New).then_some(&Storage::DiskFull);
+        let full = (self.is_full && kind == OperationKind::New).then_some(&Storage::DiskFull);
         dead.or(full).cloned()
     }
 
@@ -137,7 +137,7 @@ impl Health {
 
     /// What operators see from `now_ms` on.
     pub(super) fn status(&self, now_ms: i64) -> StorageStatus {
-        match self.refusal(Kind::New) {
+        match self.refusal(OperationKind::New) {
             Some(why) => StorageStatus::bad(why, now_ms),
             None => StorageStatus::well(
                 self.salvaged.iter().chain(&self.differences).cloned().collect(),
@@ -157,6 +157,9 @@ pub(super) fn told(error: &StoreError) -> Storage {
         return Storage::NoRoomToCopy { needed: needed.saturating_sub(*free) };
     }
     let why = error.to_string();
+    if matches!(error, StoreError::Taken { .. }) {
+        return Storage::Gone { why };
+    }
     match error.trouble() {
         Trouble::Unwritable => Storage::Unwritable { why },
         // A failed sync is never tried again: the kernel may have thrown away what it could not
@@ -204,7 +207,13 @@ mod tests {
         let mut health = Health::default();
         assert!(health.set_full(true) && !health.set_full(true) && health.is_refusing());
         let refused = |health: &Health| {
-            [Kind::New, Kind::Beginning, Kind::Ending, Kind::Other].map(|kind| health.refusal(kind))
+            [
+                OperationKind::New,
+                OperationKind::Beginning,
+                OperationKind::Ending,
+                OperationKind::Other,
+            ]
+            .map(|kind| health.refusal(kind))
         };
         assert_eq!(refused(&health), [Some(Storage::DiskFull), None, None, None]);
         let dead = Storage::Unwritable { why: "a test".to_owned() };

@@ -58,7 +58,8 @@ pub struct LaneStatus {
     /// Seconds until the provider's `Retry-After` is over, if it set one.
     pub waiting_s: Option<u64>,
     /// Attempts ended since start, by outcome word (`confirmed`, `declined`, `parked`,
-    /// `credential`, `wait`, `row_fault`, `reset`, `not_the_provider`, and the road's phases).
+    /// `credential`, `wait`, `row_fault`, `reset`, `not_the_provider`, and the phases of an
+    /// attempt).
     pub attempts: std::collections::BTreeMap<&'static str, u64>,
 }
 
@@ -404,7 +405,7 @@ impl Lane {
         Seq(self.newest.load(Ordering::Acquire))
     }
 
-    /// A till's check ended. One that was answered in the contract's shape tells that the road is
+    /// A till's check ended. One that was answered in the contract's shape tells that the link is
     /// up.
     pub fn hear_check(&self, outcome: &Outcome) {
         let verdict = verdict::judge(outcome, &self.settings().rules());

@@ -6,6 +6,7 @@ mod check;
 mod health;
 mod lane;
 mod lanes;
+mod look_thread;
 mod readers;
 mod repeats;
 mod undelivered;
@@ -35,12 +36,13 @@ use crate::settings::{Offline, SameCode};
 use crate::store::{
     About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim,
     Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
-    Import, LaneMemory, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader, Record,
-    Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
-    Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
+    Import, LaneMemory, LearnChecks, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader,
+    Record, Refused, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing,
+    StoreError, Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
+use look_thread::LookThread;
 use readers::Readers;
 use repeats::Repeats;
 use undelivered::Undelivered;
@@ -80,8 +82,8 @@ pub struct NoSuchLane;
 pub enum Waited {
     /// It was settled: the row with its answer, committed.
     Settled(Box<Redemption>),
-    /// The road is down: nobody can be asked any more.
-    RoadDown,
+    /// The provider cannot be reached: nobody can be asked any more.
+    Unreachable,
     /// The lane does not send it now.
     TurnedAway {
         /// What the provider said, seconds; `None`: there was no slot.
@@ -113,7 +115,7 @@ struct Shared {
     /// What was at risk when somebody asked last.
     standing: Mutex<Standing>,
     /// The local time zone, read again with the settings.
-    zone: RwLock<Zone>,
+    zone: RwLock<Arc<Zone>>,
     days: RwLock<Arc<Days>>,
     counts: Mutex<Vec<(String, Counts)>>,
     storage: Mutex<StorageStatus>,
@@ -126,6 +128,7 @@ struct Shared {
     repeats: Repeats,
     readers: tokio::sync::Semaphore,
     kept: Readers,
+    look_thread: LookThread,
     /// A backup is made.
     backup: tokio::sync::Mutex<()>,
     /// Rises with every change of lanes, counts, exceptions and storage.
@@ -146,6 +149,8 @@ enum Message {
     Memory(String, oneshot::Sender<Result<LaneMemory, QueueError>>),
     /// Somebody met damage in the database of this generation.
     Damaged(String, u64),
+    /// Somebody found that the database is not the file any more that was opened.
+    TakenAway,
     Ping(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
@@ -233,6 +238,14 @@ impl Queue {
         self.ask(ForgetChecks).await.map(|(forgotten, _)| forgotten)
     }
 
+    /// It is learnt of which codes checks are remembered, some at once; whether there are more.
+    ///
+    /// # Errors
+    /// Nothing more is known.
+    pub async fn learn_checks(&self) -> Result<bool, QueueError> {
+        self.ask(LearnChecks).await
+    }
+
     /// How many tills' checks are remembered; no query.
     #[must_use]
     pub fn checks_kept(&self) -> u64 {
@@ -316,7 +329,7 @@ impl Queue {
     /// # Errors
     /// The store cannot be read.
     pub async fn list(&self, filter: Filter) -> Result<Vec<Redemption>, QueueError> {
-        self.read(move |reader| reader.list(&filter)).await
+        self.look(move |reader| reader.list(&filter)).await
     }
 
     /// One row with its last attempts and its events.
@@ -325,7 +338,7 @@ impl Queue {
     /// The store cannot be read.
     pub async fn show(&self, id: &Id) -> Result<Option<Story>, QueueError> {
         let id = id.clone();
-        self.read(move |reader| {
+        self.look(move |reader| {
             let Some(row) = reader.by_id(&id)? else { return Ok(None) };
             let (attempts, events) = (reader.attempts(row.seq)?, reader.events(row.seq)?);
             Ok(Some(Story { row, attempts, events }))
@@ -333,15 +346,26 @@ impl Queue {
         .await
     }
 
-    /// A bounded look at the rows, on a read-only connection.
+    /// A bounded look at the rows, on a read-only connection: one after the other, on a thread of
+    /// their own. What is made of the rows is best made there too, since tills wait for the
+    /// runtime.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// Too many look, or the store cannot be read.
     pub async fn look<T: Send + 'static>(
         &self,
         what: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, QueueError> {
-        self.read(what).await
+        let (sender, found) = oneshot::channel();
+        let (look, generation) = self.reading(what);
+        // Whoever has left by its turn is not read for.
+        let look = move || {
+            if !sender.is_closed() {
+                drop(sender.send(look()));
+            }
+        };
+        self.shared.look_thread.ask(Arc::downgrade(&self.shared), Box::new(look))?;
+        self.read_by(found.await.ok(), generation)
     }
 
     /// A copy of the whole database as it stands now, without a name; who took it is recorded.
@@ -477,7 +501,13 @@ impl Queue {
     /// The offline policy for the requests to come.
     pub fn set_offline(&self, offline: Offline) {
         *self.shared.offline.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(offline);
-        *self.shared.zone.write().unwrap_or_else(PoisonError::into_inner) = Zone::local();
+        *self.shared.zone.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Zone::local());
+    }
+
+    /// The machine's time zone, as it was when the settings were read.
+    #[must_use]
+    pub fn zone(&self) -> Arc<Zone> {
+        Arc::clone(&self.shared.zone.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// When days of the reports end, for the requests to come.
@@ -611,7 +641,7 @@ impl Queue {
     /// # Errors
     /// The store cannot be read.
     pub async fn export(&self, after: Seq, rows_max: usize) -> Result<Page, QueueError> {
-        self.read(move |reader| reader.export(after, rows_max)).await
+        self.look(move |reader| reader.export(after, rows_max)).await
     }
 
     /// Takes over rows that another gateway exported; what became of each.
@@ -677,20 +707,39 @@ impl Queue {
         what: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let _turn = self.shared.readers.acquire().await.map_err(|_| QueueError::Stopping)?;
+        let (read, generation) = self.reading(what);
+        self.read_by(tokio::task::spawn_blocking(read).await.ok(), generation)
+    }
+
+    /// The work of reading the database of the generation that is returned with it.
+    fn reading<T, F: FnOnce(&Reader) -> Result<T, StoreError>>(
+        &self,
+        what: F,
+    ) -> (impl FnOnce() -> Result<T, StoreError> + use<T, F>, u64) {
         let (shared, generation) =
             (Arc::clone(&self.shared), self.shared.generation.load(Ordering::Acquire));
         let read = move || shared.kept.look((&shared.path, &shared.place), generation, what);
-        let read = tokio::task::spawn_blocking(read).await;
+        (read, generation)
+    }
+
+    /// What a reader of the database of this generation brought; `None`: it ended without.
+    fn read_by<T>(
+        &self,
+        read: Option<Result<T, StoreError>>,
+        generation: u64,
+    ) -> Result<T, QueueError> {
         match read {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => {
-                if error.trouble() == Trouble::Damaged {
-                    // If the queue is full, the next one who meets it says so again.
+            Some(Ok(result)) => Ok(result),
+            Some(Err(error)) => {
+                // If the queue is full, the next one who meets it says so again.
+                if matches!(error, StoreError::Taken { .. }) {
+                    drop(self.messages.try_send(Message::TakenAway));
+                } else if error.trouble() == Trouble::Damaged {
                     drop(self.messages.try_send(Message::Damaged(error.to_string(), generation)));
                 }
                 Err(health::refusing(&error))
             }
-            Err(_) => Err(QueueError::Stopping),
+            None => Err(QueueError::Stopping),
         }
     }
 }

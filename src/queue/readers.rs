@@ -5,8 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::store::{Place, Reader, StoreError};
 
-/// How many readers may work at once, and how many connections are kept open.
+/// How many short readers may work at once beside the one of whoever looks.
 pub(super) const READERS_MAX: usize = 4;
+/// How many connections are kept open.
+const KEPT_MAX: usize = 2;
 
 /// The connections that wait, each with the generation of the database that it reads.
 #[derive(Debug, Default)]
@@ -50,6 +52,17 @@ impl Readers {
         *kept = IdleReaders { generation, readers: Vec::new() };
     }
 
+    /// Nobody has looked for a while: none is kept open.
+    pub(super) fn rest(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).readers.clear();
+    }
+
+    /// How many are kept open.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).readers.len()
+    }
+
     fn take(&self, generation: u64) -> Option<Reader> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.generation == generation { kept.readers.pop() } else { None }
@@ -57,7 +70,7 @@ impl Readers {
 
     fn keep(&self, generation: u64, reader: Reader) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.generation == generation && kept.readers.len() < READERS_MAX {
+        if kept.generation == generation && kept.readers.len() < KEPT_MAX {
             kept.readers.push(reader);
         }
     }
@@ -69,10 +82,6 @@ mod tests {
 
     use super::*;
 
-    fn kept(readers: &Readers) -> usize {
-        readers.0.lock().unwrap().readers.len()
-    }
-
     #[test]
     fn a_connection_is_kept_for_the_next_and_none_of_an_earlier_database() {
         let dir = tempfile::tempdir().unwrap();
@@ -82,16 +91,18 @@ mod tests {
         let lanes = |generation| {
             readers.look((&path, &place), generation, |reader| Ok(reader.lane_names().len()))
         };
-        assert_eq!((lanes(0).unwrap(), kept(&readers)), (0, 1));
+        assert_eq!((lanes(0).unwrap(), readers.kept()), (0, 1));
         store.ensure_lanes(&["retm".to_owned()]).unwrap();
-        assert_eq!((lanes(0).unwrap(), kept(&readers)), (1, 1), "a lane that came since is known");
+        assert_eq!((lanes(0).unwrap(), readers.kept()), (1, 1), "a lane that came since is known");
         assert_eq!(
-            (lanes(1).unwrap(), kept(&readers)),
+            (lanes(1).unwrap(), readers.kept()),
             (1, 1),
             "one of another generation is not given back"
         );
         readers.begin(1);
-        assert_eq!((kept(&readers), lanes(1).unwrap(), kept(&readers)), (0, 1, 1));
+        assert_eq!((readers.kept(), lanes(1).unwrap(), readers.kept()), (0, 1, 1));
+        readers.rest();
+        assert_eq!(readers.kept(), 0, "when nobody has looked for a while");
     }
 
     #[test]
@@ -103,7 +114,7 @@ mod tests {
         let look = || readers.look((&path, &place), 0, |reader| Ok(reader.lane_names().len()));
         look().unwrap();
         std::fs::rename(dir.path().join(FILE), dir.path().join("elsewhere")).unwrap();
-        assert!(matches!(look(), Err(StoreError::Taken { .. })) && kept(&readers) == 0);
+        assert!(matches!(look(), Err(StoreError::Taken { .. })) && readers.kept() == 0);
         std::fs::rename(dir.path().join("elsewhere"), dir.path().join(FILE)).unwrap();
         assert!(look().is_ok());
     }
@@ -115,6 +126,6 @@ mod tests {
         let readers = Readers::default();
         let damage = |_: &Reader| Err::<(), _>(StoreError::Damaged("a test".to_owned()));
         let error = readers.look((&store.path(), &store.place()), 0, damage).unwrap_err();
-        assert!(error.trouble() == Trouble::Damaged && kept(&readers) == 0);
+        assert!(error.trouble() == Trouble::Damaged && readers.kept() == 0);
     }
 }

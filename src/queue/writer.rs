@@ -20,8 +20,8 @@ use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
 use crate::settings::Offline;
 use crate::store::{
-    Checkpointer, Claimed, Effects, FileWatch, Job, Kind, OpenReport, Pace, Recounted, Room, Store,
-    StoreError, Surroundings, Task, Trouble, Unclaim,
+    AfterCommit, Checkpointer, Claimed, FileWatch, Job, OpenReport, OperationKind, Pace, Recounted,
+    Room, Store, StoreError, Surroundings, Task, Trouble, Unclaim,
 };
 
 /// How many operations one transaction takes.
@@ -32,9 +32,12 @@ const BATCHES_MAX: usize = 64;
 /// Less than it takes to sleep and to be woken.
 const SPIN: Duration = Duration::from_micros(100);
 /// After so long without work the WAL is moved into the database, unless it holds little: what a
-/// probe of the road leaves is not worth waking for.
+/// probe of the link leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
 const WAL_FRAMES_IDLE: u32 = 100;
+/// While nothing is taken in, it is looked so often whether the files are still those that were
+/// opened.
+const FILES_EVERY: Duration = Duration::from_secs(10);
 /// How many databases one process sets aside: a disk that damages one after the other is not to be
 /// worked on.
 const RESCUES_MAX: u32 = 3;
@@ -64,6 +67,7 @@ pub struct Writer {
     /// Held for the background check to hear of the end.
     alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
+    files_looked_at: Instant,
     /// There is more room than is filled until then.
     is_ample_until: Option<Instant>,
     /// In this batch it was looked whether there is still room.
@@ -92,7 +96,7 @@ impl Queue {
             place: store.place(),
             lanes: super::lanes::Lanes::default(),
             offline: RwLock::new(Arc::new(offline)),
-            zone: RwLock::new(Zone::local()),
+            zone: RwLock::new(Arc::new(Zone::local())),
             standing: Mutex::default(),
             days: RwLock::new(Arc::new(Days::utc())),
             counts: Mutex::new(store.counts()),
@@ -105,6 +109,7 @@ impl Queue {
             repeats: super::repeats::Repeats::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
             kept: super::readers::Readers::default(),
+            look_thread: super::look_thread::LookThread::default(),
             backup: tokio::sync::Mutex::default(),
             changes: watch::Sender::new(0),
             fatal: watch::Sender::new(None),
@@ -125,6 +130,7 @@ impl Queue {
             answers: None,
             alive: None,
             space_looked_at: None,
+            files_looked_at: Instant::now(),
             is_ample_until: None,
             room_is_known: false,
             wrote: true,
@@ -224,11 +230,14 @@ impl Writer {
                 }
                 None => self.idle(),
             }
+            if self.files_looked_at.elapsed() >= FILES_EVERY {
+                self.look_at_files();
+            }
         }
         self.close(None);
     }
 
-    /// How many messages came; `None` when none came for a while and there is something to do then.
+    /// How many messages came; `None` when none came for a while.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
         if std::mem::take(&mut self.has_committed) {
             self.spin();
@@ -238,7 +247,7 @@ impl Writer {
         let patience = match (has_log, waits_for_disk) {
             (_, true) => SPACE_EVERY,
             (true, false) => IDLE,
-            (false, false) => return Some(self.messages.recv_many(batch, BATCH_OPS_MAX).await),
+            (false, false) => FILES_EVERY,
         };
         tokio::time::timeout(patience, self.messages.recv_many(batch, BATCH_OPS_MAX)).await.ok()
     }
@@ -254,12 +263,13 @@ impl Writer {
 
     /// Nothing came for a while: tidy up, look whether the disk is well again.
     fn idle(&mut self) {
+        self.room_is_known = false;
         if self.health.is_refusing() {
-            self.room_is_known = false;
             self.look_at_disk();
         } else {
-            self.wrote = false;
-            self.ask_for_checkpoint();
+            if std::mem::take(&mut self.wrote) && self.store.wal_frames() >= WAL_FRAMES_IDLE {
+                self.ask_for_checkpoint();
+            }
         }
         self.give_back_strays();
     }
@@ -278,6 +288,7 @@ impl Writer {
                         self.rescue(&why);
                     }
                 }
+                Message::TakenAway => self.look_at_files(),
                 Message::Memory(lane, reply) => {
                     tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e)));
                 }
@@ -300,9 +311,9 @@ impl Writer {
         None
     }
 
-    fn refusal(&mut self, kind: Kind) -> Option<Storage> {
+    fn refusal(&mut self, kind: OperationKind) -> Option<Storage> {
         let stopped = self.shared.fatal.borrow().clone();
-        if stopped.is_some() || !matches!(kind, Kind::New | Kind::Beginning) {
+        if stopped.is_some() || !matches!(kind, OperationKind::New | OperationKind::Beginning) {
             return stopped;
         }
         self.look_at_disk();
@@ -366,7 +377,7 @@ impl Writer {
     /// Runs again what failed, unless it is something new.
     fn again(&mut self, tasks: &mut [&mut dyn Task]) {
         for task in tasks {
-            if task.error().is_some() && task.kind() != Kind::New {
+            if task.error().is_some() && task.kind() != OperationKind::New {
                 self.run_store(std::slice::from_mut(task));
             }
         }
@@ -434,7 +445,7 @@ impl Writer {
     /// accepted beside it, in case that did not survive.
     fn decide_again(&mut self, tasks: &mut [&mut dyn Task]) {
         for task in tasks {
-            if task.error().is_some() || task.kind() == Kind::New {
+            if task.error().is_some() || task.kind() == OperationKind::New {
                 self.run_store(std::slice::from_mut(task));
             }
         }
@@ -457,10 +468,7 @@ impl Writer {
     fn look_at_disk(&mut self) {
         if !std::mem::replace(&mut self.room_is_known, true) {
             self.look_for_room();
-            if self.watch.look(&self.store) {
-                self.health.set_taken(self.watch.taken().cloned());
-                self.publish_storage();
-            }
+            self.look_at_files();
         }
         let now = Instant::now();
         if self.space_looked_at.is_some_and(|at| now.saturating_duration_since(at) < SPACE_EVERY) {
@@ -472,6 +480,14 @@ impl Writer {
             && (!self.health.is_full() || self.store.keep_reserve());
         self.set_room(room);
         self.probe_disk();
+    }
+
+    fn look_at_files(&mut self) {
+        self.files_looked_at = Instant::now();
+        if self.watch.look(&self.store) {
+            self.health.set_taken(self.watch.taken().cloned());
+            self.publish_storage();
+        }
     }
 
     /// Ample room is believed for a moment: a batch fills little of it.
@@ -653,7 +669,9 @@ impl Writer {
     }
 
     fn close(mut self, stopped: Option<oneshot::Sender<()>>) {
-        self.watch.save_again(&self.store);
+        if !self.watch.look(&self.store) {
+            self.watch.save_again(&self.store);
+        }
         // The log is removed by the last connection that closes.
         self.shared.begin_generation();
         if self.shared.is_stopped() {
@@ -694,7 +712,7 @@ struct Aftermath<'a> {
     waiter: Option<Seq>,
 }
 
-impl Effects for Aftermath<'_> {
+impl AfterCommit for Aftermath<'_> {
     fn awaited(&mut self, seq: Seq) {
         self.writer.shared.waiters.reserve(seq);
         self.waiter = Some(seq);

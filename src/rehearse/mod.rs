@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client::ClientError;
 use crate::sandbox::StartError;
-use crate::settings::Settings;
+use crate::settings::Loaded;
 use folder::Folder;
 use play::Play;
 use show::Show;
@@ -80,7 +80,7 @@ pub enum RehearseError {
 /// Plays the outage and shows it on `out`, as JSON (an object a line) if asked; whether the books
 /// balance and agree with the provider's.
 pub async fn rehearse(
-    settings: &Settings,
+    loaded: &Loaded,
     args: &RehearseArgs,
     json: bool,
     out: &mut dyn Write,
@@ -88,9 +88,9 @@ pub async fn rehearse(
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut show = Show::new(out, json);
-    let mut folder = Folder::new(&settings.gateway.state_dir)?;
+    let mut folder = Folder::new(&loaded.settings.gateway.state_dir)?;
     let played = tokio::select! {
-        played = play(settings, args, &folder, &mut show) => played,
+        played = play(loaded, args, &folder, &mut show) => played,
         _ = interrupt.recv() => Err(RehearseError::Interrupted),
         _ = terminate.recv() => Err(RehearseError::Interrupted),
     };
@@ -107,11 +107,11 @@ pub async fn rehearse(
 }
 
 async fn play(
-    settings: &Settings,
+    loaded: &Loaded,
     args: &RehearseArgs,
     folder: &Folder,
     show: &mut Show<'_>,
 ) -> Result<bool, RehearseError> {
-    let mut play = Play::begin(settings, args.count, folder).await?;
+    let mut play = Play::begin(loaded, args.count, folder).await?;
     play.run(show).await
 }

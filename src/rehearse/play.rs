@@ -13,7 +13,7 @@ use super::verdict::FinalBooks;
 use crate::message::fine;
 use crate::redemption::Secret;
 use crate::sandbox::{LineState, Options, RunningSandbox, Sandbox};
-use crate::settings::Settings;
+use crate::settings::Loaded;
 use crate::store::Counts;
 
 /// How many redemptions come before the line is cut.
@@ -46,7 +46,7 @@ struct Run {
 
 impl Play {
     pub(super) async fn begin(
-        settings: &Settings,
+        loaded: &Loaded,
         count: u32,
         folder: &Folder,
     ) -> Result<Self, RehearseError> {
@@ -57,8 +57,8 @@ impl Play {
             ..Options::default()
         };
         let provider = Sandbox::start(options).await?;
-        let daemon = RehearsedDaemon::start(settings, folder, &provider, &token).await?;
-        let forward = &settings.forward;
+        let daemon = RehearsedDaemon::start(loaded, folder, &provider, &token).await?;
+        let forward = &loaded.settings.forward;
         let patience = STUCK_AFTER + forward.retry_max + forward.reconnect_spread;
         Ok(Self { provider, daemon, count, patience, acknowledged: 0, refused: 0 })
     }
@@ -143,7 +143,8 @@ impl Play {
             run.took.push(began.elapsed());
             match answer.status {
                 200..=299 => run.acknowledged += 1,
-                503 => run.refused += 1,
+                // 400: a code's form, which is a limit of the settings too.
+                503 | 400 => run.refused += 1,
                 status => {
                     let body = String::from_utf8_lossy(&answer.body).into_owned();
                     return Err(RehearseError::Unexpected(format!(

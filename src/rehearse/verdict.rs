@@ -27,11 +27,22 @@ impl FinalBooks {
         let checks = [
             (accepted == sum, format!("accepted {accepted} is not the sum of the states, {sum}")),
             (pending == 0, format!("{pending} still pending")),
+            // One that was asked about in vain and not given is voided, and its till was told so.
             (
-                accepted == self.acknowledged,
-                format!("{} acknowledged at the till, {accepted} accepted", self.acknowledged),
+                accepted.saturating_sub(voided) == self.acknowledged,
+                format!(
+                    "{} acknowledged at the till, {accepted} accepted of which {voided} are voided",
+                    self.acknowledged
+                ),
             ),
-            (confirmed == accepted, format!("{confirmed} confirmed of {accepted} accepted")),
+            (
+                voided <= self.refused,
+                format!("{voided} voided, and {} refused at the till", self.refused),
+            ),
+            (
+                confirmed + voided == accepted,
+                format!("{confirmed} confirmed and {voided} voided of {accepted} accepted"),
+            ),
             (
                 codes_taken == confirmed,
                 format!("the provider took {codes_taken} codes, the gateway confirmed {confirmed}"),
@@ -66,8 +77,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_given_and_is_voided_is_no_disagreement() {
+        let mut books = good();
+        (books.gateway.accepted, books.gateway.voided) = (7, 2);
+        assert_eq!(books.problems(), Vec::<String>::new());
+        (books.gateway.accepted, books.gateway.voided) = (8, 3);
+        assert!(!books.problems().is_empty(), "two were refused");
+    }
+
+    #[test]
     fn each_single_disagreement_is_a_problem() {
-        let spoil: [fn(&mut FinalBooks); 8] = [
+        let spoil: [fn(&mut FinalBooks); 9] = [
+            |books| (books.gateway.confirmed, books.gateway.voided) = (4, 1),
             |books| books.acknowledged += 1,
             |books| books.gateway.accepted += 1,
             |books| books.gateway.pending += 1,

@@ -19,7 +19,7 @@ use crate::link::{
 };
 use crate::redemption::Seq;
 use crate::trust::{End, EvidenceTerms, Progress, RowAsker, Trust, TrustEvidence};
-use crate::verdict::Phase as Road;
+use crate::verdict::Phase;
 use live::Live;
 
 /// How many ended attempts may wait for their commit before no further one is begun.
@@ -43,7 +43,7 @@ pub struct Config {
     /// The evidence's part.
     pub terms: EvidenceTerms,
     /// Checks go where redemptions go.
-    pub checks_show_the_road: bool,
+    pub checks_show_the_link: bool,
 }
 
 /// A row that is claimed.
@@ -97,8 +97,9 @@ pub struct Ask {
 /// What a waiting till is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// The road is down, or an operator holds the lane and lets tills be trusted: decide at once.
-    RoadDown,
+    /// The provider cannot be reached, or an operator holds the lane and lets tills be trusted:
+    /// decide at once.
+    Unreachable,
     /// It is not asked about now.
     TurnedAway {
         /// What is left of the provider's `Retry-After`, seconds; `None`: the lane is busy or held.
@@ -420,7 +421,7 @@ impl Scheduler {
         let limited = self.link.limited(now);
         let (rows, told) = match self.link.trust(now) {
             _ if self.stopping => (self.live.unsent(), Told::TurnedAway { retry_after_s: None }),
-            Trust::AtOnce { .. } => (self.live.unsent(), Told::RoadDown),
+            Trust::AtOnce { .. } => (self.live.unsent(), Told::Unreachable),
             _ if !self.link.may_ask() => {
                 (self.live.unsent(), Told::TurnedAway { retry_after_s: None })
             }
@@ -501,12 +502,14 @@ impl Scheduler {
         let effects = match checked.heard {
             Heard::Declined { strong } => self.link.check_answered(now, strong),
             heard if heard.is_answer() => self.link.check_answered(now, true),
-            // Another host's road says nothing of this one's: a wrong `check_url` must not open the
+            // Another host's link says nothing of this one's: a wrong `check_url` must not open the
             // lane.
-            Heard::Road(phase) if phase != Road::Credential && self.config.checks_show_the_road => {
+            Heard::NoAnswer(phase)
+                if phase != Phase::Credential && self.config.checks_show_the_link =>
+            {
                 self.link.check_failed(now, phase, checked.detail)
             }
-            Heard::Wait { at_least: Some(at_least), .. } if self.config.checks_show_the_road => {
+            Heard::Wait { at_least: Some(at_least), .. } if self.config.checks_show_the_link => {
                 self.link.check_told_to_wait(now, at_least)
             }
             _ => Effects::default(),
@@ -701,7 +704,7 @@ impl Scheduler {
     /// are no probes.
     fn waits_for_suspects_alone(&self) -> bool {
         let may_be_a_rows =
-            matches!(self.link.phase(), link::LinkPhase::Down(why) if !why.cause.is_road());
+            matches!(self.link.phase(), link::LinkPhase::Down(why) if !why.cause.is_unreachable());
         may_be_a_rows && self.suspects.are_suspect(&self.waits.waiting())
     }
 
@@ -798,10 +801,10 @@ impl Scheduler {
         let with_others = heard == Heard::Reset && self.link.broke_since(sent);
         let suspect = match heard {
             Heard::Credential => denied && self.suspects.denied(seq),
-            Heard::Road(Road::Write | Road::Answer) => {
+            Heard::NoAnswer(Phase::Write | Phase::Answer) => {
                 self.suspects.silent(seq, Span { sent, ended: now }, is_last)
             }
-            Heard::NotTheProvider | Heard::Reset | Heard::Road(_) => {
+            Heard::NotTheProvider | Heard::Reset | Heard::NoAnswer(_) => {
                 !with_others && self.suspects.faulted(seq)
             }
             _ => false,
@@ -845,7 +848,7 @@ impl Scheduler {
             self.link.limited(now).filter(|_| matches!(heard, Heard::Wait { limited: true, .. }));
         let told = match (limited, self.link.trust(now)) {
             (Some(left), _) => Told::TurnedAway { retry_after_s: Some(left.as_secs().max(1)) },
-            (None, Trust::AtOnce { .. }) => Told::RoadDown,
+            (None, Trust::AtOnce { .. }) => Told::Unreachable,
             _ if !self.takes_live() => Told::TurnedAway { retry_after_s: None },
             _ => return self.live.failed(seq, now),
         };
@@ -869,6 +872,11 @@ impl Scheduler {
     }
 
     fn nudged(&mut self, now: Duration, nudge: Nudge) {
+        if matches!(nudge, Nudge::Flush) {
+            for seq in self.waits.waiting() {
+                self.waits.is_due(seq, now);
+            }
+        }
         if matches!(nudge, Nudge::CredentialChanged | Nudge::Release) {
             for seq in self.suspects.credential_changed() {
                 self.waits.is_due(seq, now);

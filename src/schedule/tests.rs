@@ -23,7 +23,7 @@ fn config(checks: bool) -> Config {
         checks,
         one_till: false,
     };
-    Config { link, terms, checks_show_the_road: true }
+    Config { link, terms, checks_show_the_link: true }
 }
 
 /// A lane, the store's pending rows, and what was done.
@@ -134,7 +134,7 @@ impl World {
     fn ends(&mut self, seq: i64, heard: Heard) {
         let place = self.sent.iter().position(|(sent, _)| *sent == seq).expect("it was sent");
         self.sent.remove(place);
-        let whole = !matches!(heard, Heard::Road(Road::Connect));
+        let whole = !matches!(heard, Heard::NoAnswer(Phase::Connect));
         let landed =
             Landed { seq: Seq(seq), heard, detail: "seen", kind: "no", whole, denied: true };
         self.lane.on(self.now, LaneEvent::Landed(landed));
@@ -176,11 +176,11 @@ impl World {
         self.lane.evidence().holds(Seq(seq), till, self.now)
     }
 
-    /// The road goes down under a row of the backlog.
+    /// The link goes down under a row of the backlog.
     fn cut(&mut self) {
         self.backlog([1], "z");
         self.work();
-        self.ends(1, Heard::Road(Road::Connect));
+        self.ends(1, Heard::NoAnswer(Phase::Connect));
     }
 }
 
@@ -247,8 +247,13 @@ fn a_live_row_without_an_answer_is_tried_again_after_200_ms_and_1_s_and_then_lef
 
 #[test]
 fn thirty_invented_codes_that_trip_the_provider_are_each_asked_and_none_is_given() {
-    let troubles =
-        [Heard::NotTheProvider, Heard::Credential, DEFECT, Heard::Reset, Heard::Road(Road::Answer)];
+    let troubles = [
+        Heard::NotTheProvider,
+        Heard::Credential,
+        DEFECT,
+        Heard::Reset,
+        Heard::NoAnswer(Phase::Answer),
+    ];
     for trouble in troubles {
         let mut world = World::new(true);
         for seq in 0..30 {
@@ -336,17 +341,17 @@ fn without_checks_two_silent_tills_are_evidence_for_each_other() {
 }
 
 #[test]
-fn when_the_road_goes_down_tills_are_told_at_once_and_when_it_is_down_no_live_row_is_taken() {
+fn when_the_link_goes_down_tills_are_told_at_once_and_when_it_is_down_no_live_row_is_taken() {
     let mut world = World::new(false);
     (0..10).for_each(|seq| world.live(seq + 10, "a"));
-    world.ends(10, Heard::Road(Road::Connect));
-    let expected: Vec<_> = [10, 18, 19].map(|seq| (seq, Told::RoadDown)).into();
+    world.ends(10, Heard::NoAnswer(Phase::Connect));
+    let expected: Vec<_> = [10, 18, 19].map(|seq| (seq, Told::Unreachable)).into();
     let mut told = world.told.clone();
     told.sort_by_key(|(seq, _)| *seq);
     assert_eq!(told, expected, "those on the wire may still be answered");
     assert!(!world.lane.takes_live());
-    world.ends(11, Heard::Road(Road::Connect));
-    assert_eq!(world.told.last(), Some(&(11, Told::RoadDown)));
+    world.ends(11, Heard::NoAnswer(Phase::Connect));
+    assert_eq!(world.told.last(), Some(&(11, Told::Unreachable)));
 }
 
 #[test]
@@ -417,12 +422,12 @@ fn hangs_beside_others_then_alone(world: &mut World) {
         world.ends(seq, Heard::Confirmed);
     }
     world.passes(ms(10_000));
-    world.ends(2, Heard::Road(Road::Answer));
-    assert!(!world.lane.link().is_up(world.now), "it may be the road");
+    world.ends(2, Heard::NoAnswer(Phase::Answer));
+    assert!(!world.lane.link().is_up(world.now), "it may be the link");
     world.passes(ms(2000));
     assert_eq!(world.on_the_wire(), [2], "nobody else is left to ask");
     world.passes(ms(10_000));
-    world.ends(2, Heard::Road(Road::Answer));
+    world.ends(2, Heard::NoAnswer(Phase::Answer));
     assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(2)]);
 }
 
@@ -433,7 +438,7 @@ fn the_last_row_that_hangs_is_found_suspect_and_keeps_the_lane_down_no_longer() 
     for round in 0..5 {
         world.passes(ms(60_000));
         if world.on_the_wire() == [2] {
-            world.ends(2, Heard::Road(Road::Answer));
+            world.ends(2, Heard::NoAnswer(Phase::Answer));
         }
         if round > 0 {
             assert!(world.lane.link().is_up(world.now), "round {round}");
@@ -455,9 +460,13 @@ fn row_one_trips(world: &mut World, heard: Heard, seconds: u64) {
 
 #[test]
 fn a_first_and_only_row_that_trips_the_provider_makes_the_store_neither_blind_nor_open() {
-    for heard in
-        [Heard::Road(Road::Answer), Heard::Credential, Heard::NotTheProvider, Heard::Reset, DEFECT]
-    {
+    for heard in [
+        Heard::NoAnswer(Phase::Answer),
+        Heard::Credential,
+        Heard::NotTheProvider,
+        Heard::Reset,
+        DEFECT,
+    ] {
         let mut world = World::new(false);
         world.live(1, "a");
         world.ends(1, heard);
@@ -492,7 +501,7 @@ fn a_first_and_only_row_that_trips_the_provider_makes_the_store_neither_blind_no
     }
 }
 
-/// Row 1 is the only one and hangs whenever it is sent, or meets another fault of the road; each
+/// Row 1 is the only one and hangs whenever it is sent, or meets another fault of the link; each
 /// check is answered so. How often it was sent within ten minutes.
 fn the_only_row_fails(world: &mut World, heard: Heard, check: Heard) -> usize {
     let mut sent = 0;
@@ -513,7 +522,9 @@ fn the_only_row_fails(world: &mut World, heard: Heard, check: Heard) -> usize {
 
 #[test]
 fn where_one_row_is_left_and_hangs_the_gateways_own_check_tells_that_the_lane_is_well() {
-    for heard in [Heard::Road(Road::Answer), Heard::Road(Road::Write), Heard::NotTheProvider] {
+    for heard in
+        [Heard::NoAnswer(Phase::Answer), Heard::NoAnswer(Phase::Write), Heard::NotTheProvider]
+    {
         let mut world = World::new(true);
         world.backlog([1], "a");
         let sent = the_only_row_fails(&mut world, heard, STRONG);
@@ -525,11 +536,12 @@ fn where_one_row_is_left_and_hangs_the_gateways_own_check_tells_that_the_lane_is
 
 #[test]
 fn where_one_row_is_left_and_the_check_is_not_answered_either_the_lane_stays_down() {
-    for check in [Heard::Road(Road::Answer), Heard::RowFault { status: 500 }, Heard::NotTheProvider]
+    for check in
+        [Heard::NoAnswer(Phase::Answer), Heard::RowFault { status: 500 }, Heard::NotTheProvider]
     {
         let mut world = World::new(true);
         world.backlog([1], "a");
-        the_only_row_fails(&mut world, Heard::Road(Road::Answer), check);
+        the_only_row_fails(&mut world, Heard::NoAnswer(Phase::Answer), check);
         assert!(!world.lane.link().is_up(world.now), "{check:?}");
         assert_eq!(world.lane.suspects().count(), 0, "{check:?}");
     }
@@ -544,29 +556,29 @@ fn a_row_that_hangs_when_all_others_were_answered_keeps_the_lane_down_for_a_few_
     while world.on_the_wire() != [2] {
         if world.on_the_wire() == [1] {
             world.passes(ms(10_000));
-            world.ends(1, Heard::Road(Road::Answer));
+            world.ends(1, Heard::NoAnswer(Phase::Answer));
         }
         world.passes(ms(100));
         assert!(world.now < ms(120_000), "probes rotate");
     }
     world.ends(2, Heard::Confirmed);
-    the_only_row_fails(&mut world, Heard::Road(Road::Answer), STRONG);
+    the_only_row_fails(&mut world, Heard::NoAnswer(Phase::Answer), STRONG);
     assert!(world.lane.link().is_up(world.now), "{:?}", world.lane.link().why());
     assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(1)]);
 }
 
 #[test]
-fn a_suspect_row_alone_does_not_open_a_road_that_is_down() {
+fn a_suspect_row_alone_does_not_open_a_link_that_is_down() {
     let mut world = World::new(false);
     hangs_beside_others_then_alone(&mut world);
     world.live(9, "b");
-    world.ends(9, Heard::Road(Road::Connect));
+    world.ends(9, Heard::NoAnswer(Phase::Connect));
     world.pending.remove(&Seq(9));
     for _ in 0..5 {
         world.passes(ms(60_000));
         assert_eq!(world.lane.link().why().map(|why| why.cause), Some(Cause::Connect));
         if world.on_the_wire() == [2] {
-            world.ends(2, Heard::Road(Road::Connect));
+            world.ends(2, Heard::NoAnswer(Phase::Connect));
         }
     }
 }
@@ -650,7 +662,8 @@ impl World {
 
 #[test]
 fn an_operators_hold_turns_tills_away_unless_it_lets_them_be_trusted() {
-    for (trust, told) in [(false, Told::TurnedAway { retry_after_s: None }), (true, Told::RoadDown)]
+    for (trust, told) in
+        [(false, Told::TurnedAway { retry_after_s: None }), (true, Told::Unreachable)]
     {
         let mut world = World::new(false);
         (0..9).for_each(|seq| world.live(seq, "a"));
@@ -662,7 +675,7 @@ fn an_operators_hold_turns_tills_away_unless_it_lets_them_be_trusted() {
 }
 
 #[test]
-fn the_road_is_found_again_by_a_probe_and_the_backlog_drains() {
+fn the_link_is_found_again_by_a_probe_and_the_backlog_drains() {
     let mut world = World::new(false);
     world.cut();
     world.backlog(2..=20, "z");
@@ -703,7 +716,7 @@ fn a_row_whose_end_is_written_after_the_backlog_was_looked_through_is_sent_again
     let mut world = World::new(false);
     world.backlog(1..=3, "a");
     world.work();
-    world.ends_unwritten(1, Heard::Road(Road::Connect));
+    world.ends_unwritten(1, Heard::NoAnswer(Phase::Connect));
     world.passes(ms(2000));
     while let Some(seq) = world.on_the_wire().first().copied() {
         world.ends(seq, Heard::Confirmed);
@@ -735,4 +748,31 @@ fn rows_that_lose_their_claim_late_are_claimed_again() {
         world.passes(ms(10));
     }
     assert_eq!(world.pending.len(), 0);
+}
+
+#[test]
+fn a_flush_tries_the_rows_that_wait_alone_at_once() {
+    let mut world = World::new(false);
+    world.backlog(1..=4, "a");
+    world.work();
+    for seq in 1..=3 {
+        let heard = if seq == 2 { DEFECT } else { Heard::Confirmed };
+        while !world.on_the_wire().contains(&seq) {
+            world.passes(ms(10));
+        }
+        world.ends(seq, heard);
+    }
+    world.passes(ms(100));
+    world.ends(4, Heard::Confirmed);
+    for _ in 0..6 {
+        while !world.on_the_wire().contains(&2) {
+            world.passes(ms(1000));
+        }
+        world.ends(2, DEFECT);
+    }
+    world.passes(ms(100));
+    assert_eq!(world.on_the_wire(), [0; 0], "it waits its own backoff");
+    world.lane.on(world.now, LaneEvent::Nudged(Nudge::Flush));
+    world.work();
+    assert_eq!(world.on_the_wire(), [2]);
 }

@@ -10,7 +10,7 @@ const URL_BYTES_MAX: usize = 2048;
 /// A URL that may be used; the text itself stays what the person wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Address {
-    /// `http://`, so whoever sits on the road reads along.
+    /// `http://`, so anybody on the network can read it.
     pub(super) plain: bool,
     /// The host is this machine.
     pub(super) loopback: bool,

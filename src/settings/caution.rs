@@ -7,6 +7,7 @@ use std::path::Path;
 use super::problem::Faults;
 use super::secret::SecretError;
 use super::types::{Auth, Provider, SecretSource, Settings};
+use crate::redemption::Secret;
 
 /// Looks at every secret that the settings name. A file may come later, so only a secret that will
 /// never do is a problem: the guide's own words. Certificates are opened by whoever prepares the
@@ -14,11 +15,7 @@ use super::types::{Auth, Provider, SecretSource, Settings};
 pub(super) fn look(settings: &Settings, credentials_dir: Option<&Path>, faults: &mut Faults) {
     let mut look = Look { credentials_dir, faults };
     for till in &settings.intake.tills {
-        look.secret(
-            &format!("intake.till[{}]", till.name),
-            ["token_file", "credential"],
-            &till.token,
-        );
+        look.token(&format!("intake.till[{}]", till.name), &till.token);
     }
     if let Some(tls) = &settings.intake.tls {
         look.open_to_all("intake.tls.key_file", &tls.key_file);
@@ -30,18 +27,15 @@ pub(super) fn look(settings: &Settings, credentials_dir: Option<&Path>, faults: 
         look.provider(provider);
     }
     for token in &settings.admin.tokens {
-        look.secret(
-            &format!("admin.token[{}]", token.name),
-            ["token_file", "credential"],
-            &token.token,
-        );
+        look.token(&format!("admin.token[{}]", token.name), &token.token);
     }
     for user in &settings.admin.users {
         let names = ["password_file", "password_credential"];
-        look.secret(&format!("admin.user[{}]", user.name), names, &user.password);
+        let found = user.password.password_hash(credentials_dir);
+        look.found(&format!("admin.user[{}]", user.name), names, (&user.password, found));
     }
     if let Some(token) = settings.alert.as_ref().and_then(|alert| alert.token.as_ref()) {
-        look.secret("alert", ["token_file", "credential"], token);
+        look.token("alert", token);
     }
 }
 
@@ -61,7 +55,7 @@ impl Look<'_> {
             );
         }
         match &provider.auth {
-            Auth::Token(token) => self.secret(&table, ["token_file", "credential"], token),
+            Auth::Token(token) => self.token(&table, token),
             Auth::OAuth(oauth) => {
                 let table = format!("{table}.oauth");
                 self.secret(
@@ -76,12 +70,27 @@ impl Look<'_> {
         }
     }
 
-    /// `names` are those of the keys for a file and for a credential.
+    fn token(&mut self, table: &str, source: &SecretSource) {
+        let found = source.token(self.credentials_dir);
+        self.found(table, ["token_file", "credential"], (source, found));
+    }
+
     fn secret(&mut self, table: &str, names: [&str; 2], source: &SecretSource) {
+        let found = source.read(self.credentials_dir);
+        self.found(table, names, (source, found));
+    }
+
+    /// `names` are those of the keys for a file and for a credential.
+    fn found(
+        &mut self,
+        table: &str,
+        names: [&str; 2],
+        (source, found): (&SecretSource, Result<Secret, SecretError>),
+    ) {
         let [file, credential] = names;
         let name = if matches!(source, SecretSource::File(_)) { file } else { credential };
         let key = format!("{table}.{name}");
-        match source.read(self.credentials_dir) {
+        match found {
             Ok(_) => {}
             Err(error @ SecretError::Placeholder) => self.faults.add(&key, error.to_string(), None),
             Err(error @ SecretError::NoCredentials) => self.faults.note(&key, &error.to_string()),

@@ -1,5 +1,5 @@
-//! Every key with its kind, its default and its meaning: the one list that the loader, the shipped
-//! file and the manual page are held against.
+//! Every setting with its kind, its default, its bounds and its meaning: the one list for
+//! the loader, the shipped file, the manual page and README's table.
 
 /// What a key's value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,22 +39,53 @@ pub struct Key {
     pub kind: Kind,
     /// The default as it is written in TOML; `None` where there is none.
     pub default: Option<&'static str>,
+    /// The least and the most of a number or a duration, as they are written.
+    pub bounds: Option<(&'static str, &'static str)>,
     /// Whether a change needs a restart; a reload applies all others.
     pub restart: bool,
-    /// Its meaning, in one line.
+}
+
+/// A setting with what only the documents say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The setting.
+    pub key: Key,
+    /// What the shipped file shows where there is no default.
+    pub sample: Option<&'static str>,
+    /// Its meaning; `{bounds}` stands for them.
     pub doc: &'static str,
 }
 
-const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
-    Key { path, kind, default: Some(default), restart: false, doc }
+const fn setting(path: &'static str, kind: Kind) -> Setting {
+    let key = Key { path, kind, default: None, bounds: None, restart: false };
+    Setting { key, sample: None, doc: "" }
 }
 
-const fn bare(path: &'static str, kind: Kind, doc: &'static str) -> Key {
-    Key { path, kind, default: None, restart: false, doc }
-}
+impl Setting {
+    const fn restart(mut self) -> Self {
+        self.key.restart = true;
+        self
+    }
 
-const fn fixed(key: Key) -> Key {
-    Key { restart: true, ..key }
+    const fn default(mut self, text: &'static str) -> Self {
+        self.key.default = Some(text);
+        self
+    }
+
+    const fn bounds(mut self, least: &'static str, most: &'static str) -> Self {
+        self.key.bounds = Some((least, most));
+        self
+    }
+
+    const fn sample(mut self, text: &'static str) -> Self {
+        self.sample = Some(text);
+        self
+    }
+
+    const fn doc(mut self, text: &'static str) -> Self {
+        self.doc = text;
+        self
+    }
 }
 
 /// The default of `provider.already_used`, word for word the verdicts' own list; a test compares
@@ -63,342 +94,479 @@ const ALREADY_USED: &str = r#"["has been used", "have been used", "already used"
 /// The default of `provider.in_progress`; likewise.
 const IN_PROGRESS: &str = r#"["in progress", "being processed", "already processing", "still processing", "concurrent", "outstanding", "try again later", "currently processing", "is processing", "processing your", "in process", "under process", "under processing", "ongoing", "underway", "in flight", "simultaneous", "another request", "please wait", "not yet complete", "not been completed", "retry later", "key is in use", "قيد المعالجة", "قيد التنفيذ", "جاري المعالجة", "جار المعالجة", "جاري معالجة", "جاري التنفيذ", "تتم معالجة", "يتم معالجة", "تجري معالجة", "حاول لاحقا", "حاول مرة اخرى لاحقا", "المحاولة لاحقا", "المحاولة مرة اخرى لاحقا", "مرة اخرى لاحقا", "تحت المعالجة", "تحت التنفيذ", "تحت الاجراء", "قيد الاجراء", "قيد الانتظار", "جاري تنفيذ", "جار تنفيذ", "جار التنفيذ", "لم تكتمل بعد", "لم يكتمل بعد", "طلب اخر", "يرجى الانتظار", "الرجاء الانتظار"]"#;
 
-/// Every key, in the order of the shipped file.
-pub const KEYS: &[Key] = &[
-    fixed(bare(
-        "gateway.name",
-        Kind::Text,
-        "This gateway's name in every view; without it, the host name.",
-    )),
-    fixed(key(
-        "gateway.state_dir",
-        Kind::Path,
-        r#""/var/lib/redeemd""#,
-        "Where state lives; $STATE_DIRECTORY wins.",
-    )),
-    key("gateway.day_ends", Kind::Text, r#""00:00""#, "When a day ends in reports, in local time."),
-    fixed(key(
-        "intake.listen",
-        Kind::TextOrTexts,
-        r#""127.0.0.1:7733""#,
-        "Where tills connect: one address or a list.",
-    )),
-    key("intake.redeem_path", Kind::Text, r#""/redeem""#, "The path of a redemption."),
-    key("intake.check_path", Kind::Text, r#""/check""#, "The path of a check."),
-    key(
-        "intake.reply_within",
-        Kind::Duration,
-        r#""4s""#,
-        "How long a till may wait for the provider's answer.",
+/// Every setting, in the order of the shipped file. A constant, so that the program itself holds no
+/// more of it than [`KEYS`].
+pub const TABLE: &[Setting] = &[
+    setting("gateway.name", Kind::Text).restart().sample(r#""branch-042""#).doc(
+        "This gateway's name in every view, 1 to 64 bytes. It also seeds the gateway's \
+            place in reconnect_spread. Without it: the host name.",
     ),
-    key(
-        "intake.accepted_status",
-        Kind::Integer,
-        "200",
-        "Status of an acceptance without the provider's answer.",
+    setting("gateway.state_dir", Kind::Path).restart().default(r#""/var/lib/redeemd""#).doc(
+        "Where redemptions and state live. $STATE_DIRECTORY, which systemd sets for the \
+            service, wins over it.",
     ),
-    key(
-        "intake.max_body_bytes",
-        Kind::Integer,
-        "16384",
-        "The largest body that is read from a till.",
+    setting("gateway.day_ends", Kind::Text).default(r#""00:00""#).doc(
+        "When a day of the reports ends, in local time: 00:00 to 23:59. With an hour \
+            before noon, what comes before it belongs to the day before; with a later one, \
+            what comes after it belongs to the next day. The time zone is that of TZ or of \
+            /etc/localtime, read at each start and reload. A redemption keeps the day that \
+            it got.",
     ),
-    key(
-        "intake.allow_anonymous",
-        Kind::Flag,
-        "false",
-        "Allow a listener beyond loopback without tills' tokens.",
+    setting("intake.listen", Kind::TextOrTexts).restart().default(r#""127.0.0.1:7733""#).doc(
+        "The address and port where tills connect, or a list of up to 16, unless systemd \
+            hands in sockets. Beyond loopback every till needs a token, or allow_anonymous.",
     ),
-    bare("intake.till.name", Kind::Text, "The till's name in the books and in cashiers' messages."),
-    bare("intake.till.token_file", Kind::Path, "The file of the till's bearer token."),
-    bare(
-        "intake.till.credential",
-        Kind::Text,
-        "The systemd credential of the till's bearer token.",
+    setting("intake.redeem_path", Kind::Text)
+        .default(r#""/redeem""#)
+        .doc("The path of a redemption: letters, digits, and / . _ ~ -."),
+    setting("intake.check_path", Kind::Text).default(r#""/check""#).doc("The path of a check."),
+    setting("intake.reply_within", Kind::Duration).default(r#""4s""#).bounds("100ms", "60s").doc(
+        "How long a till may wait for the provider's own answer, {bounds}. What is not \
+            answered by then is given only where the provider answers nobody; else the till \
+            is told to ask again.",
     ),
-    key(
-        "intake.till.businesses",
-        Kind::Texts,
-        "[]",
-        "The only businesses that the till may redeem for.",
+    setting("intake.accepted_status", Kind::Integer).default("200").bounds("200", "202").doc(
+        "The status of an acceptance that the provider has not answered yet: 200, or 202 \
+            for tills that tell the two apart.",
     ),
-    key(
-        "intake.till.branches",
-        Kind::Texts,
-        "[]",
-        "The only branches that the till may redeem for.",
+    setting("intake.max_body_bytes", Kind::Integer)
+        .default("16384")
+        .bounds("1024", "65536")
+        .doc("The largest body that is read from a till, in bytes: {bounds}."),
+    setting("intake.allow_anonymous", Kind::Flag)
+        .default("false")
+        .doc("Whether a listener beyond loopback may stand without tills' tokens."),
+    setting("intake.till.name", Kind::Text).sample(r#""till-1""#).doc(
+        "The till's name, as the books and the cashiers' messages show it: 1 to 64 bytes, \
+            unique, not \"anonymous\", which is everybody's name where there are no tills.",
     ),
-    bare(
-        "intake.till.language",
-        Kind::Text,
-        "The language of the till's refusals: \"en\" or \"ar\".",
+    setting("intake.till.token_file", Kind::Path).sample(r#""/etc/redeemd/till-1.token""#).doc(
+        "The file that holds the till's bearer token. Each till needs this or credential, \
+            not both.",
     ),
-    fixed(bare("intake.tls.cert_file", Kind::Path, "The listener's certificate chain in PEM.")),
-    fixed(bare("intake.tls.key_file", Kind::Path, "The listener's key in PEM.")),
-    bare("intake.texts.en", Kind::Words, "The store's own English texts, by the refusal's name."),
-    bare("intake.texts.ar", Kind::Words, "The store's own Arabic texts, by the refusal's name."),
-    bare("provider.name", Kind::Text, "The lane's name."),
-    key(
-        "provider.businesses",
-        Kind::Texts,
-        "[]",
-        "The business_refrence values it serves; empty: all others.",
+    setting("intake.till.credential", Kind::Text)
+        .sample(r#""till-1""#)
+        .doc("The systemd credential that holds the till's bearer token."),
+    setting("intake.till.businesses", Kind::Texts)
+        .default("[]")
+        .doc("The only business_refrence values that the till may redeem for. Empty: all."),
+    setting("intake.till.branches", Kind::Texts)
+        .default("[]")
+        .doc("The only branches that the till may redeem for. Empty: all."),
+    setting("intake.till.language", Kind::Text).sample(r#""ar""#).doc(
+        "The language of the refusals that the gateway itself writes for the till: \"en\" \
+            or \"ar\". Without it: what the till asks for with Accept-Language, else English.",
     ),
-    bare("provider.redeem_url", Kind::Url, "The provider's Redeem."),
-    bare(
-        "provider.check_url",
-        Kind::Url,
-        "The provider's Check Reward; without it nobody can be asked.",
+    setting("intake.tls.cert_file", Kind::Path)
+        .restart()
+        .sample(r#""/etc/redeemd/tls/cert.pem""#)
+        .doc(
+            "The certificate chain of the tills' listener in PEM. A certificate that is \
+            renewed in place needs no restart.",
+        ),
+    setting("intake.tls.key_file", Kind::Path)
+        .restart()
+        .sample(r#""/etc/redeemd/tls/key.pem""#)
+        .doc("Its key in PEM."),
+    setting("intake.texts.en", Kind::Words)
+        .sample(r#"{ used = "Reward {code} has been used on {when} at {till}" }"#)
+        .doc(
+            "A table of English texts by the refusal's name: en = { used = \"...\" }, or a \
+            section [intake.texts.en]. Each has 1 to 512 bytes. What stands in braces is \
+            filled in; each text has its own placeholders, those of its default, which \
+            redeemd.toml(5) lists. {code} is whole, since the till has sent it, and {when} is \
+            the earlier till's own time. \
+            Of several files each wins text by text. The provider's own words are passed on \
+            as they came.",
+        ),
+    setting("intake.texts.ar", Kind::Words)
+        .sample(r#"{ used = "المكافأة {code} استُعملت من قبل في {when} عند نقطة البيع {till}" }"#)
+        .doc("The same for tills that are spoken to in Arabic."),
+    setting("provider.name", Kind::Text).sample(r#""retm""#).doc(
+        "The lane's name: 1 to 64 of a-z, 0-9, '.', '_' and '-'; unique. Redemptions \
+            remember it, so do not rename a provider that has any pending.",
     ),
-    bare("provider.token_file", Kind::Path, "The file of the bearer token, followed live."),
-    bare("provider.credential", Kind::Text, "The systemd credential of the bearer token."),
-    bare("provider.ca_file", Kind::Path, "The only certificate authorities to trust, in PEM."),
-    bare(
-        "provider.proxy",
-        Kind::Url,
-        "The proxy that the provider's traffic passes: http://HOST:PORT.",
+    setting("provider.businesses", Kind::Texts).default("[]").doc(
+        "The business_refrence values that it serves. Empty: all that no other provider \
+            serves. No value may stand in two providers, and one provider at most may have \
+            none.",
     ),
-    bare("provider.proxy_user", Kind::Text, "The user that the proxy asks for."),
-    bare("provider.proxy_password_file", Kind::Path, "The file of that user's password."),
-    bare(
-        "provider.proxy_password_credential",
-        Kind::Text,
-        "The systemd credential of that user's password.",
+    setting("provider.redeem_url", Kind::Url).sample(r#""https://SERVICE.retm.sa/redeem""#).doc(
+        "The provider's Redeem: put in your own service id and path. It has to be https, or \
+            http to loopback, and holds no user and no password.",
     ),
-    key("provider.allow_plain_http", Kind::Flag, "false", "Allow http:// beyond loopback."),
-    key("provider.timeout", Kind::Duration, r#""10s""#, "The deadline of one whole attempt."),
-    key(
-        "provider.declined_status",
-        Kind::Integers,
-        "[400, 404, 409, 410, 422]",
-        "Statuses that may decline.",
+    setting("provider.check_url", Kind::Url).sample(r#""https://SERVICE.retm.sa/check""#).doc(
+        "The provider's Check Reward. Without it a check of a code of which this store \
+            knows nothing is answered with 404 in the contract's shape, or with 200 where \
+            offline.unknown_check is \"answer\".",
     ),
-    key(
-        "provider.already_used",
-        Kind::Texts,
-        ALREADY_USED,
-        "What a refusal says of a used code; any case.",
+    setting("provider.token_file", Kind::Path).sample(r#""/etc/redeemd/retm.token""#).doc(
+        "The file that holds the bearer token. It is followed live. Each provider needs \
+            exactly one of token_file, credential and [provider.oauth].",
     ),
-    key(
-        "provider.in_progress",
-        Kind::Texts,
-        IN_PROGRESS,
-        "What an answer says while a request is still worked on.",
+    setting("provider.credential", Kind::Text).sample(r#""retm""#).doc(
+        "The systemd credential that holds the bearer token. On systemd before 253 a \
+            changed credential needs a restart.",
     ),
-    key(
-        "provider.success",
-        Kind::Text,
-        r#""lenient""#,
-        "Which 2xx confirm: \"lenient\" or \"contract\".",
+    setting("provider.ca_file", Kind::Path)
+        .sample(r#""/etc/redeemd/provider-ca.pem""#)
+        .doc("The only certificate authorities to trust, in PEM, in place of the system's."),
+    setting("provider.proxy", Kind::Url).sample(r#""http://proxy.example:3128""#).doc(
+        "The proxy that the provider's traffic has to pass: http://HOST:PORT. The \
+            environment's proxy is not used.",
     ),
-    key(
-        "provider.weak_after",
-        Kind::Duration,
-        r#""30m""#,
-        "How long weak refusals alone go on before a person decides.",
+    setting("provider.proxy_user", Kind::Text)
+        .sample(r#""gateway""#)
+        .doc("The user that the proxy asks for, without a colon. It needs proxy and a password."),
+    setting("provider.proxy_password_file", Kind::Path)
+        .sample(r#""/etc/redeemd/proxy.password""#)
+        .doc("The file that holds that user's password; this or proxy_password_credential."),
+    setting("provider.proxy_password_credential", Kind::Text)
+        .sample(r#""proxy""#)
+        .doc("The systemd credential that holds that user's password."),
+    setting("provider.allow_plain_http", Kind::Flag)
+        .default("false")
+        .doc("Whether http:// beyond loopback is accepted in this provider's URLs."),
+    setting("provider.timeout", Kind::Duration)
+        .default(r#""10s""#)
+        .bounds("1ms", "120s")
+        .doc("The deadline of one whole attempt: {bounds}."),
+    setting("provider.declined_status", Kind::Integers).default("[400, 404, 409, 410, 422]").doc(
+        "Statuses that decline a redemption when the answer has the contract's shape: 400 \
+            to 499, but not 401, 403, 408, 425 and 429.",
     ),
-    key(
-        "provider.weak_declines",
-        Kind::Flag,
-        "false",
-        "A bare message with 400, 409 or 422 declines.",
+    setting("provider.already_used", Kind::Texts).default(ALREADY_USED).doc(
+        "What a refusal says of a code that was used already: a part of its message or of \
+            one of its errors, in any case.",
     ),
-    key("provider.accept_language", Kind::Text, r#""en""#, "Accept-Language of each request."),
-    key(
-        "provider.same_code",
-        Kind::Text,
-        r#""folded""#,
-        "Which codes are the same: \"folded\" or \"exact\".",
+    setting("provider.in_progress", Kind::Texts).default(IN_PROGRESS).doc(
+        "What an answer says while an earlier request for the redemption is still being \
+            worked on: a part of its message, in any case. The redemption waits and is asked \
+            for again.",
     ),
-    key(
-        "provider.canary",
-        Kind::Flag,
-        "true",
-        "The gateway's own checks, of a made-up code, at check_url.",
+    setting("provider.success", Kind::Text).default(r#""lenient""#).doc(
+        "Which 2xx confirm a redemption: \"lenient\", every JSON object that does not say \
+            that it failed, and an empty body; or \"contract\", an empty body and objects of \
+            data, message and errors alone.",
     ),
-    key(
-        "provider.reusable_codes",
-        Kind::Texts,
-        "[]",
-        "Patterns with * of codes that are not single-use.",
+    setting("provider.weak_after", Kind::Duration).default(r#""30m""#).bounds("1s", "30d").doc(
+        "How long weak refusals alone, alike and with the lane otherwise well, go on \
+            before a redemption is parked for a person: {bounds}.",
     ),
-    bare("provider.oauth.token_url", Kind::Url, "The token endpoint."),
-    bare("provider.oauth.client_id", Kind::Text, "The client's id."),
-    bare("provider.oauth.client_secret_file", Kind::Path, "The file of the client's secret."),
-    bare(
-        "provider.oauth.client_secret_credential",
-        Kind::Text,
-        "The systemd credential of the client's secret.",
+    setting("provider.weak_declines", Kind::Flag).default("false").doc(
+        "Whether 400, 409 and 422 with a bare message decline, for a provider whose own \
+            refusals look so.",
     ),
-    key("provider.oauth.grant", Kind::Text, r#""client_credentials""#, "Or \"refresh_token\"."),
-    bare("provider.oauth.refresh_token_file", Kind::Path, "The file of the first refresh token."),
-    bare(
-        "provider.oauth.refresh_token_credential",
-        Kind::Text,
-        "The systemd credential of the first refresh token.",
+    setting("provider.accept_language", Kind::Text)
+        .default(r#""en""#)
+        .doc("The value of Accept-Language in each request to the provider."),
+    setting("provider.same_code", Kind::Text).default(r#""folded""#).doc(
+        "Which reward codes are the same: \"folded\", those that look alike (case, width, \
+            digits of every script, hyphens, invisible characters), or \"exact\", those of \
+            the same bytes.",
     ),
-    key("offline.accept", Kind::Flag, "true", "Accept redemptions while a lane is not up."),
-    key("offline.max_pending", Kind::Integer, "5000", "How many may be pending in a lane."),
-    bare(
-        "offline.max_pending_per_till",
-        Kind::Integer,
-        "How many of one till may be pending in a lane.",
+    setting("provider.canary", Kind::Flag).default("true").doc(
+        "Whether the gateway may send checks of its own, of a made-up code, to check_url, \
+            to learn whether the provider answers.",
     ),
-    key("offline.max_outage", Kind::Duration, r#""72h""#, "How long the lane may have been down."),
-    key(
-        "offline.date_format",
-        Kind::Text,
-        r#""contract""#,
-        "Which dates are accepted: \"contract\" or \"any\".",
+    setting("provider.reusable_codes", Kind::Texts).default("[]").doc(
+        "Codes that may be redeemed again and again: patterns, anchored at both ends, in \
+            which * stands for anything.",
     ),
-    key(
-        "offline.one_till",
-        Kind::Text,
-        r#""refuse""#,
-        "Whether one till's word suffices: \"refuse\" or \"trust\".",
+    setting("provider.oauth.token_url", Kind::Url)
+        .sample(r#""https://SERVICE.retm.sa/oauth/token""#)
+        .doc("The token endpoint; as for redeem_url, https or loopback."),
+    setting("provider.oauth.client_id", Kind::Text).sample(r#""…""#).doc("The client's id."),
+    setting("provider.oauth.client_secret_file", Kind::Path)
+        .sample(r#""/etc/redeemd/retm.secret""#)
+        .doc("The file that holds the client's secret; this or client_secret_credential."),
+    setting("provider.oauth.client_secret_credential", Kind::Text)
+        .sample(r#""retm-secret""#)
+        .doc("The systemd credential that holds the client's secret."),
+    setting("provider.oauth.grant", Kind::Text).default(r#""client_credentials""#).doc(
+        "How the first token is had: \"client_credentials\" or \"refresh_token\". A \
+            refresh token that the provider gives is kept in the state directory.",
     ),
-    key(
-        "offline.remember_checks",
-        Kind::Duration,
-        r#""12h""#,
-        "How long answers to checks are remembered.",
+    setting("provider.oauth.refresh_token_file", Kind::Path)
+        .sample(r#""/etc/redeemd/retm.refresh""#)
+        .doc(
+            "The file that holds the first refresh token; this or refresh_token_credential, \
+            and with grant = \"refresh_token\" alone.",
+        ),
+    setting("provider.oauth.refresh_token_credential", Kind::Text)
+        .sample(r#""retm-refresh""#)
+        .doc("The systemd credential that holds the first refresh token."),
+    setting("offline.accept", Kind::Flag)
+        .default("true")
+        .doc("Whether redemptions are accepted while a lane is not up."),
+    setting("offline.max_pending", Kind::Integer)
+        .default("5000")
+        .bounds("1", "100000000")
+        .doc("How many may be pending in a lane before tills are refused: {bounds}."),
+    setting("offline.max_pending_per_till", Kind::Integer)
+        .sample(r#"3750"#)
+        .bounds("1", "100000000")
+        .doc(
+            "How many redemptions of one till may be pending in a lane before that till is \
+            refused: 1 to max_pending. Without it: three quarters of max_pending where there \
+            is more than one till, else max_pending.",
+        ),
+    setting("offline.max_outage", Kind::Duration).default(r#""72h""#).bounds("1s", "3650d").doc(
+        "How long the lane may have been down before tills are refused: {bounds}. Neither \
+            a restart nor an operator's hold or release resets it.",
     ),
-    key("offline.remember_checks_max", Kind::Integer, "20000", "How many checks are remembered."),
-    key(
-        "offline.unknown_check",
-        Kind::Text,
-        r#""refuse""#,
-        "Checks of which nothing is known: \"refuse\" or \"answer\".",
+    setting("offline.date_format", Kind::Text).default(r#""contract""#).doc(
+        "Which dates are accepted while a lane is not up: \"contract\", those that the \
+            contract can mean, or \"any\".",
     ),
-    key(
-        "offline.value_of_unknown",
-        Kind::Text,
-        r#""25.00""#,
-        "What a reward counts as of which no check said it.",
+    setting("offline.one_till", Kind::Text).default(r#""refuse""#).doc(
+        "Whether a provider that does not answer one till may be taken for silent without \
+            evidence from another till or from the gateway's own checks: \"refuse\" or \
+            \"trust\". \"trust\" is for a store with one till whose provider has no \
+            check_url.",
     ),
-    key(
-        "offline.value_of_unbounded",
-        Kind::Text,
-        r#""100.00""#,
-        "What a percentage without a most counts as.",
+    setting("offline.remember_checks", Kind::Duration).default(r#""12h""#).bounds("0s", "7d").doc(
+        "How long the provider's answers to tills' checks are remembered: {bounds}; 0s is not \
+            at all. It is the gateway's elapsed time, which goes on over restarts and follows \
+            no step of the clock. While the provider cannot be asked, a check is answered from \
+            them, with Redeemd-State: remembered and their age in Redeemd-Age. They may name \
+            the customer: they are kept no longer, and go back to tills alone. No list, \
+            export, metric, log or backup holds them.",
     ),
-    key("offline.max_exposure", Kind::Text, r#""25000.00""#, "What may be at risk in a lane."),
-    key(
-        "offline.max_per_hour_per_till",
-        Kind::Integer,
-        "300",
-        "How many one till may be trusted with in an hour.",
+    setting("offline.remember_checks_max", Kind::Integer)
+        .default("20000")
+        .bounds("0", "10000000")
+        .doc(
+            "How many of them are remembered: {bounds}. When there are more, the till that \
+            brought the most forgets its oldest, refusals last.",
+        ),
+    setting("offline.unknown_check", Kind::Text).default(r#""refuse""#).doc(
+        "What a till is told that checks a code of which nothing is known, while the \
+            provider cannot be asked: \"refuse\", 503 with Retry-After, or \"answer\", 200 \
+            with {\"data\":{},\"errors\":[]}. A provider that is only busy is not spoken for: \
+            that is 503 in any case.",
     ),
-    key(
-        "offline.checked_within",
-        Kind::Duration,
-        r#""15m""#,
-        "How old a check may be that a rule goes by.",
+    setting("offline.value_of_unknown", Kind::Text).default(r#""25.00""#).doc(
+        "What a reward counts as of which no check said what it is worth, or said 0 or what \
+            nobody can read: an amount of the store's currency in quotes, from 0 to 1000000000. \
+            Amounts are exact; more than four decimals round up.",
     ),
-    bare("offline.max_value", Kind::Text, "What one reward may be worth."),
-    bare("offline.max_per_hour", Kind::Integer, "How many a lane may be trusted with in an hour."),
-    bare("offline.max_per_day", Kind::Integer, "How many a lane may be trusted with in 24 hours."),
-    bare("offline.hours", Kind::Text, "When, on the local clock: \"08:00-23:30\"."),
-    bare(
-        "offline.code_form.length",
-        Kind::Text,
-        "How many characters a code has: \"10\" or \"10-12\".",
+    setting("offline.value_of_unbounded", Kind::Text)
+        .default(r#""100.00""#)
+        .doc("What a percentage counts as for which a check said no most."),
+    setting("offline.max_exposure", Kind::Text).default(r#""25000.00""#).doc(
+        "What may be at risk in a lane before tills are refused. At risk is what was given \
+            on trust and is pending, parked, lost, confirmed by inference or taken back, \
+            until a person has handled it.",
     ),
-    bare(
-        "offline.code_form.alphabet",
-        Kind::Text,
-        "\"any\", \"digits\", \"hex\", \"letters\" or \"alphanumeric\".",
+    setting("offline.max_per_hour_per_till", Kind::Integer)
+        .default("300")
+        .bounds("1", "100000000")
+        .doc(
+            "How many redemptions of one till may be accepted on trust in a lane within 60 \
+            minutes: {bounds}.",
+        ),
+    setting("offline.checked_within", Kind::Duration).default(r#""15m""#).bounds("1s", "30d").doc(
+        "How old a check may be by which a rule with type goes, unless the rule has its \
+            own: {bounds}.",
     ),
-    bare("offline.code_form.check", Kind::Text, "A code's check: \"luhn\", \"mod97\" or \"gs1\"."),
-    bare("offline.rule.name", Kind::Text, "The rule's name, as refusals and the books show it."),
-    bare("offline.rule.code", Kind::TextOrTexts, "Patterns with * of the codes that it is for."),
-    bare("offline.rule.business", Kind::TextOrTexts, "The businesses that it is for."),
-    bare("offline.rule.branch", Kind::TextOrTexts, "The branches that it is for."),
-    bare("offline.rule.till", Kind::TextOrTexts, "The tills that it is for."),
-    bare(
-        "offline.rule.type",
-        Kind::TextOrTexts,
-        "The types, as a check said them, that it is for.",
+    setting("offline.max_value", Kind::Text)
+        .sample(r#""100.00""#)
+        .doc("What one reward may be worth. A rule's own max_value takes its place."),
+    setting("offline.max_per_hour", Kind::Integer)
+        .sample(r#"500"#)
+        .bounds("0", "100000000")
+        .doc("How many may be accepted on trust in a lane within 60 minutes: {bounds}."),
+    setting("offline.max_per_day", Kind::Integer)
+        .sample(r#"2000"#)
+        .bounds("0", "100000000")
+        .doc("How many may be accepted on trust in a lane within 24 hours: {bounds}."),
+    setting("offline.hours", Kind::Text).sample(r#""08:00-23:30""#).doc(
+        "When rewards are given on trust, on the clock on the wall: \"08:00-23:30\", \
+            \"18:00-02:00\" past midnight, or \"00:00-24:00\" for all day. In the night in \
+            which the clock is put back an hour comes twice, and so does what lies in it. While \
+            the clock is not synchronised nothing is given. A rule's own hours take their place.",
     ),
-    bare(
-        "offline.rule.checked_within",
-        Kind::Duration,
-        "It is for codes that were checked so recently.",
+    setting("offline.code_form.length", Kind::Text).sample(r#""10-12""#).doc(
+        "How many characters a code has: \"10\" or \"10-12\". A code of another form is \
+            refused with 400 while nobody can be asked. A rule's own code_form takes its \
+            place.",
     ),
-    bare(
-        "offline.rule.cause",
-        Kind::TextOrTexts,
-        "The causes why nobody can be asked that it is for.",
+    setting("offline.code_form.alphabet", Kind::Text).sample(r#""digits""#).doc(
+        "The characters of a code: \"any\", \"digits\", \"hex\", \"letters\" or \
+            \"alphanumeric\".",
     ),
-    bare("offline.rule.accept", Kind::FlagOrText, "Whether what it is for is accepted on trust."),
-    bare("offline.rule.max_value", Kind::Text, "What one reward may be worth."),
-    bare("offline.rule.max_exposure", Kind::Text, "What may be at risk under it."),
-    bare("offline.rule.max_pending", Kind::Integer, "How many may be pending under it."),
-    bare(
-        "offline.rule.max_per_hour",
-        Kind::Integer,
-        "How many may be accepted under it in an hour.",
+    setting("offline.code_form.check", Kind::Text).sample(r#""luhn""#).doc(
+        "How a code's last digits follow from the others: \"luhn\" (ISO/IEC 7812), \
+            \"mod97\" (ISO/IEC 7064) or \"gs1\".",
     ),
-    bare(
-        "offline.rule.max_per_day",
-        Kind::Integer,
-        "How many may be accepted under it in 24 hours.",
+    setting("offline.rule.name", Kind::Text).sample(r#""vouchers""#).doc(
+        "The rule's name, unique, as refusals and the books show it. Files of conf.d \
+            change a rule by its name. The first rule that fits a redemption is the one; what \
+            a rule does not say fits everything.",
     ),
-    bare("offline.rule.max_outage", Kind::Duration, "How long the lane may have been down."),
-    bare("offline.rule.hours", Kind::Text, "When, on the local clock: \"08:00-23:30\"."),
-    bare("offline.rule.code_form.length", Kind::Text, "How many characters a code has."),
-    bare("offline.rule.code_form.alphabet", Kind::Text, "The characters of a code."),
-    bare("offline.rule.code_form.check", Kind::Text, "A code's check."),
-    key("forward.max_in_flight", Kind::Integer, "8", "The drain's widest window, in requests."),
-    key("forward.retry_min", Kind::Duration, r#""1s""#, "The first backoff step."),
-    key(
-        "forward.retry_max",
-        Kind::Duration,
-        r#""60s""#,
-        "The longest wait between two probes of a dead link.",
+    setting("offline.rule.code", Kind::TextOrTexts)
+        .sample(r#"["V-*", "*-VIP"]"#)
+        .doc("One pattern or a list, with * for anything, that the code fits byte by byte."),
+    setting("offline.rule.business", Kind::TextOrTexts)
+        .sample(r#""shop""#)
+        .doc("One business or a list; they match folded."),
+    setting("offline.rule.branch", Kind::TextOrTexts)
+        .sample(r#"["7", "8"]"#)
+        .doc("One branch or a list."),
+    setting("offline.rule.till", Kind::TextOrTexts)
+        .sample(r#""till-1""#)
+        .doc("One till or a list."),
+    setting("offline.rule.type", Kind::TextOrTexts)
+        .sample(r#""voucher""#)
+        .doc("One type or a list, as a valid check said it within checked_within."),
+    setting("offline.rule.checked_within", Kind::Duration)
+        .sample(r#""2h""#)
+        .bounds("1s", "30d")
+        .doc(
+            "The rule is for codes of which a valid check is remembered that is not older: \
+            {bounds}. Without it, a rule with type takes offline.checked_within.",
+        ),
+    setting("offline.rule.cause", Kind::TextOrTexts)
+        .sample(r#"["tls", "clock"]"#)
+        .doc("One cause or a list, such as \"connect\" or \"tls\": why nobody can be asked."),
+    setting("offline.rule.accept", Kind::FlagOrText).sample(r#"true"#).doc(
+        "true or false: whether what the rule is for is accepted on trust, whatever \
+            offline.accept says. \"override\" waits for a later version.",
     ),
-    key(
-        "forward.reconnect_spread",
-        Kind::Duration,
-        r#""5s""#,
-        "A fleet's drains begin within this spread.",
+    setting("offline.rule.max_value", Kind::Text)
+        .sample(r#""50.00""#)
+        .doc("What one reward may be worth, instead of offline.max_value."),
+    setting("offline.rule.max_exposure", Kind::Text)
+        .sample(r#""1000.00""#)
+        .doc("What may be at risk of the rewards that this rule has let through."),
+    setting("offline.rule.max_pending", Kind::Integer)
+        .sample(r#"100"#)
+        .bounds("0", "100000000")
+        .doc("How many of them may be pending: {bounds}."),
+    setting("offline.rule.max_per_hour", Kind::Integer)
+        .sample(r#"20"#)
+        .bounds("0", "100000000")
+        .doc("How many it lets through within 60 minutes: {bounds}."),
+    setting("offline.rule.max_per_day", Kind::Integer)
+        .sample(r#"100"#)
+        .bounds("0", "100000000")
+        .doc("How many it lets through within 24 hours: {bounds}."),
+    setting("offline.rule.max_outage", Kind::Duration)
+        .sample(r#""4h""#)
+        .bounds("1s", "3650d")
+        .doc("How long the lane may have been down: {bounds}."),
+    setting("offline.rule.hours", Kind::Text)
+        .sample(r#""18:00-02:00""#)
+        .doc("When, on the local clock, instead of offline.hours."),
+    setting("offline.rule.code_form.length", Kind::Text)
+        .sample(r#""12""#)
+        .doc("How many characters a code has."),
+    setting("offline.rule.code_form.alphabet", Kind::Text)
+        .sample(r#""alphanumeric""#)
+        .doc("The characters of a code."),
+    setting("offline.rule.code_form.check", Kind::Text)
+        .sample(r#""mod97""#)
+        .doc("How a code's last digits follow from the others."),
+    setting("forward.max_in_flight", Kind::Integer).default("8").bounds("1", "256").doc(
+        "How many requests a drain may have in flight: {bounds}. One more is kept for \
+            tills.",
     ),
-    key("retention.settled", Kind::Duration, r#""30d""#, "How long settled redemptions are kept."),
-    key(
-        "retention.codes",
-        Kind::Duration,
-        r#""400d""#,
-        "How long used codes are remembered, as hashes.",
+    setting("forward.retry_min", Kind::Duration)
+        .default(r#""1s""#)
+        .bounds("100ms", "1h")
+        .doc("The first wait after a failure: {bounds}, not longer than retry_max."),
+    setting("forward.retry_max", Kind::Duration)
+        .default(r#""60s""#)
+        .bounds("100ms", "1h")
+        .doc("The longest wait between two probes of a link that is down: {bounds}."),
+    setting("forward.reconnect_spread", Kind::Duration).default(r#""5s""#).bounds("0s", "10m").doc(
+        "When the line is back, the gateways of a fleet begin to drain within this spread: \
+            {bounds}.",
     ),
-    fixed(key("admin.listen", Kind::Text, r#""127.0.0.1:7734""#, "The operators' address.")),
-    fixed(bare(
-        "admin.socket",
-        Kind::Path,
-        "The commands' socket; without it, admin.sock in $RUNTIME_DIRECTORY or state_dir.",
-    )),
-    key("admin.hosts", Kind::Texts, "[]", "The names by which browsers may call the console."),
-    bare("admin.token.name", Kind::Text, "Who is recorded for actions with the token."),
-    bare("admin.token.role", Kind::Text, "\"see\", \"decide\" or \"engineer\"."),
-    bare("admin.token.token_file", Kind::Path, "The file of the bearer token."),
-    bare("admin.token.credential", Kind::Text, "The systemd credential of the bearer token."),
-    bare("admin.user.name", Kind::Text, "The name to sign in with; recorded for actions."),
-    bare("admin.user.role", Kind::Text, "\"see\", \"decide\" or \"engineer\"."),
-    bare("admin.user.password_file", Kind::Path, "The file of the password's hash."),
-    bare(
-        "admin.user.password_credential",
-        Kind::Text,
-        "The systemd credential of the password's hash.",
+    setting("retention.settled", Kind::Duration).default(r#""30d""#).bounds("1h", "3650d").doc(
+        "How long settled redemptions are kept: {bounds}. The guard against a code's \
+            second use lasts as long.",
     ),
-    fixed(bare("admin.tls.cert_file", Kind::Path, "The console's certificate chain in PEM.")),
-    fixed(bare("admin.tls.key_file", Kind::Path, "The console's key in PEM.")),
-    fixed(bare("alert.url", Kind::Url, "The error webhook; without it there is none.")),
-    fixed(bare("alert.token_file", Kind::Path, "The file of the webhook's bearer token.")),
-    fixed(bare(
-        "alert.credential",
-        Kind::Text,
-        "The systemd credential of the webhook's bearer token.",
-    )),
+    setting("retention.codes", Kind::Duration).default(r#""400d""#).bounds("0s", "3650d").doc(
+        "How long codes that were used or refused are remembered, as hashes of 16 bytes, \
+            when their redemptions are gone: {bounds}.",
+    ),
+    setting("admin.listen", Kind::Text).restart().default(r#""127.0.0.1:7734""#).doc(
+        "The operators' side: console, status and metrics. Beyond loopback only with \
+            [admin.tls], an [[admin.user]] and hosts.",
+    ),
+    setting("admin.socket", Kind::Path).restart().sample(r#""/run/redeemd/admin.sock""#).doc(
+        "The socket of redeemd's own commands, at most 107 bytes. Without it: admin.sock \
+            in $RUNTIME_DIRECTORY, else in state_dir.",
+    ),
+    setting("admin.hosts", Kind::Texts).default("[]").doc(
+        "The host names and addresses, without port, by which browsers may call the \
+            console, beside loopback's own.",
+    ),
+    setting("admin.token.name", Kind::Text).sample(r#""monitor""#).doc(
+        "Who is recorded for what is done with the token: 1 to 64 bytes, unique among \
+            tokens and users.",
+    ),
+    setting("admin.token.role", Kind::Text).sample(r#""see""#).doc(
+        "What it may do: \"see\", look; \"decide\", also retry, void and handle; \
+            \"engineer\", also lanes, hold, export, import.",
+    ),
+    setting("admin.token.token_file", Kind::Path)
+        .sample(r#""/etc/redeemd/monitor.token""#)
+        .doc("The file that holds the bearer token; this or credential."),
+    setting("admin.token.credential", Kind::Text)
+        .sample(r#""monitor""#)
+        .doc("The systemd credential that holds the bearer token."),
+    setting("admin.user.name", Kind::Text).sample(r#""layla""#).doc(
+        "The name to sign in with, recorded for what the person does: 1 to 64 bytes, \
+            unique among tokens and users.",
+    ),
+    setting("admin.user.role", Kind::Text).sample(r#""decide""#).doc("As for a token."),
+    setting("admin.user.password_file", Kind::Path).sample(r#""/etc/redeemd/layla.password""#).doc(
+        "The file that holds the hash of the password, never the password; this or \
+            password_credential.",
+    ),
+    setting("admin.user.password_credential", Kind::Text)
+        .sample(r#""layla""#)
+        .doc("The systemd credential that holds the hash of the password."),
+    setting("admin.tls.cert_file", Kind::Path)
+        .restart()
+        .sample(r#""/etc/redeemd/tls/console.pem""#)
+        .doc(
+            "The certificate chain of admin.listen in PEM. A certificate that is renewed in \
+            place needs no restart.",
+        ),
+    setting("admin.tls.key_file", Kind::Path)
+        .restart()
+        .sample(r#""/etc/redeemd/tls/console.key""#)
+        .doc("Its key in PEM."),
+    setting("alert.url", Kind::Url).restart().sample(r#""https://alerts.example/hook""#).doc(
+        "Where the error webhook posts; https, or http to loopback. Without it there is no \
+            webhook.",
+    ),
+    setting("alert.token_file", Kind::Path).restart().sample(r#""/etc/redeemd/alert.token""#).doc(
+        "The file that holds the webhook's bearer token, if it needs one. A token that is \
+            renewed in place needs no restart.",
+    ),
+    setting("alert.credential", Kind::Text)
+        .restart()
+        .sample(r#""alert""#)
+        .doc("The systemd credential that holds the webhook's bearer token."),
 ];
+
+/// Every key.
+pub const KEYS: &[Key] = &keys::<{ TABLE.len() }>();
+
+#[expect(clippy::indexing_slicing, reason = "while the program is compiled")]
+const fn keys<const LENGTH: usize>() -> [Key; LENGTH] {
+    let (mut all, mut at) = ([TABLE[0].key; LENGTH], 0);
+    while at < LENGTH {
+        all[at] = TABLE[at].key;
+        at += 1;
+    }
+    all
+}
 
 /// The key at `path`.
 pub(super) fn find(path: &str) -> Option<&'static Key> {

@@ -90,6 +90,15 @@ impl Layer {
         self.lists.entry(list).or_default()
     }
 
+    /// `[offline]` and its rules as somebody wrote them, as TOML.
+    pub(super) fn offline_as_written(&self) -> String {
+        let mut text = table("[offline]", "offline.", &self.plain);
+        for rule in self.list(List::Rule) {
+            text.push_str(&table("[[offline.rule]]", "offline.rule.", &rule.bag));
+        }
+        text
+    }
+
     /// Lays `over` on this one: its keys win, its tables of a new name are appended.
     pub(super) fn merge(&mut self, over: Self) {
         merge_bag(&mut self.plain, over.plain);
@@ -103,6 +112,16 @@ impl Layer {
             }
         }
     }
+}
+
+/// The keys that begin so, without that, under `header`.
+fn table(header: &str, prefix: &str, bag: &Bag) -> String {
+    let line = |(path, item): (&&str, &Item)| {
+        let value = item.value.as_ref()?;
+        path.strip_prefix(prefix).map(|key| format!("{key} = {value}\n"))
+    };
+    let lines: String = bag.iter().filter_map(line).collect();
+    format!("{header}\n{lines}\n")
 }
 
 /// Ways to say the same thing: whoever chooses one in a later layer takes back the others of the

@@ -50,6 +50,9 @@ pub struct Loaded {
     /// What this process cannot know though the service may, one line each: credentials, outside of
     /// the service.
     pub notes: Vec<String>,
+    /// `[offline]` and its rules as files and environment give them, as TOML; what nobody set is
+    /// not there.
+    pub offline: String,
     /// `$CREDENTIALS_DIRECTORY`, for [`SecretSource::read`](super::SecretSource::read).
     pub credentials_dir: Option<PathBuf>,
 }
@@ -110,5 +113,7 @@ fn checked(files: &Layer, options: &LoadOptions, mut faults: Faults) -> Result<L
     if !faults.problems.is_empty() {
         return Err(Problems(faults.problems));
     }
-    Ok(Loaded { settings, warnings: faults.warnings, notes: faults.notes, credentials_dir })
+    let offline = files.offline_as_written();
+    let Faults { warnings, notes, .. } = faults;
+    Ok(Loaded { settings, warnings, notes, offline, credentials_dir })
 }

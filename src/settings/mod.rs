@@ -14,6 +14,7 @@
 //! | `address` | URLs and listen addresses |
 //! | `reader` | a section's values, bounded, with their defaults |
 //! | `sections`, `provider`, `admin`, `rules` | the checks, section by section |
+//! | `rule_index` | which few of the rules can be for a request |
 //! | `paths` | the files that settings name |
 //! | `caution` | what is allowed but should be known |
 //! | `load` | all of it in order |
@@ -33,6 +34,7 @@ mod problem;
 mod provider;
 mod reader;
 mod restart;
+mod rule_index;
 mod rules;
 mod secret;
 mod sections;
@@ -44,10 +46,11 @@ pub use keys::{KEYS, Key, Kind};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, load, parse};
 pub use problem::{Problems, SettingsProblem};
 pub use restart::needs_restart;
+pub use rule_index::RuleKeys;
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
     AdminSettings, AdminToken, AdminUser, Alert, Alphabet, Auth, Caps, CheckDigit, CodeForm,
     DateFormat, Forward, Gateway, Grant, Hours, IntakeSettings, OAuth, Offline, OneTill, Provider,
-    ProxyLogin, RetentionSettings, Role, Rule, SameCode, SecretSource, Settings, SuccessSetting,
-    Till, TimeOfDay, Tls, UnknownCheck,
+    ProxyLogin, RetentionSettings, Role, Rule, RuleList, SameCode, SecretSource, Settings,
+    SuccessSetting, Till, TimeOfDay, Tls, UnknownCheck,
 };

@@ -56,9 +56,9 @@ impl Provider {
         Self { name: name.to_owned(), redeem_url: redeem_url.to_owned(), auth, ..rest }
     }
 
-    /// Checks go where redemptions go: one that finds no road tells of theirs.
+    /// Checks go where redemptions go: one that finds no connection tells of theirs.
     #[must_use]
-    pub fn checks_show_the_road(&self) -> bool {
+    pub fn checks_show_the_link(&self) -> bool {
         self.check_url
             .as_deref()
             .is_some_and(|check| address::is_same_place(check, &self.redeem_url))
@@ -78,12 +78,12 @@ fn rest(read: &mut BagReader) -> Provider {
         proxy,
         proxy_login,
         allow_plain_http: false,
-        timeout: read.duration("provider.timeout", "1ms", "120s"),
+        timeout: read.duration("provider.timeout"),
         declined_status: declined_status(read),
         already_used: read.texts("provider.already_used"),
         in_progress: read.texts("provider.in_progress"),
         success: success(read),
-        weak_after: read.duration("provider.weak_after", "1s", "30d"),
+        weak_after: read.duration("provider.weak_after"),
         weak_declines: read.flag("provider.weak_declines"),
         accept_language: accept_language(read),
         same_code: same_code(read),

@@ -113,22 +113,26 @@ impl<'a> BagReader<'a> {
         }
     }
 
-    /// A number from `min` to `max`.
-    pub(super) fn integer(&mut self, path: &str, min: i64, max: i64) -> i64 {
-        let Some(KeyValue::Integer(number)) = self.value(path) else { return min };
+    /// A number within the key's bounds.
+    pub(super) fn integer<T: TryFrom<i64> + Default>(&mut self, path: &str) -> T {
+        let (min, max) = bounds_of(path, |text| text.parse().unwrap_or_default());
+        let number = match self.value(path) {
+            Some(KeyValue::Integer(number)) => number,
+            _ => min,
+        };
         if !(min..=max).contains(&number) {
             self.fault(
                 path,
                 format!("{number} is out of bounds: write a number from {min} to {max}"),
             );
         }
-        number.clamp(min, max)
+        T::try_from(number.clamp(min, max)).unwrap_or_default()
     }
 
-    /// A duration from `min` to `max`, both as they are written.
-    pub(super) fn duration(&mut self, path: &str, min: &str, max: &str) -> Duration {
-        let (least, most) =
-            (value::duration(min).unwrap_or_default(), value::duration(max).unwrap_or_default());
+    /// A duration within the key's bounds.
+    pub(super) fn duration(&mut self, path: &str) -> Duration {
+        let (min, max) = bounds_of(path, |text| text);
+        let (least, most) = bounds_of(path, |text| value::duration(text).unwrap_or_default());
         let Some(KeyValue::Duration(duration)) = self.value(path) else { return least };
         if duration < least || duration > most {
             self.fault(
@@ -190,7 +194,7 @@ impl<'a> BagReader<'a> {
             Ok(Address { plain: true, loopback: false }) => {
                 self.warn(
                     path,
-                    "plain http: whoever sits on the road reads the token and every reward code",
+                    "plain http: anybody on the network can read the token and every reward code",
                 );
             }
             Ok(_) => {}
@@ -239,6 +243,12 @@ pub(super) fn plain_text(text: &str, bytes_max: usize) -> Result<(), String> {
     Ok(())
 }
 
+/// The bounds of the key at `path`, read in this way; none are its type's own default.
+fn bounds_of<T: Default>(path: &str, read: impl Fn(&'static str) -> T) -> (T, T) {
+    let bounds = keys::find(path).and_then(|key| key.bounds);
+    bounds.map(|(min, max)| (read(min), read(max))).unwrap_or_default()
+}
+
 /// The default of the key at `path`, read as if it stood in a file.
 fn default_of(path: &str) -> Option<KeyValue> {
     let key = keys::find(path)?;
@@ -255,6 +265,21 @@ mod tests {
     fn every_default_can_be_read() {
         for key in keys::KEYS {
             assert_eq!(default_of(key.path).is_some(), key.default.is_some(), "{}", key.path);
+        }
+    }
+
+    #[test]
+    fn every_number_and_duration_has_bounds_that_can_be_read_and_nothing_else_has() {
+        for key in keys::KEYS {
+            let ways = key.bounds.map(|(min, max)| match key.kind {
+                keys::Kind::Integer => min.parse::<i64>().unwrap() < max.parse().unwrap(),
+                keys::Kind::Duration => {
+                    value::duration(min).unwrap() < value::duration(max).unwrap()
+                }
+                _ => false,
+            });
+            let has_bounds = matches!(key.kind, keys::Kind::Integer | keys::Kind::Duration);
+            assert_eq!(ways, has_bounds.then_some(true), "{}", key.path);
         }
     }
 }

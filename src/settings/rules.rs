@@ -7,7 +7,8 @@ use super::layer::{List, TableEntry};
 use super::problem::Faults;
 use super::reader::{BagReader, NAME_BYTES_MAX, plain_text};
 use super::types::{
-    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, SameCode, Till, TimeOfDay,
+    Alphabet, Caps, CheckDigit, CodeForm, Hours, Offline, Provider, Rule, RuleList, SameCode, Till,
+    TimeOfDay,
 };
 use crate::fold;
 use crate::message::Cause;
@@ -17,8 +18,6 @@ use crate::value::Amount;
 const RULES_MAX: usize = 1000;
 /// The most that an amount may be, in whole units.
 const AMOUNT_MAX: i64 = 1_000_000_000;
-/// The most that a count may be.
-const COUNT_MAX: i64 = 100_000_000;
 /// The longest code that a form can ask for, in characters.
 const CODE_CHARS_MAX: u16 = 256;
 
@@ -41,14 +40,13 @@ fn caps(read: &mut BagReader) -> Caps {
     Caps {
         max_exposure: amount(read, "offline.rule.max_exposure"),
         max_pending: count(read, "offline.rule.max_pending"),
-        max_outage: read.has(outage).then(|| read.duration(outage, "1s", "3650d")),
+        max_outage: read.has(outage).then(|| read.duration(outage)),
         ..each(read, "offline.rule")
     }
 }
 
 fn count(read: &mut BagReader, path: &str) -> Option<u64> {
-    let number = read.has(path).then(|| read.integer(path, 0, COUNT_MAX))?;
-    u64::try_from(number).ok()
+    read.has(path).then(|| read.integer(path))
 }
 
 /// An amount of the store's currency.
@@ -69,7 +67,9 @@ fn hours(read: &mut BagReader, path: &str) -> Option<Hours> {
     let parts = text
         .split_once('-')
         .and_then(|(from, to)| Some((TimeOfDay::parse(from)?, TimeOfDay::parse(midnight(to))?)));
-    let hours = parts.filter(|(from, to)| from != to).map(|(from, to)| Hours { from, to });
+    let is_all_day = text == "00:00-24:00";
+    let hours = parts.filter(|(from, to)| from != to || is_all_day);
+    let hours = hours.map(|(from, to)| Hours { from, to });
     if hours.is_none() {
         read.fault(path, "write two times of the day, such as \"08:00-23:30\" or \"18:00-02:00\"");
     }
@@ -127,7 +127,7 @@ fn length(read: &mut BagReader, path: &str) -> (u16, u16) {
 }
 
 /// The rules, in the order in which they are asked.
-pub(super) fn rules(entries: &[TableEntry], faults: &mut Faults) -> Arc<[Rule]> {
+pub(super) fn rules(entries: &[TableEntry], faults: &mut Faults) -> RuleList {
     if entries.len() > RULES_MAX {
         faults.add("offline.rule", format!("{} rules: at most {RULES_MAX}", entries.len()), None);
     }
@@ -149,7 +149,7 @@ fn rule(entry: &TableEntry, faults: &mut Faults) -> Rule {
         branches: subjects(&mut read, "offline.rule.branch"),
         tills: subjects(&mut read, "offline.rule.till"),
         kinds: subjects(&mut read, "offline.rule.type"),
-        checked_within: read.has(within).then(|| read.duration(within, "1s", "30d")),
+        checked_within: read.has(within).then(|| read.duration(within)),
         causes: causes(&mut read),
         accept,
         caps: caps(&mut read),
@@ -167,6 +167,8 @@ fn subjects(read: &mut BagReader, path: &str) -> Vec<String> {
 
 /// Rules that wait for what cannot come.
 pub(super) fn look(offline: &Offline, tills: &[Till], faults: &mut Faults) {
+    worths(offline, faults);
+    shadowed(&offline.rules, faults);
     for rule in offline.rules.iter() {
         let path = |key: &str| format!("offline.rule[{}].{key}", rule.name);
         if rule.checked_within.is_some_and(|within| within > offline.remember_checks) {
@@ -180,6 +182,38 @@ pub(super) fn look(offline: &Offline, tills: &[Till], faults: &mut Faults) {
             faults.warn(&path("till"), "it names a till that intake.till does not have");
         }
     }
+}
+
+/// Values under which no sum bounds anything.
+fn worths(offline: &Offline, faults: &mut Faults) {
+    for (key, amount) in [
+        ("offline.value_of_unknown", offline.value_of_unknown),
+        ("offline.value_of_unbounded", offline.value_of_unbounded),
+    ] {
+        if amount == Amount::ZERO {
+            faults.warn(key, "what counts as nothing is bounded by no max_value or max_exposure");
+        }
+    }
+}
+
+/// A rule that comes after one that fits everything.
+fn shadowed(rules: &[Rule], faults: &mut Faults) {
+    let mut after = rules.iter().skip_while(|rule| !fits_everything(rule));
+    let (Some(all), Some(next)) = (after.next(), after.next()) else { return };
+    faults.warn(
+        &format!("offline.rule[{}]", next.name),
+        &format!("rule {} before it fits everything: none after that is ever asked", all.name),
+    );
+}
+
+fn fits_everything(rule: &Rule) -> bool {
+    let Rule { codes, businesses, branches, tills, kinds, causes, checked_within, .. } = rule;
+    let lists = [businesses, branches, tills, kinds];
+    let is_any = codes.is_empty() || codes.iter().any(|pattern| pattern == "*");
+    is_any
+        && lists.iter().all(|list| list.is_empty())
+        && causes.is_empty()
+        && checked_within.is_none()
 }
 
 fn acceptance(read: &mut BagReader) -> Option<bool> {
@@ -252,5 +286,7 @@ mod tests {
             [1079, 1080, 1439, 0, 119, 120].map(|minute| night.has(minute)),
             [false, true, true, true, true, false]
         );
+        let all = Hours { from: time("00:00"), to: time("00:00") };
+        assert_eq!([0, 1, 719, 1439].map(|minute| all.has(minute)), [true; 4]);
     }
 }

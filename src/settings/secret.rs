@@ -35,6 +35,12 @@ pub enum SecretError {
     /// A header cannot carry it: another line, a tab, a letter beyond ASCII, a byte order mark.
     #[error("the file holds more than one line of printable ASCII")]
     NotOneLine,
+    /// No bearer token has a space (RFC 6750, section 2.1); the scheme's word is none of it.
+    #[error("it holds white space, which no token has: the token stands alone, without `Bearer`")]
+    WhiteSpace,
+    /// A sign-in is looked at with the hash alone.
+    #[error("it is no hash of a password: `redeemd hash-password` makes the line")]
+    NoHash,
 }
 
 /// As a person would name it.
@@ -86,6 +92,24 @@ impl SecretSource {
             str::from_utf8(text).ok().filter(|_| printable).ok_or(SecretError::NotOneLine)?;
         Ok(Secret::new(text.to_owned()))
     }
+
+    /// As [`Self::read`], of a bearer token.
+    pub fn token(&self, credentials_dir: Option<&Path>) -> Result<Secret, SecretError> {
+        let token = self.read(credentials_dir)?;
+        if token.reveal().contains(' ') { Err(SecretError::WhiteSpace) } else { Ok(token) }
+    }
+
+    /// As [`Self::read`], of a password's hash (`$scrypt$ln=13,r=8,p=8$salt$hash`).
+    pub fn password_hash(&self, credentials_dir: Option<&Path>) -> Result<Secret, SecretError> {
+        let hash = self.read(credentials_dir)?;
+        let parts: Vec<&str> = hash.reveal().split('$').collect();
+        match parts.as_slice() {
+            ["", "scrypt", rest @ ..] if rest.len() == 3 && rest.iter().all(|p| !p.is_empty()) => {
+                Ok(hash)
+            }
+            _ => Err(SecretError::NoHash),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +139,25 @@ mod tests {
             assert_eq!(read(content.as_bytes()), Err(SecretError::NotOneLine), "{content:?}");
         }
         assert_eq!(read(&[b'a', 0xff]), Err(SecretError::NotOneLine));
+    }
+
+    #[test]
+    fn a_token_stands_alone_and_a_password_is_given_by_its_hash() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = SecretSource::File(folder.path().join("secret"));
+        let holds = |text: &str| std::fs::write(folder.path().join("secret"), text).unwrap();
+        for text in ["Bearer abc", "bearer  abc", "two words"] {
+            holds(text);
+            assert_eq!(source.token(None).err(), Some(SecretError::WhiteSpace), "{text}");
+        }
+        holds(" abc\n");
+        assert!(source.token(None).is_ok());
+        for text in ["hunter2hunter2", "$scrypt$", "$scrypt$ln=13,r=8,p=8$salt", "$2b$12$salt$x"] {
+            holds(text);
+            assert_eq!(source.password_hash(None).err(), Some(SecretError::NoHash), "{text}");
+        }
+        holds("$scrypt$ln=13,r=8,p=8$c2FsdA$aGFzaA\n");
+        assert!(source.password_hash(None).is_ok());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::reader::{BagReader, NAME_BYTES_MAX, TEXT_BYTES_MAX, plain_text};
 use super::rules;
 use super::types::{
     Alert, DateFormat, Forward, Gateway, IntakeSettings, Offline, OneTill, Provider,
-    RetentionSettings, Settings, Till, TimeOfDay, UnknownCheck,
+    RetentionSettings, RuleList, Settings, Till, TimeOfDay, UnknownCheck,
 };
 use crate::message::{Language, Texts};
 
@@ -120,10 +120,9 @@ fn intake(bag: &Bag, tills: Vec<Till>, faults: &mut Faults) -> IntakeSettings {
         listen: listen_list(&mut read, "intake.listen"),
         redeem_path: http_path(&mut read, "intake.redeem_path"),
         check_path: http_path(&mut read, "intake.check_path"),
-        reply_within: read.duration("intake.reply_within", "100ms", "60s"),
+        reply_within: read.duration("intake.reply_within"),
         accepted_status: accepted_status(&mut read),
-        max_body_bytes: usize::try_from(read.integer("intake.max_body_bytes", 1024, 65_536))
-            .unwrap_or_default(),
+        max_body_bytes: read.integer("intake.max_body_bytes"),
         allow_anonymous: read.flag("intake.allow_anonymous"),
         tls: tls(&mut read, "intake.tls"),
         texts: texts(&mut read),
@@ -210,11 +209,11 @@ fn http_path(read: &mut BagReader, path: &str) -> String {
 
 fn accepted_status(read: &mut BagReader) -> u16 {
     let path = "intake.accepted_status";
-    let status = read.integer(path, 200, 202);
+    let status: u16 = read.integer(path);
     if status == 201 {
         read.fault(path, "201 is not offered: write 200, or 202 for tills that tell the two apart");
     }
-    u16::try_from(status).unwrap_or(200)
+    status
 }
 
 fn tills(entries: &[TableEntry], faults: &mut Faults) -> Vec<Till> {
@@ -271,34 +270,21 @@ fn providers(entries: &[TableEntry], faults: &mut Faults) -> Vec<Provider> {
     providers
 }
 
-/// The most that `max_pending` may be.
-const PENDING_MAX: i64 = 100_000_000;
-/// The most that `remember_checks_max` may be.
-const CHECKS_MAX: i64 = 10_000_000;
-
 fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
     let mut read = BagReader::plain(bag, faults);
-    let max_pending =
-        u64::try_from(read.integer("offline.max_pending", 1, PENDING_MAX)).unwrap_or(1);
+    let max_pending = read.integer("offline.max_pending");
     let dates = [("contract", DateFormat::Contract), ("any", DateFormat::Any)];
     let words = [("refuse", OneTill::Refuse), ("trust", OneTill::Trust)];
     let unknown = [("refuse", UnknownCheck::Refuse), ("answer", UnknownCheck::Answer)];
-    let per_hour =
-        u64::try_from(read.integer("offline.max_per_hour_per_till", 1, PENDING_MAX)).unwrap_or(1);
     Offline {
         accept: read.flag("offline.accept"),
         max_pending,
         max_pending_per_till: per_till(&mut read, max_pending, tills),
-        max_outage: read.duration("offline.max_outage", "1s", "3650d"),
+        max_outage: read.duration("offline.max_outage"),
         date_format: read.choice("offline.date_format", &dates).unwrap_or(DateFormat::Contract),
         one_till: read.choice("offline.one_till", &words).unwrap_or(OneTill::Refuse),
-        remember_checks: read.duration("offline.remember_checks", "0s", "7d"),
-        remember_checks_max: u64::try_from(read.integer(
-            "offline.remember_checks_max",
-            0,
-            CHECKS_MAX,
-        ))
-        .unwrap_or(0),
+        remember_checks: read.duration("offline.remember_checks"),
+        remember_checks_max: read.integer("offline.remember_checks_max"),
         unknown_check: read
             .choice("offline.unknown_check", &unknown)
             .unwrap_or(UnknownCheck::Refuse),
@@ -306,10 +292,10 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         value_of_unbounded: rules::amount(&mut read, "offline.value_of_unbounded")
             .unwrap_or_default(),
         max_exposure: rules::amount(&mut read, "offline.max_exposure").unwrap_or_default(),
-        max_per_hour_per_till: per_hour,
-        checked_within: read.duration("offline.checked_within", "1s", "30d"),
+        max_per_hour_per_till: read.integer("offline.max_per_hour_per_till"),
+        checked_within: read.duration("offline.checked_within"),
         caps: rules::each(&mut read, "offline"),
-        rules: Arc::default(),
+        rules: RuleList::default(),
         listed: Arc::default(),
         exact: Arc::default(),
     }
@@ -328,7 +314,7 @@ fn per_till(read: &mut BagReader, max_pending: u64, tills: usize) -> u64 {
         let share = (max_pending.saturating_mul(3) / 4).max(1);
         return if tills > 1 { share } else { max_pending };
     }
-    let written = u64::try_from(read.integer(path, 1, PENDING_MAX)).unwrap_or(1);
+    let written = read.integer(path);
     if written > max_pending {
         read.fault(
             path,
@@ -359,10 +345,10 @@ fn one_till(offline: &Offline, providers: &[Provider], tills: usize, faults: &mu
 fn forward(bag: &Bag, faults: &mut Faults) -> Forward {
     let mut read = BagReader::plain(bag, faults);
     let forward = Forward {
-        max_in_flight: u32::try_from(read.integer("forward.max_in_flight", 1, 256)).unwrap_or(1),
-        retry_min: read.duration("forward.retry_min", "100ms", "1h"),
-        retry_max: read.duration("forward.retry_max", "100ms", "1h"),
-        reconnect_spread: read.duration("forward.reconnect_spread", "0s", "10m"),
+        max_in_flight: read.integer("forward.max_in_flight"),
+        retry_min: read.duration("forward.retry_min"),
+        retry_max: read.duration("forward.retry_max"),
+        reconnect_spread: read.duration("forward.reconnect_spread"),
     };
     if forward.retry_min > forward.retry_max {
         read.fault(
@@ -375,8 +361,8 @@ fn forward(bag: &Bag, faults: &mut Faults) -> Forward {
 
 fn retention(bag: &Bag, faults: &mut Faults) -> RetentionSettings {
     let mut read = BagReader::plain(bag, faults);
-    let settled = read.duration("retention.settled", "1h", "3650d");
-    RetentionSettings { settled, codes: read.duration("retention.codes", "0s", "3650d") }
+    let settled = read.duration("retention.settled");
+    RetentionSettings { settled, codes: read.duration("retention.codes") }
 }
 
 fn alert(bag: &Bag, faults: &mut Faults) -> Option<Alert> {

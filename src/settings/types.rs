@@ -1,11 +1,14 @@
 //! The settings' types: what the other rooms read, one struct a section.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::rule_index::{RuleIndex, RuleKeys, RuleValues, beginnings};
 use crate::message::{Cause, Language, Texts};
 use crate::text::fits;
 use crate::value::Amount;
@@ -286,7 +289,7 @@ pub struct Offline {
     /// repeated here.
     pub caps: Caps,
     /// `[[offline.rule]]`, in the order in which they are asked.
-    pub rules: Arc<[Rule]>,
+    pub rules: RuleList,
     /// The businesses that the providers list, folded, by lane.
     pub listed: Arc<BTreeMap<String, BTreeSet<String>>>,
     /// Lanes whose providers tell codes apart that fold alike.
@@ -430,7 +433,7 @@ pub struct Caps {
 pub struct Hours {
     /// Its first minute.
     pub from: TimeOfDay,
-    /// The minute after its last; before `from`: it passes midnight.
+    /// The minute after its last; before `from`: it passes midnight; equal: all day.
     pub to: TimeOfDay,
 }
 
@@ -505,7 +508,68 @@ pub struct Rule {
     pub caps: Caps,
 }
 
+/// `[[offline.rule]]`, in the order in which they are asked.
+#[derive(Clone, Default)]
+pub struct RuleList {
+    list: Arc<[Rule]>,
+    index: Arc<RuleIndex>,
+}
+
+impl RuleList {
+    /// The rules that can be for such a request, in order; most others are left out.
+    pub fn near<'a>(&'a self, asked: &RuleKeys<'_>) -> impl Iterator<Item = &'a Rule> {
+        self.index.near(asked).into_iter().filter_map(|place| self.list.get(place))
+    }
+
+    /// The rule of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Rule> {
+        self.list.get(self.index.named(name)?)
+    }
+}
+
+impl Deref for RuleList {
+    type Target = [Rule];
+
+    fn deref(&self) -> &[Rule] {
+        &self.list
+    }
+}
+
+impl FromIterator<Rule> for RuleList {
+    fn from_iter<I: IntoIterator<Item = Rule>>(rules: I) -> Self {
+        let list: Arc<[Rule]> = rules.into_iter().collect();
+        let all: Vec<_> = list.iter().map(|rule| (Arc::clone(&rule.name), rule.values())).collect();
+        let index = Arc::new(RuleIndex::of(&all));
+        Self { list, index }
+    }
+}
+
+impl PartialEq for RuleList {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+impl Eq for RuleList {}
+
+impl fmt::Debug for RuleList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.fmt(f)
+    }
+}
+
+fn texts(list: &[String]) -> Vec<&str> {
+    list.iter().map(String::as_str).collect()
+}
+
 impl Rule {
+    /// What it can be looked up by.
+    fn values(&self) -> RuleValues<'_> {
+        let Self { tills, businesses, branches, kinds, codes, .. } = self;
+        [texts(tills), texts(businesses), texts(branches), texts(kinds), beginnings(codes)]
+    }
+
     /// Whether `code` fits one of its patterns.
     #[must_use]
     pub fn fits_code(&self, code: &str) -> bool {

@@ -23,6 +23,30 @@ pub(super) enum KeyValue {
     Words(BTreeMap<String, String>),
 }
 
+/// As TOML writes it. JSON's strings and lists are TOML's too.
+impl std::fmt::Display for KeyValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let json = match self {
+            Self::Text(text) => text.as_str().into(),
+            Self::Path(path) => path.to_string_lossy().into_owned().into(),
+            Self::Duration(span) => format!("{}ms", span.as_millis()).into(),
+            Self::Integer(number) => serde_json::Value::from(*number),
+            Self::Flag(flag) => (*flag).into(),
+            Self::Texts(texts) => texts.clone().into(),
+            Self::Integers(numbers) => numbers.clone().into(),
+            Self::Words(words) => {
+                let string = |text: &String| serde_json::Value::from(text.as_str());
+                let pairs: Vec<String> = words
+                    .iter()
+                    .map(|(key, value)| format!("{} = {}", string(key), string(value)))
+                    .collect();
+                return write!(f, "{{ {} }}", pairs.join(", "));
+            }
+        };
+        json.fmt(f)
+    }
+}
+
 /// How much of a wrong string is repeated in a message, in characters.
 const SHOWN_CHARS_MAX: usize = 60;
 

@@ -7,7 +7,7 @@ use super::forward::Claimed;
 use super::row::{self, Stored, columns, halves};
 use super::types::{Decision, NewRedemption, Taken, UsedBy};
 use super::worth::Given;
-use super::{Desk, Effects, Kind, Operation, StoreError};
+use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::decide::{self, CodeRules, Earlier, Kept, Situation, kind, mark};
 use crate::limits::{LaneNow, Risk, Subject};
 use crate::redemption::{Fingerprint, Request, RewardCode, Seq, State};
@@ -54,14 +54,14 @@ pub struct Decided {
 
 impl Operation for Accept {
     type Output = Decided;
-    const KIND: Kind = Kind::New;
+    const KIND: OperationKind = OperationKind::New;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Decided, StoreError> {
         let is_slowed = desk.is_slowed(&self.new.till);
         Ok(Decided { is_slowed, ..desk.accept(&self.new, self.rules)? })
     }
 
-    fn after(&self, decided: &mut Decided, effects: &mut dyn Effects) {
+    fn after(&self, decided: &mut Decided, effects: &mut dyn AfterCommit) {
         let (Decision::Taken(taken) | Decision::StillPending(taken)) = &decided.decision else {
             return;
         };
@@ -179,26 +179,28 @@ impl Desk<'_> {
 
     fn apply(
         &mut self,
-        accept: decide::Accept,
+        accept: decide::Admission,
         (new, rules): (&NewRedemption, CodeRules),
         (lane, names, given): (i64, Names, Option<Given>),
     ) -> Result<Decided, StoreError> {
         self.count_refused(&accept, new)?;
         let decision = match accept {
-            decide::Accept::Repeat(row) if row.state == State::Pending => {
+            decide::Admission::Repeat(row) if row.state == State::Pending => {
                 return self.still_pending(&row, &new.lane);
             }
-            decide::Accept::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
-            decide::Accept::KeyReused => Decision::KeyReused,
-            decide::Accept::Owed(row) => self.pay(&row, &new.till)?,
-            decide::Accept::Used(row) => Decision::Used(used_by(&row)),
-            decide::Accept::BeingAsked => Decision::BeingAsked,
-            decide::Accept::Refused(row) => Decision::RefusedBefore(Box::new(self.shown_of(&row)?)),
-            decide::Accept::Gone(kept) => self.gone_in_words(kept, lane, (new, rules))?,
-            decide::Accept::Limited(limit) => Decision::Limited(limit),
-            decide::Accept::BadDate => Decision::BadDate,
-            decide::Accept::Held => Decision::Held,
-            decide::Accept::Insert { kind, marks, in_flight } => {
+            decide::Admission::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
+            decide::Admission::KeyReused => Decision::KeyReused,
+            decide::Admission::Owed(row) => self.pay(&row, &new.till)?,
+            decide::Admission::Used(row) => Decision::Used(used_by(&row)),
+            decide::Admission::BeingAsked => Decision::BeingAsked,
+            decide::Admission::Refused(row) => {
+                Decision::RefusedBefore(Box::new(self.shown_of(&row)?))
+            }
+            decide::Admission::Gone(kept) => self.gone_in_words(kept, lane, (new, rules))?,
+            decide::Admission::Limited(limit) => Decision::Limited(limit),
+            decide::Admission::BadDate => Decision::BadDate,
+            decide::Admission::Held => Decision::Held,
+            decide::Admission::Insert { kind, marks, in_flight } => {
                 return self.take(new, (lane, names), Birth { kind, marks, in_flight, given });
             }
         };
@@ -208,22 +210,22 @@ impl Desk<'_> {
     /// A till that asks for one refused code after the other is slowed.
     fn count_refused(
         &mut self,
-        accept: &decide::Accept,
+        accept: &decide::Admission,
         new: &NewRedemption,
     ) -> Result<(), StoreError> {
         let (at, code) = ((new.lane.as_str(), new.till.as_str()), &new.request.reward_code);
         match accept {
-            decide::Accept::Used(_) | decide::Accept::Refused(_) | decide::Accept::Gone(_) => {
-                self.refused(at, code)
-            }
-            decide::Accept::Limited(limit) => self.refused_by(limit, at, code),
-            decide::Accept::Repeat(_)
-            | decide::Accept::KeyReused
-            | decide::Accept::Owed(_)
-            | decide::Accept::BeingAsked
-            | decide::Accept::BadDate
-            | decide::Accept::Held
-            | decide::Accept::Insert { .. } => Ok(()),
+            decide::Admission::Used(_)
+            | decide::Admission::Refused(_)
+            | decide::Admission::Gone(_) => self.refused(at, code),
+            decide::Admission::Limited(limit) => self.refused_by(limit, at, code),
+            decide::Admission::Repeat(_)
+            | decide::Admission::KeyReused
+            | decide::Admission::Owed(_)
+            | decide::Admission::BeingAsked
+            | decide::Admission::BadDate
+            | decide::Admission::Held
+            | decide::Admission::Insert { .. } => Ok(()),
         }
     }
 
@@ -435,7 +437,7 @@ struct Birth {
 fn subject_of<'a>(new: &'a NewRedemption, checked: Option<&'a Remembered>) -> Subject<'a> {
     let Request { reward_code, business_refrence, branch_id, .. } = &new.request;
     let (business, branch, code) = (business_refrence, branch_id, reward_code.reveal());
-    Subject { till: &new.till, business, branch, code, checked, cause: None, now_min: 0 }
+    Subject { till: &new.till, business, branch, code, checked, cause: None, now_s: 0 }
 }
 
 /// What a till is told about the redemption that holds its code.
@@ -461,23 +463,11 @@ mod tests {
     use crate::settings::Offline;
     use crate::store::{Ended, Job, Settlement, Store, Surroundings, Task, schema};
 
-    /// How SQLite goes about a query, in its own words.
-    fn plan(version: i64, sql: &str) -> String {
-        let connection = schema::create_as(Path::new(""), version).unwrap();
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps: Vec<String> = statement
-            .raw_query()
-            .mapped(|row| row.get("detail"))
-            .collect::<Result<_, _>>()
-            .unwrap();
-        steps.join("; ")
-    }
-
     #[test]
     fn a_look_for_a_key_is_one_search_of_its_index() {
         let by_key = "SEARCH redemption USING INDEX redemption_key (key=?)";
         for version in 1..=schema::VERSION {
-            assert_eq!(plan(version, BY_KEY), by_key, "version {version}");
+            assert_eq!(schema::plan(version, BY_KEY), by_key, "version {version}");
         }
     }
 

@@ -5,7 +5,7 @@ use super::accept::used_by;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::worth::Given;
-use super::{Desk, Effects, Operation, StoreError};
+use super::{AfterCommit, Desk, Operation, StoreError};
 use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
@@ -114,7 +114,7 @@ impl Operation for Retry {
         desk.retry(&self.id, &self.by)
     }
 
-    fn after(&self, acted: &mut Acted, effects: &mut dyn Effects) {
+    fn after(&self, acted: &mut Acted, effects: &mut dyn AfterCommit) {
         if let Acted::Done(row) = acted {
             effects.pending(&row.lane, row.seq);
         }
@@ -129,7 +129,7 @@ impl Operation for RetryHeld {
         desk.retry_held(&self.lane, &self.by)
     }
 
-    fn after(&self, rows: &mut u64, effects: &mut dyn Effects) {
+    fn after(&self, rows: &mut u64, effects: &mut dyn AfterCommit) {
         if *rows > 0 {
             effects.pending(&self.lane, Seq(0));
         }
@@ -397,7 +397,7 @@ impl Desk<'_> {
 /// What a rule is found by; the lane's part is the desk's to fill in.
 fn subject_of<'a>(row: &'a Stored, checked: Option<&'a Remembered>) -> Subject<'a> {
     let (business, branch, code) = (&row.business, &row.branch, row.code.reveal());
-    Subject { till: &row.till, business, branch, code, checked, cause: None, now_min: 0 }
+    Subject { till: &row.till, business, branch, code, checked, cause: None, now_s: 0 }
 }
 
 /// The limits are asked for one more row than there are without this one.

@@ -13,7 +13,7 @@ use super::row::Stored;
 use super::tallies::Tallies;
 use super::trust::{self, Off, TrustOff};
 use super::types::Counts;
-use super::{Desk, Kind, Operation, StoreError, checks, keep};
+use super::{Desk, Operation, OperationKind, StoreError, checks, keep};
 use crate::decide::Figures;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
@@ -519,7 +519,7 @@ pub struct Remember {
 impl Operation for Remember {
     /// In how long the outage comes to the next step of a limit at which somebody is told.
     type Output = Option<Duration>;
-    const KIND: Kind = Kind::Ending;
+    const KIND: OperationKind = OperationKind::Ending;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Option<Duration>, StoreError> {
         desk.remember(&self.lane, &self.memory, &self.streak)?;

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::held::KEPT_REFUSED;
 use super::types::UsedBy;
-use super::{Desk, Effects, Kind, Operation, StoreError, accept, row};
+use super::{AfterCommit, Desk, Operation, OperationKind, StoreError, accept, row};
 use crate::contract;
 use crate::decide::{self, Asking, CodeRules, Guard, Kept};
 use crate::limits::LaneNow;
@@ -88,8 +88,8 @@ pub struct CheckAnswer {
     pub age_s: u64,
     /// It refuses the code.
     pub is_refusal: bool,
-    /// The elapsed time that it counts from, minutes.
-    minute: i64,
+    /// The elapsed time that it counts from, seconds.
+    at_s: i64,
 }
 
 /// What the provider answered to a check.
@@ -140,13 +140,13 @@ impl Operation for CheckAsked {
 impl Operation for CheckAnswered {
     /// How many checks are remembered.
     type Output = u64;
-    const KIND: Kind = Kind::New;
+    const KIND: OperationKind = OperationKind::New;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<u64, StoreError> {
         desk.remember_check(self)
     }
 
-    fn after(&self, kept: &mut u64, effects: &mut dyn Effects) {
+    fn after(&self, kept: &mut u64, effects: &mut dyn AfterCommit) {
         effects.checks_kept(*kept);
     }
 }
@@ -163,19 +163,39 @@ impl Operation for ForgetChecks {
         desk.forget_checks()
     }
 
-    fn after(&self, (_, kept): &mut (usize, u64), effects: &mut dyn Effects) {
+    fn after(&self, (_, kept): &mut (usize, u64), effects: &mut dyn AfterCommit) {
         effects.checks_kept(*kept);
+    }
+}
+
+/// It is learnt of which codes checks are remembered, some at once, so that others are not looked
+/// for in the table.
+#[derive(Clone, Copy, Debug)]
+pub struct LearnChecks;
+
+impl Operation for LearnChecks {
+    /// There are more.
+    type Output = bool;
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<bool, StoreError> {
+        if desk.books.keeps_checks { desk.checks.read_on(desk.sql) } else { Ok(false) }
     }
 }
 
 impl CheckNames {
     fn of(lane: i64, business: &str, code: &RewardCode) -> Self {
-        let lane = lane.to_string();
-        let guard =
-            Fingerprint::of(&["checked", &lane, &crate::fold::code(business), &code.folded()]).0;
+        Self { guard: Self::guard_of(lane, business, code), bytes: Self::bytes_of(business, code) }
+    }
+
+    fn guard_of(lane: i64, business: &str, code: &RewardCode) -> [u8; 16] {
+        let (lane, business) = (lane.to_string(), crate::fold::code(business));
+        Fingerprint::of(&["checked", &lane, &business, &code.folded()]).0
+    }
+
+    fn bytes_of(business: &str, code: &RewardCode) -> i64 {
         let exact = row::halves(Fingerprint::of(&["checked bytes", business, code.reveal()]).0).0;
         // Zero is the refusals' place.
-        Self { guard, bytes: exact.max(i64::MIN + 1).abs().max(1) }
+        exact.max(i64::MIN + 1).abs().max(1)
     }
 }
 
@@ -300,7 +320,7 @@ impl Desk<'_> {
             } else {
                 Checked::Valid(contract::terms(&check.answer.body))
             };
-            Remembered { checked, minute: check.minute }
+            Remembered { checked, at_s: check.at_s }
         }))
     }
 
@@ -314,7 +334,11 @@ impl Desk<'_> {
         if !self.books.has_checks {
             return Ok(None);
         }
-        let CheckNames { guard, bytes } = CheckNames::of(lane, business, code);
+        let guard = CheckNames::guard_of(lane, business, code);
+        if !self.checks.may_have(guard) {
+            return Ok(None);
+        }
+        let bytes = CheckNames::bytes_of(business, code);
         let mut statement = self.sql.prepare_cached(LOOK)?;
         let found = statement
             .query_map((guard, bytes), FoundCheck::from_row)?
@@ -327,7 +351,8 @@ impl Desk<'_> {
     /// A row that is not too old to be told.
     fn fresh(&self, found: &FoundCheck) -> Option<CheckAnswer> {
         let (now_ms, at_ms) = (self.around.elapsed_ms, found.at_s.saturating_mul(1000));
-        if at_ms > now_ms.saturating_add(AHEAD_MS_MAX) {
+        let is_kept = self.around.offline.remember_checks_max > 0;
+        if !is_kept || at_ms > now_ms.saturating_add(AHEAD_MS_MAX) {
             return None;
         }
         let age_ms = self.around.doubted.age_ms(now_ms, at_ms);
@@ -337,7 +362,7 @@ impl Desk<'_> {
             answer: found.answer.clone(),
             age_s: u64::try_from(age_ms / 1000).unwrap_or(0),
             is_refusal: found.is_refusal(),
-            minute: now_ms.saturating_sub(age_ms).div_euclid(60_000),
+            at_s: now_ms.saturating_sub(age_ms).div_euclid(1000),
         })
     }
 
@@ -347,6 +372,21 @@ impl Desk<'_> {
             return Ok(0);
         }
         self.has_ages = true;
+        self.overwriting(|desk| desk.write_check(check))
+    }
+
+    /// What is deleted meanwhile is overwritten: an answer may name a customer.
+    fn overwriting<T>(
+        &mut self,
+        delete: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.sql.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
+        let done = delete(self);
+        self.sql.pragma_update_and_check(None, "secure_delete", false, |_| Ok(()))?;
+        done
+    }
+
+    fn write_check(&mut self, check: &CheckAnswered) -> Result<u64, StoreError> {
         let CheckAsked { lane, business, code, rules, .. } = &check.asked;
         let names = CheckNames::of(self.books.lane(self.sql, lane)?, business, code);
         match check.said {
@@ -399,6 +439,7 @@ impl Desk<'_> {
             (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
         self.sql.prepare_cached(sql)?.execute(values)?;
         self.books.has_checks = true;
+        self.checks.enter(names.guard);
         self.share(till, 1)
     }
 
@@ -448,23 +489,24 @@ impl Desk<'_> {
         Ok(kept)
     }
 
-    /// Forgets some of what is too old. Its bytes are overwritten: it may name customers. How many
-    /// are left.
+    /// Forgets some of what is too old or too many. How many left, and how many are left.
     fn forget_checks(&mut self) -> Result<(usize, u64), StoreError> {
         if !self.books.keeps_checks {
             return Ok((0, 0));
         }
-        let overdue = self.overdue()?;
-        self.sql.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
-        let forgotten =
-            overdue.iter().try_for_each(|(guard, exact)| self.forget_check(*guard, *exact));
-        self.sql.pragma_update_and_check(None, "secure_delete", false, |_| Ok(()))?;
-        forgotten?;
+        let before = count(self.sql)?;
+        let kept = self.overwriting(Self::forget_some)?;
+        self.books.has_checks = has_any(self.sql)?;
+        Ok((usize::try_from(before.saturating_sub(kept)).unwrap_or(usize::MAX), kept))
+    }
+
+    fn forget_some(&mut self) -> Result<u64, StoreError> {
+        for (guard, exact) in self.overdue()? {
+            self.forget_check(guard, exact)?;
+        }
         let sql = "DELETE FROM check_share WHERE kept = 0 AND hour < ?1";
         self.sql.prepare_cached(sql)?.execute([self.around.elapsed_ms.div_euclid(3_600_000)])?;
-        let kept = self.make_room("")?;
-        self.books.has_checks = has_any(self.sql)?;
-        Ok((overdue.len(), kept))
+        self.make_room("")
     }
 
     fn overdue(&self) -> Result<Vec<([u8; 16], i64)>, StoreError> {
@@ -513,7 +555,6 @@ fn in_words(row: Redemption) -> CheckHeld {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
@@ -596,6 +637,12 @@ mod tests {
             };
             let decided = self.run([Accept::once(new)]).remove(0);
             assert!(matches!(decided.decision, Decision::Taken(_)), "{decided:?}");
+        }
+
+        /// It is known of which codes no check is remembered.
+        fn until_all_is_in_memory(&mut self) {
+            let has_all = (0..100_000).any(|_| self.run([LearnChecks]) == [false]);
+            assert!(has_all && self.store.as_ref().unwrap().checks.is_whole());
         }
 
         /// How many steps SQLite's machine takes for it.
@@ -762,6 +809,23 @@ mod tests {
     }
 
     #[test]
+    fn a_memory_that_is_made_smaller_or_is_full_leaves_nothing_behind() {
+        let mut world = World::new();
+        world.offline.remember_checks_max = 400;
+        for n in 0..700 {
+            world.hear("till-1", &format!("A-{}", n % 500), CheckSaid::Good);
+        }
+        world.offline.remember_checks_max = 0;
+        assert_eq!(world.recalls("A-7"), None, "nothing is told that is not to be kept");
+        let rounds: Vec<_> = (0..3).map(|_| world.run([ForgetChecks])[0]).collect();
+        assert_eq!(rounds, [(200, 200), (200, 0), (0, 0)], "as long as some leave it goes on");
+        let path = world.store.as_ref().unwrap().path();
+        world.store.take().unwrap().close().unwrap();
+        let bytes = std::fs::read(path).unwrap();
+        assert!(!bytes.windows(13).any(|window| window == b"+966500000041"));
+    }
+
+    #[test]
     fn a_till_that_floods_forgets_its_own_and_refusals_go_last() {
         let mut world = World::new();
         world.offline.remember_checks_max = 100;
@@ -853,13 +917,14 @@ mod tests {
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
         let tags = super::super::row::Tags::new(0);
         let flying = &mut super::super::flying::InFlightRows::default();
-        let (guards, around) = (&mut store.guards, &around);
+        let (guards, checks, around) = (&mut store.guards, &mut store.checks, &around);
         let statements = super::super::transaction::Statements::new(sql);
         let desk = Desk {
             sql,
             statements,
             books,
             guards,
+            checks,
             next_seq,
             tags,
             flying,
@@ -875,35 +940,26 @@ mod tests {
             max: Some(Amount::ZERO),
             ..Terms::default()
         };
-        assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), minute: 0 }));
+        assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), at_s: 0 }));
         let refused = Checked::Refused { strong: true, message: "Reward has expired".to_owned() };
-        assert_eq!(said("b"), Some(Remembered { checked: refused, minute: 0 }));
+        assert_eq!(said("b"), Some(Remembered { checked: refused, at_s: 0 }));
         assert_eq!(said("C"), None);
-    }
-
-    /// How SQLite goes about a query, in its own words.
-    fn plan(sql: &str) -> String {
-        let connection = schema::create(Path::new("")).unwrap();
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps: Vec<String> = statement
-            .raw_query()
-            .mapped(|row| row.get("detail"))
-            .collect::<Result<_, _>>()
-            .unwrap();
-        steps.join("; ")
     }
 
     #[test]
     fn each_look_is_one_search_of_its_index() {
-        assert_eq!(plan(LOOK), "SEARCH checked USING PRIMARY KEY (guard=?)");
         assert_eq!(
-            plan(OLDEST),
+            schema::plan(schema::VERSION, LOOK),
+            "SEARCH checked USING PRIMARY KEY (guard=?)"
+        );
+        assert_eq!(
+            schema::plan(schema::VERSION, OLDEST),
             "SEARCH checked USING COVERING INDEX checked_till (till=?)",
             "without a sort"
         );
         let overdue =
             "SEARCH checked USING COVERING INDEX checked_till (till=? AND refused=? AND at_s<?)";
-        assert_eq!(plan(OVERDUE), overdue);
+        assert_eq!(schema::plan(schema::VERSION, OVERDUE), overdue);
     }
 
     /// How many checks the next test remembers; a million takes a minute: `REDEEMD_CHECKS=1000000`.
@@ -917,6 +973,8 @@ mod tests {
         world.offline.remember_checks_max = 10_000_000;
         let mut steps = Vec::new();
         let mut kept = 0;
+        (0..2).for_each(|n| world.redeem(&format!("BEFORE-{n}"), 9));
+        let without = world.steps_of(|world| world.redeem("WITHOUT", 8));
         for count in [100, many()] {
             for from in (kept..count).step_by(1000) {
                 let numbers = from..(from + 1000).min(count);
@@ -925,11 +983,13 @@ mod tests {
                 world.run(numbers.map(check));
             }
             kept = count;
+            world.until_all_is_in_memory();
             // What the first of a till makes once.
             (0..2).for_each(|n| world.redeem(&format!("FIRST-{count}-{n}"), 9));
             let look = world.steps_of(|world| assert!(world.recalls("CODE-57").is_some()));
             let accept = world.steps_of(|world| world.redeem(&format!("CODE-{count}"), 7));
             let unknown = world.steps_of(|world| world.redeem(&format!("OTHER-{count}"), 8));
+            assert_eq!(unknown, without, "of a code that was not checked the table is not asked");
             steps.push([look, accept, unknown]);
         }
         for (few, many) in steps[0].iter().zip(steps[1]) {

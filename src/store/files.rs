@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -35,7 +35,31 @@ pub enum Room {
 
 /// The state directory's lock, for as long as it is held.
 #[derive(Debug)]
-pub(super) struct Lock(#[expect(dead_code, reason = "closing the file gives the lock up")] File);
+pub(super) struct Lock {
+    file: File,
+    #[expect(dead_code, reason = "closing it gives the lock up")]
+    dir: File,
+}
+
+/// Stands in the lock's file once there has been a database beside it.
+const USED: &str = "a database was made here";
+
+impl Lock {
+    /// From now on it is missed when there is no database beside this lock.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) fn note_used(&self) -> std::io::Result<()> {
+        let pid = std::process::id();
+        self.file.write_all_at(format!("{pid}\n{USED}\n").as_bytes(), 0)?;
+        self.file.sync_all()
+    }
+}
+
+/// Whether there has been a database beside the lock in `dir`.
+pub(super) fn is_used(dir: &Path) -> bool {
+    std::fs::read_to_string(dir.join(LOCK)).is_ok_and(|text| text.lines().any(|line| line == USED))
+}
 
 pub(super) fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
     move |error| StoreError::File { path: path.to_owned(), error }
@@ -87,13 +111,23 @@ pub(super) fn lock(dir: &Path) -> Result<Lock, StoreError> {
     let path = dir.join(LOCK);
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).to_owned();
     let mut file = options.open(&path).map_err(file_error(&path))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Err(held(&mut file, &path, dir));
-    }
+    let locked = take(&mut file, dir)?;
+    let used = if is_used(dir) { format!("{USED}\n") } else { String::new() };
     file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .and_then(|()| write!(file, "{}\n{used}", std::process::id()))
         .map_err(file_error(&path))?;
-    Ok(Lock(file))
+    Ok(Lock { file, dir: locked })
+}
+
+/// Locks the file, and the directory with it: somebody may remove the file under a daemon, and
+/// another daemon would make and lock a new one.
+fn take(file: &mut File, dir: &Path) -> Result<File, StoreError> {
+    let itself = File::open(dir).map_err(file_error(dir))?;
+    let is_held = |file: &File| flock(file, FlockOperation::NonBlockingLockExclusive).is_err();
+    if is_held(file) || is_held(&itself) {
+        return Err(held(file, &dir.join(LOCK), dir));
+    }
+    Ok(itself)
 }
 
 /// The lock without a trace of ours in its file; `None` where there is no such file and none can be
@@ -106,16 +140,17 @@ pub(super) fn lock_to_read(dir: &Path) -> Result<Option<Lock>, StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(lock(dir).ok()),
         Err(error) => return Err(file_error(&path)(error)),
     };
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Err(held(&mut file, &path, dir));
-    }
-    Ok(Some(Lock(file)))
+    let locked = take(&mut file, dir)?;
+    Ok(Some(Lock { file, dir: locked }))
 }
 
 fn held(file: &mut File, path: &Path, dir: &Path) -> StoreError {
     let mut pid = String::new();
     match file.take(20).read_to_string(&mut pid) {
-        Ok(_) => StoreError::Locked { pid: pid.trim().to_owned(), dir: dir.to_owned() },
+        Ok(_) => {
+            let pid = pid.lines().next().unwrap_or_default().trim().to_owned();
+            StoreError::Locked { pid, dir: dir.to_owned() }
+        }
         Err(error) => file_error(path)(error),
     }
 }

@@ -8,7 +8,7 @@ use rusqlite::OptionalExtension;
 
 use super::row::{self, Stored, columns};
 use super::types::Event;
-use super::{Desk, Effects, Kind, Operation, StoreError};
+use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 pub use crate::decide::Ended;
 use crate::decide::{self, Attempt, ParkCause, Settle, kind, mark};
 use crate::message::{self, Note};
@@ -96,7 +96,7 @@ impl Claimed {
 /// What the lane knows of an attempt that has ended, besides how.
 #[derive(Clone, Debug, Default)]
 pub struct About {
-    /// The verdict's word, or a phase of the road.
+    /// The verdict's word, or the phase at which it ended.
     pub outcome: String,
     /// The provider's HTTP status, if it answered.
     pub status: Option<u16>,
@@ -158,13 +158,13 @@ struct AttemptEnd {
 
 impl Operation for Claim {
     type Output = Vec<Claimed>;
-    const KIND: Kind = Kind::Beginning;
+    const KIND: OperationKind = OperationKind::Beginning;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Vec<Claimed>, StoreError> {
         desk.claim(self)
     }
 
-    fn after(&self, rows: &mut Vec<Claimed>, effects: &mut dyn Effects) {
+    fn after(&self, rows: &mut Vec<Claimed>, effects: &mut dyn AfterCommit) {
         for row in rows {
             effects.claimed(row.seq, row.attempt);
         }
@@ -173,13 +173,13 @@ impl Operation for Claim {
 
 impl Operation for Settlement {
     type Output = Settled;
-    const KIND: Kind = Kind::Ending;
+    const KIND: OperationKind = OperationKind::Ending;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Settled, StoreError> {
         desk.settle(self)
     }
 
-    fn after(&self, settled: &mut Settled, effects: &mut dyn Effects) {
+    fn after(&self, settled: &mut Settled, effects: &mut dyn AfterCommit) {
         effects.ended(self.seq);
         if let Some(row) = &settled.row {
             effects.settled(row);
@@ -189,13 +189,13 @@ impl Operation for Settlement {
 
 impl Operation for Unclaim {
     type Output = ();
-    const KIND: Kind = Kind::Ending;
+    const KIND: OperationKind = OperationKind::Ending;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
         desk.unclaim(&self.0)
     }
 
-    fn after(&self, (): &mut (), effects: &mut dyn Effects) {
+    fn after(&self, (): &mut (), effects: &mut dyn AfterCommit) {
         for (seq, _) in &self.0 {
             effects.ended(*seq);
         }

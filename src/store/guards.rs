@@ -484,27 +484,19 @@ mod tests {
 
     const STAGE: i64 = 1 << 60;
 
-    /// How SQLite goes about a query, in its own words.
-    fn plan(version: i64, sql: &str) -> String {
-        let connection = schema::create_as(Path::new(""), version).unwrap();
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let steps = statement.raw_query().mapped(|row| row.get("detail"));
-        steps.collect::<Result<Vec<String>, _>>().unwrap().join("; ")
-    }
-
     #[test]
     fn each_look_for_a_guard_is_one_search_the_newest_first_without_a_sort() {
         let by_table = "SEARCH guard USING PRIMARY KEY (guard=?)";
-        assert_eq!(plan(schema::VERSION, IN_TABLE), by_table);
+        assert_eq!(schema::plan(schema::VERSION, IN_TABLE), by_table);
         let by_index = "SEARCH redemption USING COVERING INDEX redemption_guard (guard=?)";
         for version in 4..TABLE_FROM {
-            assert_eq!(plan(version, BY_INDEX), by_index, "version {version}");
+            assert_eq!(schema::plan(version, BY_INDEX), by_index, "version {version}");
         }
         let by_row = "SEARCH redemption USING INTEGER PRIMARY KEY (rowid=?)";
-        assert_eq!(plan(schema::VERSION, OF_TILL), by_row);
+        assert_eq!(schema::plan(schema::VERSION, OF_TILL), by_row);
         let behind = "SEARCH redemption USING INTEGER PRIMARY KEY (rowid>?)";
         for sql in [UNMERGED, ALL, UNMERGED_NEWEST] {
-            assert_eq!(plan(schema::VERSION, sql), behind, "{sql}");
+            assert_eq!(schema::plan(schema::VERSION, sql), behind, "{sql}");
         }
     }
 

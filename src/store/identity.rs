@@ -180,7 +180,7 @@ pub(super) fn is_missing(dir: &Path) -> Result<bool, StoreError> {
     let there = |name: &str| dir.join(name).exists();
     Ok(!there(FILE)
         && !there(LOG)
-        && (there("lock") || there("reserve"))
+        && (files::is_used(dir) || there("reserve"))
         && aside::finished(dir)?.is_none())
 }
 

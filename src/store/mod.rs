@@ -5,6 +5,7 @@ mod act;
 mod aside;
 mod backup;
 mod books;
+mod check_filter;
 mod checkpoint;
 mod checks;
 mod connection;
@@ -55,7 +56,7 @@ pub use books::{Hold, LaneMemory, Remember, WaitMemory};
 pub use checkpoint::{Checkpointer, Pace, Paused};
 pub use checks::{
     CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid,
-    ForgetChecks,
+    ForgetChecks, LearnChecks,
 };
 pub use damage::{Salvage, Tally};
 pub use error::{StoreError, Trouble};
@@ -64,7 +65,7 @@ pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
 pub use identity::{FileWatch, Place};
 pub use migration::Migrated;
 pub use opening::{Found, Inspection, OpenReport, inspect};
-pub use operation::{Effects, Job, Kind, Operation, Task};
+pub use operation::{AfterCommit, Job, Operation, OperationKind, Task};
 pub use prune::{Prune, Pruned, Retention};
 pub use read::{Reader, read_steps};
 pub use recount::{Recount, RecountOn, Recounted};
@@ -73,7 +74,7 @@ pub use rescue::{
     unseal,
 };
 pub use risk::{AskStanding, LaneStanding, Standing};
-pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, RowSpan, Search};
+pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, LookEnd, RowSpan, Search};
 pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{Off, TrustOff, TrustSwitch};
 pub use types::{
@@ -149,12 +150,14 @@ impl Around<'_> {
     }
 }
 
-/// The one writing connection and what it keeps in memory: the books, and the newest guards.
+/// The one writing connection and what it keeps in memory: the books, the newest guards, and
+/// of which codes no check is remembered.
 #[derive(Debug)]
 pub struct Store {
     connection: Connection,
     books: books::Books,
     guards: guards::Guards,
+    checks: check_filter::CheckFilter,
     dir: PathBuf,
     next_seq: i64,
     elapsed: elapsed::Elapsed,
@@ -221,7 +224,7 @@ impl Store {
 
     fn run_singly(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) {
         let (endings, others): (Vec<_>, Vec<_>) =
-            tasks.iter_mut().partition(|task| task.kind() == Kind::Ending);
+            tasks.iter_mut().partition(|task| task.kind() == OperationKind::Ending);
         let mut end: Option<StoreError> = None;
         for task in endings.into_iter().chain(others) {
             let done = match &end {
@@ -247,10 +250,12 @@ impl Store {
             self.books = books;
             self.next_seq = next_seq;
             self.guards.rolled_back();
+            self.checks.rolled_back();
         } else {
             drop(books);
             self.books.settle();
             self.guards.committed();
+            self.checks.committed();
         }
         result
     }
@@ -279,13 +284,14 @@ impl Store {
         let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
         let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
-        let flying = &mut self.flying;
+        let (flying, checks) = (&mut self.flying, &mut self.checks);
         let statements = transaction::Statements::new(sql);
         let mut desk = Desk {
             sql,
             statements,
             books,
             guards,
+            checks,
             next_seq,
             tags,
             flying,
@@ -428,7 +434,7 @@ impl Store {
         // What this process took in is judged by its own marks as before.
         let first = self.books.first;
         (self.connection, self.books) = (connection, books.from(first));
-        self.guards = guards;
+        (self.guards, self.checks) = (guards, check_filter::CheckFilter::default());
         self.elapsed.keep_now(&self.connection)?;
         // The gauge stays the one that others read.
         let gauge = Arc::clone(&self.wal_frames);
@@ -467,6 +473,7 @@ pub struct Desk<'a> {
     statements: transaction::Statements<'a>,
     books: &'a mut books::Books,
     guards: &'a mut guards::Guards,
+    checks: &'a mut check_filter::CheckFilter,
     next_seq: &'a mut i64,
     tags: row::Tags,
     flying: &'a mut flying::InFlightRows,

@@ -119,6 +119,10 @@ pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
         opened.report.missing = Some(identity::tell_missing(dir, &opened.connection)?);
     }
     files::keep_reserve(dir);
+    if let Err(error) = lock.note_used() {
+        tracing::warn!(%error, "it could not be noted that there is a database: if it is gone at \
+            the next start, the reserve alone says so");
+    }
     store(opened, dir, lock)
 }
 
@@ -135,6 +139,7 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> Result<(Store, OpenReport), 
         connection,
         books,
         guards,
+        checks: super::check_filter::CheckFilter::default(),
         dir,
         next_seq,
         elapsed,

@@ -8,7 +8,7 @@ use crate::redemption::{Redemption, Seq};
 
 /// What depends on an operation besides what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum OperationKind {
     /// It takes in rows that nobody relies on before its commit: a full disk takes no more of them,
     /// and none is run again by itself.
     New,
@@ -25,7 +25,7 @@ pub trait Operation: Send + 'static {
     /// What comes of it.
     type Output: Send + 'static;
     /// What depends on it besides.
-    const KIND: Kind = Kind::Other;
+    const KIND: OperationKind = OperationKind::Other;
 
     /// Does it. It may be done again: after a batch that failed, on a disk that was full, in a
     /// database that was rescued; only the last time counts.
@@ -35,11 +35,11 @@ pub trait Operation: Send + 'static {
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Self::Output, StoreError>;
 
     /// What follows outside of the store, once it is committed.
-    fn after(&self, _output: &mut Self::Output, _effects: &mut dyn Effects) {}
+    fn after(&self, _output: &mut Self::Output, _effects: &mut dyn AfterCommit) {}
 }
 
 /// What follows from a commit outside of the store.
-pub trait Effects {
+pub trait AfterCommit {
     /// A till will wait for the row's answer.
     fn awaited(&mut self, seq: Seq);
     /// The row's attempt may leave.
@@ -61,7 +61,7 @@ pub trait Effects {
 /// An operation with what came of it, as [`Store::run`](super::Store::run) sees it.
 pub trait Task: Send {
     /// What depends on it.
-    fn kind(&self) -> Kind;
+    fn kind(&self) -> OperationKind;
     /// Does it and keeps the output.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ pub trait Task: Send {
     /// Why it was not done.
     fn error(&self) -> Option<&StoreError>;
     /// What follows outside of the store; nothing when it was not done.
-    fn after(&mut self, effects: &mut dyn Effects);
+    fn after(&mut self, effects: &mut dyn AfterCommit);
 }
 
 /// One operation to be done, and then its outcome.
@@ -99,7 +99,7 @@ impl<O: Operation> Job<O> {
 }
 
 impl<O: Operation> Task for Job<O> {
-    fn kind(&self) -> Kind {
+    fn kind(&self) -> OperationKind {
         O::KIND
     }
 
@@ -116,7 +116,7 @@ impl<O: Operation> Task for Job<O> {
         self.outcome.as_ref().err()
     }
 
-    fn after(&mut self, effects: &mut dyn Effects) {
+    fn after(&mut self, effects: &mut dyn AfterCommit) {
         if let Ok(output) = &mut self.outcome {
             self.operation.after(output, effects);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::row::{Stored, state_of};
-use super::{Desk, Effects, Operation, StoreError, risk};
+use super::{AfterCommit, Desk, Operation, StoreError, risk};
 use crate::decide::Figures;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
@@ -146,7 +146,7 @@ impl Operation for RecountOn {
         }
     }
 
-    fn after(&self, recounted: &mut Recounted, effects: &mut dyn Effects) {
+    fn after(&self, recounted: &mut Recounted, effects: &mut dyn AfterCommit) {
         effects.recounted(recounted);
     }
 }
@@ -158,7 +158,7 @@ impl Operation for Recount {
         desk.recount(self.begin)
     }
 
-    fn after(&self, recounted: &mut Recounted, effects: &mut dyn Effects) {
+    fn after(&self, recounted: &mut Recounted, effects: &mut dyn AfterCommit) {
         effects.recounted(recounted);
     }
 }

@@ -320,6 +320,14 @@ impl Ledger {
         its == Some(true) || (none_is_confirmed && (its.is_some() || known.len() < BUSINESSES_MAX))
     }
 
+    /// A row says that its business was confirmed.
+    fn learn_from(&mut self, sql: &Connection, row: &Stored) -> Result<(), StoreError> {
+        if row.state == State::Confirmed && !row.has(mark::DUPLICATE_OF_OURS) {
+            self.learn(sql, (row.lane, &row.business), true)?;
+        }
+        Ok(())
+    }
+
     /// A business was confirmed, or given to on trust.
     fn learn(
         &mut self,
@@ -423,6 +431,8 @@ pub struct Standing {
 pub struct LaneStanding {
     /// The lane.
     pub name: String,
+    /// How many are pending that were given on trust.
+    pub given: u64,
     /// What is at risk.
     pub exposure: Amount,
     /// What was ever lost.
@@ -451,10 +461,11 @@ impl Desk<'_> {
         let (offline, elapsed_ms) = (self.around.offline, self.around.elapsed_ms);
         let of_lane = |(lane, name): (i64, &str)| {
             let (exposure, lost) = ledger.of_lane(lane);
-            let now = self.lane_now(lane, name, "");
-            let gauges = lane_gauges(offline, &now, ledger.account(&Scope::Lane(lane), minute));
+            let (now, books) =
+                (self.lane_now(lane, name, ""), ledger.account(&Scope::Lane(lane), minute));
+            let (given, gauges) = (books.pending, lane_gauges(offline, &now, books));
             let off = self.books.trust_off(name, elapsed_ms);
-            LaneStanding { name: name.to_owned(), exposure, lost, gauges, off }
+            LaneStanding { name: name.to_owned(), given, exposure, lost, gauges, off }
         };
         let of_rule = |rule: &Rule| {
             rule_gauges(
@@ -493,7 +504,8 @@ impl Desk<'_> {
     {
         let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
         let (offline, name) = (self.around.offline, self.books.name(lane));
-        let subject = Subject { cause: now.cause, now_min: minute, ..subject };
+        let now_s = self.around.elapsed_ms.div_euclid(1000);
+        let subject = Subject { cause: now.cause, now_s, ..subject };
         let rule = rule_for(offline, &subject);
         let is_listed = offline.lists(name, subject.business);
         Risk {
@@ -570,7 +582,7 @@ impl Desk<'_> {
         let now = self.lane_now(row.lane, name, &row.till);
         let now = LaneNow { pending: now.pending.saturating_sub(aside), ..now };
         let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
-        let rule = offline.rules.iter().find(|rule| *rule.name == *given.rule);
+        let rule = offline.rules.named(&given.rule);
         let risk = Risk {
             rule,
             lane: ledger.account(&Scope::Lane(row.lane), minute),
@@ -709,7 +721,8 @@ pub(super) fn is_exposed(state: State, kind: i64, marks: i64, is_of_before: bool
 }
 
 /// The sums of a database whose rows were salvaged, from the rows; what happened lately stays as
-/// far as it was read.
+/// far as it was read. What was given on trust, is open, and of which it was not read what it
+/// counts as, counts as an unknown one does by default.
 pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
     let mut ledger = Ledger::read(sql)?;
     let scopes: Vec<Scope> = ledger.kept.keys().cloned().collect();
@@ -717,27 +730,35 @@ pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
         let entry = ledger.edit(scope);
         (entry.pending, entry.exposure, entry.lost) = (0, Amount::ZERO, Amount::ZERO);
     }
-    let all = concat!(
-        "SELECT ",
-        super::row::columns!(),
-        " FROM redemption WHERE seq IN (SELECT seq FROM worth)"
-    );
+    let all = concat!("SELECT ", super::row::columns!(), " FROM redemption NOT INDEXED");
     let mut statement = sql.prepare(all)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let stored = Stored::from_row(row)?;
-        let Some(given) = worth::of(sql, stored.seq)? else { continue };
+        ledger.learn_from(sql, &stored)?;
+        let given = match worth::of(sql, stored.seq)? {
+            None if is_open_and_trusted(&stored) => {
+                worth::insert(sql, stored.seq, &Given::unknown())?;
+                Given::unknown()
+            }
+            Some(given) => given,
+            None => continue,
+        };
         let to = Stand::of(stored.is_trusted(), stored.state, stored.marks);
         ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
     }
     ledger.write(sql, i64::MIN)
 }
 
+fn is_open_and_trusted(row: &Stored) -> bool {
+    row.is_trusted() && matches!(row.state, State::Pending | State::Parked)
+}
+
 /// Fills the new books from the rows of an earlier version, which has no settings at hand: what is
 /// open and was given on trust counts as an unknown one does by default.
 pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
-    let unknown = Offline::default().value_of_unknown;
-    let given = Given { worth: Worth::Assumed(unknown), rule: String::new() };
+    let given = Given::unknown();
+    let unknown = given.worth.amount();
     let mut ledger = Ledger { is_there: true, unknown, ..Ledger::default() };
     let all = concat!("SELECT ", super::row::columns!(), " FROM redemption NOT INDEXED");
     let mut statement = sql.prepare(all)?;
@@ -745,13 +766,10 @@ pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
     while let Some(row) = rows.next()? {
         // One that cannot be read has other troubles than its worth.
         let Ok(stored) = Stored::from_row(row) else { continue };
-        if stored.state == State::Confirmed && !stored.has(mark::DUPLICATE_OF_OURS) {
-            ledger.learn(sql, (stored.lane, &stored.business), true)?;
-        }
+        ledger.learn_from(sql, &stored)?;
         // What was lost, inferred or taken back under an earlier version was never counted: it
         // blocks nothing now.
-        let is_open = matches!(stored.state, State::Pending | State::Parked);
-        let to = Stand::of(stored.is_trusted() && is_open, stored.state, stored.marks);
+        let to = Stand::of(is_open_and_trusted(&stored), stored.state, stored.marks);
         if to.exposed && worth::insert(sql, stored.seq, &given)? {
             ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
         }

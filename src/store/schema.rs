@@ -376,3 +376,12 @@ pub(super) fn migrate_to(connection: &mut Connection, last: i64) -> Result<(), S
     }
     Ok(())
 }
+
+/// How SQLite goes about a query with the schema of this version, in its own words.
+#[cfg(test)]
+pub(super) fn plan(version: i64, sql: &str) -> String {
+    let connection = create_as(Path::new(""), version).unwrap();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let steps = statement.raw_query().mapped(|row| row.get("detail"));
+    steps.collect::<Result<Vec<String>, _>>().unwrap().join("; ")
+}

@@ -92,6 +92,15 @@ pub struct FoundRows {
     pub cut_short: bool,
 }
 
+/// How a look ended whose rows were handed on one by one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LookEnd {
+    /// Where the next look begins; `None` when everything was looked at.
+    pub next: Option<Seq>,
+    /// How many rows were read.
+    pub looked: usize,
+}
+
 /// What ends a look before its rows are at an end.
 struct LookBound {
     looked: usize,
@@ -227,7 +236,8 @@ impl Reader {
 
     /// The rows that wait for a person, state after state, the newest first, each state before its
     /// row in the order; of those that were refused at the till itself, those that came since
-    /// `since_ms`. All states share one bound.
+    /// `since_ms`. All states share one bound. Each row is handed on as it is found: thousands may
+    /// wait.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -235,21 +245,25 @@ impl Reader {
         &self,
         states: &[(State, Option<Seq>)],
         since_ms: i64,
-    ) -> Result<Vec<FoundRows>, StoreError> {
+        mut found: impl FnMut(Redemption),
+    ) -> Result<Vec<LookEnd>, StoreError> {
         let mut bound = LookBound::new();
-        let one = |(state, before): &(State, Option<Seq>)| {
-            self.waiting_of(*state, *before, since_ms, &mut bound)
+        let mut one = |look: &(State, Option<Seq>)| -> Result<LookEnd, StoreError> {
+            let already = bound.looked;
+            let next = self.waiting_of(*look, since_ms, &mut bound, &mut found)?;
+            Ok(LookEnd { next, looked: bound.looked - already })
         };
-        states.iter().map(one).collect()
+        states.iter().map(&mut one).collect()
     }
 
+    /// Where the next look begins.
     fn waiting_of(
         &self,
-        state: State,
-        before: Option<Seq>,
+        (state, before): (State, Option<Seq>),
         since_ms: i64,
         bound: &mut LookBound,
-    ) -> Result<FoundRows, StoreError> {
+        found: &mut impl FnMut(Redemption),
+    ) -> Result<Option<Seq>, StoreError> {
         let which = if state == State::Confirmed { "?1 = 1" } else { "state = ?1 AND state >= 2" };
         let sql = format!(
             "SELECT seq, marks, state, accepted_ms FROM redemption WHERE {which} AND seq < ?2 \
@@ -257,11 +271,10 @@ impl Reader {
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query((state as i64, before.map_or(i64::MAX, |seq| seq.0)))?;
-        let (already, mut found, mut last) = (bound.looked, FoundRows::default(), before);
+        let mut last = before;
         while let Some(row) = rows.next()? {
             if bound.is_reached() {
-                (found.next, found.cut_short) = (Some(last.unwrap_or(Seq(i64::MAX))), true);
-                break;
+                return Ok(Some(last.unwrap_or(Seq(i64::MAX))));
             }
             bound.looked += 1;
             let seq = Seq(row.get(0)?);
@@ -269,11 +282,10 @@ impl Reader {
             let (marks, its, accepted_ms): (i64, i64, i64) =
                 (row.get(1)?, row.get(2)?, row.get(3)?);
             if its == state as i64 && waits(state, marks, accepted_ms >= since_ms) {
-                found.rows.extend(self.shown_by_seq(seq)?);
+                self.shown_by_seq(seq)?.into_iter().for_each(&mut *found);
             }
         }
-        found.looked = bound.looked - already;
-        Ok(found)
+        Ok(None)
     }
 
     /// What people and machines did, the newest first, before entry `before`, and where the next
@@ -313,46 +325,29 @@ impl Reader {
         Ok((events, next))
     }
 
-    /// How many rows of the lane wait that were given on trust, as far as one look goes.
-    ///
-    /// # Errors
-    /// The database cannot be read.
-    pub fn given_on_trust(&self, lane: &str) -> Result<u64, StoreError> {
-        let Some((number, _)) = self.lanes.iter().find(|(_, name)| *name == lane) else {
-            return Ok(0);
-        };
-        let sql = "SELECT COUNT(*) FROM (SELECT marks FROM redemption WHERE lane = ?1 AND state = \
-            0 LIMIT ?2) \
-             WHERE marks & ?3 <> 0";
-        let most = i64::try_from(LOOKED_MAX).unwrap_or(i64::MAX);
-        let given: i64 =
-            self.connection.query_row(sql, (number, most, mark::TRUSTED), |row| row.get(0))?;
-        Ok(u64::try_from(given).unwrap_or(0))
-    }
-
     /// When the newest rows came and were settled, back to `since_ms` by the order of acceptance,
-    /// and whether that was reached.
+    /// each handed on as it is read, and whether that was reached.
     ///
     /// # Errors
     /// The database cannot be read.
-    pub fn spans(&self, since_ms: i64) -> Result<(Vec<RowSpan>, bool), StoreError> {
+    pub fn spans(&self, since_ms: i64, mut found: impl FnMut(RowSpan)) -> Result<bool, StoreError> {
         let sql = "SELECT accepted_ms, settled_ms, state FROM redemption ORDER BY seq DESC";
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
-        let (mut bound, mut spans) = (LookBound::new(), Vec::new());
+        let mut bound = LookBound::new();
         while let Some(row) = rows.next()? {
             let (accepted_ms, settled_ms, state): (i64, Option<i64>, i64) =
                 (row.get(0)?, row.get(1)?, row.get(2)?);
             if bound.is_reached() {
-                return Ok((spans, false));
+                return Ok(false);
             }
             bound.looked += 1;
             if accepted_ms < since_ms && settled_ms.is_some_and(|settled| settled < since_ms) {
-                return Ok((spans, true));
+                return Ok(true);
             }
-            spans.push(RowSpan { accepted_ms, settled_ms, answered: (1..=3).contains(&state) });
+            found(RowSpan { accepted_ms, settled_ms, answered: (1..=3).contains(&state) });
         }
-        Ok((spans, true))
+        Ok(true)
     }
 
     fn shown_by_seq(&self, seq: Seq) -> Result<Option<Redemption>, StoreError> {
@@ -473,22 +468,22 @@ mod tests {
         };
         assert_eq!(all(&reader, search(&key)).1.len(), 1);
         assert!(all(&reader, search(&"another".into())).1.is_empty());
-        let parked = reader.waiting(&[(State::Parked, Some(Seq(21)))], 0).unwrap().remove(0);
-        assert_eq!(parked.rows.iter().map(|row| row.seq.0).collect::<Vec<_>>(), [20, 15, 10, 5]);
-        assert_eq!(parked.looked, 4, "the index is asked for the state");
+        let mut seqs = Vec::new();
+        let parked = [(State::Parked, Some(Seq(21)))];
+        let ends = reader.waiting(&parked, 0, |row| seqs.push(row.seq.0)).unwrap();
+        assert_eq!(seqs, [20, 15, 10, 5]);
+        assert_eq!(ends[0].looked, 4, "the index is asked for the state");
         let states = [(State::Declined, None), (State::Parked, None), (State::Confirmed, None)];
-        let looks = reader.waiting(&states, 0).unwrap();
+        let mut found = Vec::new();
+        let ends = reader.waiting(&states, 0, |row| found.push(row.state)).unwrap();
         assert!(
-            looks.iter().map(|found| found.looked).sum::<usize>() <= LOOKED_MAX,
+            ends.iter().map(|end| end.looked).sum::<usize>() <= LOOKED_MAX,
             "they share one bound"
         );
-        assert!(
-            looks[0].rows.is_empty()
-                && !looks[0].cut_short
-                && looks[2].cut_short
-                && looks[2].next.is_some()
-        );
-        let (spans, whole) = reader.spans(0).unwrap();
-        assert!(spans.len() <= LOOKED_MAX && !whole);
+        assert!(found.iter().all(|state| *state == State::Parked), "none was declined");
+        assert!(ends[0].next.is_none() && ends[2].next.is_some());
+        let mut spans = 0;
+        let whole = reader.spans(0, |_| spans += 1).unwrap();
+        assert!(spans <= LOOKED_MAX && !whole);
     }
 }

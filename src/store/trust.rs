@@ -70,6 +70,36 @@ pub(super) fn read(connection: &Connection) -> Result<BTreeMap<String, TrustOff>
     Ok(all)
 }
 
+/// In a database that was salvaged, and of which not all was read that the gateway keeps: trust is
+/// off where the last that was recorded says so. Since when the time counted is not known: it
+/// begins again.
+pub(super) fn off_as_recorded(connection: &Connection) -> Result<(), StoreError> {
+    let sql = "SELECT lane, by, at_ms, detail FROM event WHERE n IN (SELECT max(n) FROM event \
+        WHERE what IN ('trust_off', 'trust_on') GROUP BY lane) AND what = 'trust_off'";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let now_ms =
+        super::elapsed::Elapsed::read(connection).unwrap_or_default().passed_min() * 60_000;
+    while let Some(row) = rows.next()? {
+        let (lane, by, since_ms, detail): (String, String, i64, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let message::Event::TrustOff { for_s, note } = message::Event::from_stored(&detail) else {
+            continue;
+        };
+        let span_ms = i64::try_from(for_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let until_ms = (for_s > 0).then(|| now_ms.saturating_add(span_ms));
+        let name = format!("{NAME}{lane}");
+        if keep::read(connection, &name)?.is_none() {
+            keep::write(connection, &name, &stored(&TrustOff { note, by, since_ms, until_ms })?)?;
+        }
+    }
+    Ok(())
+}
+
+fn stored(off: &TrustOff) -> Result<String, StoreError> {
+    serde_json::to_string(off).map_err(|_| StoreError::Internal("a switch cannot be written"))
+}
+
 impl Operation for TrustSwitch {
     type Output = ();
 
@@ -100,9 +130,7 @@ impl Desk<'_> {
         self.has_ages |= until_ms.is_some();
         let (note, since_ms) = (note.to_owned(), self.around.stamp.unix_ms);
         let off = TrustOff { note: note.clone(), by: switch.by.clone(), since_ms, until_ms };
-        let text = serde_json::to_string(&off)
-            .map_err(|_| StoreError::Internal("a switch cannot be written"))?;
-        keep::write(self.sql, &format!("{NAME}{lane}"), &text)?;
+        keep::write(self.sql, &format!("{NAME}{lane}"), &stored(&off)?)?;
         Arc::make_mut(&mut self.books.trust_off).insert(lane.to_owned(), off);
         let told =
             message::Event::TrustOff { for_s: within.map_or(0, |within| within.as_secs()), note };

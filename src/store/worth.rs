@@ -21,6 +21,12 @@ impl Given {
         let rule = risk.rule.map(|rule| rule.name.to_string()).unwrap_or_default();
         Self { worth: risk.worth(offline), rule }
     }
+
+    /// What one counts as of which nothing is known, where no settings are at hand.
+    pub(super) fn unknown() -> Self {
+        let unknown = Offline::default().value_of_unknown;
+        Self { worth: Worth::Assumed(unknown), rule: String::new() }
+    }
 }
 
 /// Keeps what a row counts as; false where that is kept already.

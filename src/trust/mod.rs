@@ -15,7 +15,7 @@ use crate::redemption::Seq;
 /// How far a till may be trusted without the provider's answer, by where its lane stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// The road is down: at once, under the offline limits.
+    /// The provider cannot be reached: at once, under the offline limits.
     AtOnce {
         /// Under a tenth of them: a false certificate or clock must not be a key.
         tenth: bool,

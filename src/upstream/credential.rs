@@ -69,9 +69,9 @@ impl Credential {
     }
 
     /// The network changed: a renewal that failed for lack of a connection may be tried again.
-    pub(super) fn road_changed(&self) {
+    pub(super) fn network_changed(&self) {
         if let Self::OAuth(tokens) = self {
-            tokens.road_changed();
+            tokens.network_changed();
         }
     }
 }

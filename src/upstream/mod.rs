@@ -172,7 +172,7 @@ impl Upstream {
     /// renewal of the token that failed for lack of a connection may be tried again at once.
     pub fn drop_pool(&self) {
         self.0.pool.drop_pool();
-        self.0.credential.road_changed();
+        self.0.credential.network_changed();
     }
 
     /// After a network event and [`Self::drop_pool`]: attempts that have handed nothing to a

@@ -40,11 +40,8 @@ impl SecretFile {
     /// As [`Self::read`], of a bearer token: none has a space (RFC 6750, section 2.1), unlike a
     /// password.
     pub(super) fn token(&self) -> Result<Secret, String> {
-        let token = self.read()?;
-        if token.reveal().contains(' ') {
-            return Err(format!("{}: it holds white space, which no token has", self.source));
-        }
-        Ok(token)
+        let token = self.source.token(self.credentials_dir.as_deref());
+        token.map_err(|error| format!("{}: {error}", self.source))
     }
 }
 

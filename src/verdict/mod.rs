@@ -23,7 +23,7 @@ use wait::retry_after;
 pub enum Outcome {
     /// An HTTP answer from the verified host.
     Answered(Reply),
-    /// No answer: where the road ended.
+    /// No answer: how far the attempt came.
     Failed(Failure),
 }
 
@@ -190,8 +190,8 @@ pub enum Verdict {
     },
     /// Reset or end of stream after the first byte: this row waits, the window is 1.
     Reset,
-    /// The road: resolve, connect, TLS, proxy, deadline.
-    Road(Phase),
+    /// No answer: the attempt ended at this phase.
+    NoAnswer(Phase),
 }
 
 impl Verdict {
@@ -218,7 +218,7 @@ fn judge_failure(failure: &Failure) -> Verdict {
     match (failure.phase, failure.deadline) {
         (Phase::Credential, _) => Verdict::Credential,
         (Phase::Write | Phase::Answer, false) => Verdict::Reset,
-        (phase, _) => Verdict::Road(phase),
+        (phase, _) => Verdict::NoAnswer(phase),
     }
 }
 
@@ -230,7 +230,7 @@ fn judge_reply(reply: &Reply, rules: &Rules) -> Verdict {
     let in_shape = body.object().filter(|object| object.is_in_shape());
     match (status, in_shape) {
         (200..=299, _) => success::judge(reply, &body, rules),
-        // A proxy's own 407 is told by the road. One that comes as an answer may be for one code
+        // A proxy's own 407 is told by the attempt. One that comes as an answer may be for one code
         // alone.
         (300..=399 | 407 | 511, _) => not_the_provider(reply),
         _ if body.object().is_some_and(Object::is_of_a_portal) => not_the_provider(reply),

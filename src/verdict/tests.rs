@@ -291,7 +291,7 @@ fn retry_after_is_a_bounded_floor_or_nothing() {
 }
 
 #[test]
-fn a_failure_is_the_road_a_reset_or_the_credential() {
+fn a_failure_is_no_answer_a_reset_or_the_credential() {
     let of = |phase, deadline| {
         let failure = Failure {
             phase,
@@ -303,12 +303,12 @@ fn a_failure_is_the_road_a_reset_or_the_credential() {
         judge(&Outcome::Failed(failure), &rules())
     };
     for phase in [Phase::Resolve, Phase::Connect, Phase::Tls, Phase::Clock, Phase::Proxy] {
-        assert_eq!(of(phase, false), Verdict::Road(phase));
-        assert_eq!(of(phase, true), Verdict::Road(phase));
+        assert_eq!(of(phase, false), Verdict::NoAnswer(phase));
+        assert_eq!(of(phase, true), Verdict::NoAnswer(phase));
     }
     for phase in [Phase::Write, Phase::Answer] {
         assert_eq!(of(phase, false), Verdict::Reset);
-        assert_eq!(of(phase, true), Verdict::Road(phase));
+        assert_eq!(of(phase, true), Verdict::NoAnswer(phase));
     }
     assert_eq!(of(Phase::Credential, false), Verdict::Credential);
     assert_eq!(of(Phase::Credential, true), Verdict::Credential);
@@ -1103,7 +1103,7 @@ fn another_encoding_and_a_cut_answer_are_unreadable_and_named() {
 }
 
 #[test]
-fn a_407_that_comes_as_an_answer_says_nothing_of_the_road() {
+fn a_407_that_comes_as_an_answer_says_nothing_of_the_link() {
     for body in ["", HTML, SHAPE, "{}"] {
         assert!(is_not_the_provider(&of(407, body)), "{body}");
     }

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use crate::harness::{
-    Builder, FakeTime, Gateway, Order, Provider, Witness, eventually, moment, set_clock,
-    synchronised,
+    Builder, FakeTime, Gateway, Order, Provider, Witness, eventually, set_clock, synchronised,
 };
 
 /// Long before any build.
@@ -236,7 +235,7 @@ fn a_box_that_booted_in_1970_delivers_over_tls_once_its_clock_is_set() {
     }
     let lane = gateway.wait_for_link("main", "down");
     assert_eq!(lane["cause"], "clock", "{lane}");
-    moment(Duration::from_millis(600));
+    gateway.wait_for_attempts("main", "clock", 2);
     assert_eq!(gateway.counts().pending, 3);
     // What timesyncd does, once the line is there.
     set_clock(gateway.folder(), "+0");

@@ -27,7 +27,6 @@ mod powercut;
 mod rehearse;
 mod rescue;
 mod risk;
-mod road;
 mod smoke;
 mod start;
 mod strangers;
@@ -40,4 +39,6 @@ mod verdicts;
 #[path = "../volatile/mod.rs"]
 mod volatile;
 mod watchdog;
+mod wire;
+mod worth;
 mod zones;

@@ -1,6 +1,8 @@
 //! The operator's hand on lanes and redemptions, through the socket, each time recorded with when
 //! and by whom.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::harness::{Gateway, Provider, eventually};
@@ -168,4 +170,41 @@ fn holds_and_releases_are_recorded_with_when_and_by_whom() {
     let unknown = gateway.command(&["hold", "nobody"]);
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
     assert!(unknown.err.contains("nobody"), "{unknown:?}");
+}
+
+/// The names of the members of an object, and of the objects in it, but for what is named by the
+/// store's own names.
+fn members(value: &Value, own_names: &[&str], names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, inner) in object {
+                names.insert(name.clone());
+                if !own_names.contains(&name.as_str()) {
+                    members(inner, own_names, names);
+                }
+            }
+        }
+        Value::Array(list) => list.iter().for_each(|inner| members(inner, own_names, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn each_member_that_status_and_a_redemption_have_is_in_the_documents() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    let till = gateway.till("");
+    till.redeem("ONLINE");
+    provider.cut();
+    let id = till.redeem("OFFLINE").id();
+    let mut names = BTreeSet::new();
+    let own_names = ["refused", "attempts", "headroom", "rules", "checks", "trust_off"];
+    members(&gateway.status(), &own_names, &mut names);
+    let shown = gateway.admin("GET", &format!("/api/v1/redemptions/{id}"), "").json();
+    members(&shown, &own_names, &mut names);
+    assert!(names.len() > 50, "{names:?}");
+    let documents = include_str!("../../docs/http-api.md");
+    let missing: Vec<_> =
+        names.iter().filter(|name| !documents.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

@@ -658,6 +658,17 @@ fn guessing_a_password_is_slowed_by_name_and_by_source() {
     let other =
         post(&gateway, "/sign-in", "x=1", "name=decide-person&password=a+long+enough+password");
     assert_eq!(other.status, 429, "the source waits, whatever the name");
+    let own = origin(&gateway);
+    for (name, value) in [
+        ("x-forwarded-for", "203.0.113.7"),
+        ("forwarded", "for=203.0.113.7"),
+        ("x-real-ip", "203.0.113.7"),
+    ] {
+        let headers = [FORM, ("origin", own.as_str()), (name, value)];
+        let form = b"name=engineer-person&password=a+long+enough+password";
+        let reply = gateway.operators().send("POST", "/sign-in", &headers, form);
+        assert_eq!(reply.status, 429, "whoever asks does not say where from: {name}");
+    }
 }
 
 /// Headers, cookies, values and fields by the thousand, and JSON that is deep.
@@ -838,6 +849,87 @@ fn pages_that_were_open_while_thousands_of_redemptions_came_leave_the_memory_as_
     let ratio = with / without;
     println!("{ratio:.3} of {:.1} MiB, after {bytes} bytes of news", without / 1_048_576.0);
     assert!(ratio < 1.2, "{ratio:.3} of {without}");
+}
+
+#[test]
+fn a_mistyped_address_is_a_page_for_a_browser_and_a_problem_for_a_machine() {
+    let gateway = peopled(&Provider::start());
+    let browser = |path: &str| {
+        let accept = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+        gateway.operators().send("GET", path, &accept, b"")
+    };
+    for (path, status) in [("/inbix", 404), ("/lanes", 404), ("/sign-out", 405)] {
+        let page = browser(path);
+        assert_eq!(page.status, status, "{page:?}");
+        assert!(page.body.contains("<nav") && page.body.contains("href=\"/\""), "{page:?}");
+        is_guarded(&page);
+        let problem = get(&gateway, path, "x=1");
+        assert_eq!(problem.header("content-type"), Some("application/problem+json"));
+    }
+    assert_eq!(browser("/api/v1/x").header("content-type"), Some("application/problem+json"));
+}
+
+#[test]
+fn what_needs_nobody_has_no_button_that_would_do_nothing() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let cookie = signed_in(&gateway, "decide-person");
+    let has_form = |id: &str| {
+        let page = get(&gateway, &format!("/redemptions/{id}"), &cookie);
+        assert_eq!(page.status, 200, "{page:?}");
+        page.body.contains("/handled\"")
+    };
+    assert!(!has_form(&gateway.till("<b>till").redeem("FINE-1").id()));
+    provider.rules(&["fault=refuse"]);
+    let refused = gateway.till("<b>till").redeem("REFUSED-1").id();
+    assert!(has_form(&refused));
+    let form = post(&gateway, &format!("/redemptions/{refused}/handled"), &cookie, "note=x");
+    assert_eq!(form.status, 303, "{form:?}");
+    assert!(!has_form(&refused), "a second time it would do nothing");
+}
+
+/// What the database does for so many open pages while redemptions come for some seconds, in
+/// SQLite's steps.
+fn steps_for(gateway: &Gateway, pages: usize) -> u64 {
+    let steps = || {
+        let page = gateway.admin("GET", "/metrics", "").body;
+        let mut lines = page.lines();
+        let line = lines.find_map(|line| line.strip_prefix("redeemd_read_steps_total "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let request = format!("GET /events HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin_address());
+    let open = |_| {
+        let mut stream = std::net::TcpStream::connect(gateway.admin_address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        stream
+    };
+    let _open: Vec<_> = (0..pages).map(open).collect();
+    let (before, begun) = (steps(), std::time::Instant::now());
+    let mut n = 0;
+    while begun.elapsed() < Duration::from_secs(6) {
+        assert_eq!(gateway.till("").redeem(&format!("STEP-{pages}-{n}")).status, 200);
+        n += 1;
+    }
+    steps() - before
+}
+
+/// A screen is made once a second for all who watch it, and what was given stands in the books.
+#[test]
+fn ten_who_watch_cost_the_database_no_more_than_two_would() {
+    let provider = Provider::start();
+    let limits = "max_pending = 50000\nmax_per_hour_per_till = 50000\nmax_exposure = \
+                  \"9000000.00\"";
+    let gateway = Gateway::with().lane("main", &provider, "").offline(limits).start();
+    provider.cut();
+    for n in 0..1000 {
+        gateway.till("").redeem(&format!("WATCH-{n}"));
+    }
+    let (one, ten) = (steps_for(&gateway, 1), steps_for(&gateway, 10));
+    println!("{one} steps for one who watches, {ten} for ten");
+    assert!(ten < 2 * one + 100_000, "{one} and {ten}");
 }
 
 #[test]

@@ -105,3 +105,30 @@ fn a_folder_that_cannot_be_made_is_a_configuration_fault_that_names_it() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), said.contains("/proc/")), (Some(78), true), "{said}");
 }
+
+/// Settings that are good, and how many of five are refused while the line is cut: each is played,
+/// and the books balance.
+#[test]
+fn the_stores_own_limits_and_rules_are_played_and_the_books_balance_under_them() {
+    for (limits, refused) in [
+        ("[offline]\naccept = false", 5),
+        ("[offline]\nmax_exposure = \"50.00\"", 3),
+        ("[offline]\nmax_value = \"10.00\"", 5),
+        ("[offline]\nmax_per_hour = 4", 1),
+        ("[offline.code_form]\nalphabet = \"digits\"", 5),
+        ("[[offline.rule]]\nname = \"none\"\naccept = false", 5),
+        ("[[offline.rule]]\nname = \"two\"\ncode = [\"REHEARSAL-*\"]\nmax_pending = 2", 3),
+    ] {
+        let (folder, provider) = (tempfile::tempdir().unwrap(), Provider::start());
+        let settings = settings(folder.path(), &provider, limits);
+        std::fs::create_dir(folder.path().join("state")).unwrap();
+        let output = rehearse(&settings, &["--count", "5", "--json"]);
+        let shown = String::from_utf8(output.stdout).unwrap();
+        let why = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{limits}: {shown}{why}");
+        let acts: Vec<Value> =
+            shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let offline = acts.iter().find(|act| act["step"] == "offline").expect("the outage");
+        assert_eq!(offline["refused"], refused, "{limits}: {shown}");
+    }
+}

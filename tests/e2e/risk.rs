@@ -175,7 +175,7 @@ fn the_limits_on_an_outage_are_told_when_their_time_comes_without_any_till_and_o
     gateway.restart();
     assert_eq!(gateway.till("till-0").redeem("V-LATE").status, 503);
     gateway.wait_for_link("main", "down");
-    moment(Duration::from_millis(1500));
+    gateway.wait_for_attempts("main", "connect", 3);
     assert_eq!(told(&gateway), [1; 4]);
 }
 
@@ -428,7 +428,6 @@ fn a_first_start_in_an_outage_trusts_and_still_gives_a_code_once_whatever_the_bu
     provider.restore();
     gateway.wait_until_drained();
     provider.cut();
-    moment(Duration::from_millis(300));
     eventually("the cut is noticed", || (of("THIRD", "alpha").status == 200).then_some(()));
     assert_eq!(of("FOURTH", "gamma").status, 503);
 }

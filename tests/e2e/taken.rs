@@ -35,7 +35,7 @@ fn refuses_and_goes_on_after_a_start(gateway: &mut Gateway, provider: &Provider,
         storage["ok"] == false && storage["detail"].as_str().unwrap().contains(how),
         "{storage}"
     );
-    assert!(gateway.log().contains(how), "{}", gateway.log());
+    eventually("the log says so", || gateway.log().contains(how).then_some(()));
     assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
     assert!(gateway.terminate().success());
     gateway.start();
@@ -56,6 +56,91 @@ fn a_database_that_is_deleted_under_the_daemon_is_saved_and_nothing_is_acknowled
         fs::remove_file(gateway.state_dir().join(file)).unwrap();
     }
     refuses_and_goes_on_after_a_start(&mut gateway, &provider, "it was deleted or renamed");
+}
+
+/// Nothing is asked and nothing is probed: the lane is held.
+fn at_rest(provider: &Provider) -> Gateway {
+    let mut gateway = in_an_outage(provider);
+    assert_eq!(gateway.command(&["hold", "--note", "night"]).code, Some(0));
+    assert!(gateway.terminate().success());
+    gateway.start();
+    gateway
+}
+
+#[test]
+fn a_database_that_is_deleted_while_nothing_is_asked_is_noticed_and_saved() {
+    let provider = Provider::start();
+    let mut gateway = at_rest(&provider);
+    fs::remove_file(gateway.state_dir().join("redeemd.db")).unwrap();
+    let said = gateway.command(&["list"]);
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    assert!(said.err.contains("the database was taken away"), "{}", said.err);
+    eventually("it is noticed", || (gateway.status()["storage"]["ok"] == false).then_some(()));
+    assert!(gateway.terminate().success());
+    gateway.start();
+    assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
+}
+
+#[test]
+fn a_database_that_is_deleted_just_before_a_stop_is_saved_by_it() {
+    let provider = Provider::start();
+    let mut gateway = at_rest(&provider);
+    for file in FILES {
+        fs::remove_file(gateway.state_dir().join(file)).unwrap();
+    }
+    assert!(gateway.terminate().success());
+    assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
+    gateway.start();
+    assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
+}
+
+#[test]
+fn a_first_start_that_failed_leaves_nothing_that_a_later_one_misses() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    assert!(gateway.terminate().success());
+    for entry in fs::read_dir(gateway.state_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    // What one leaves that found no room for more, and what an export of nothing leaves.
+    for lock in ["", "4711\n"] {
+        fs::write(gateway.state_dir().join("lock"), lock).unwrap();
+        gateway.start();
+        assert_eq!(gateway.status()["storage"]["detail"], "");
+        assert!(gateway.terminate().success());
+        for file in FILES.into_iter().chain(["reserve"]) {
+            drop(fs::remove_file(gateway.state_dir().join(file)));
+        }
+        // The lock alone tells now that there was one.
+        gateway.start();
+        assert!(gateway.log().contains("there is no database beside what a redeemd had left"));
+        assert!(gateway.terminate().success());
+        for entry in fs::read_dir(gateway.state_dir()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn no_second_daemon_starts_where_the_locks_file_was_removed() {
+    let provider = Provider::start();
+    let gateway = in_an_outage(&provider);
+    fs::remove_file(gateway.state_dir().join("lock")).unwrap();
+    let second = Gateway::before(&provider);
+    let settings = fs::read_to_string(second.folder().join("redeemd.toml")).unwrap();
+    let (its, ours) = (second.state_dir(), gateway.state_dir());
+    let settings = settings.replace(its.to_str().unwrap(), ours.to_str().unwrap());
+    fs::write(second.folder().join("redeemd.toml"), settings).unwrap();
+    let said = second.command(&["run"]);
+    assert_eq!(said.code, Some(75), "{} {}", said.out, said.err);
+    assert!(said.err.contains("another redeemd"), "{}", said.err);
+    assert_eq!(gateway.till("").redeem("KEPT-4").state(), "pending");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! docs/failures.md, M11 and M13).
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -354,6 +355,30 @@ fn one_answered_probe_does_not_refill_the_outage_budget_and_neither_does_a_resta
     assert!(used_up(&gateway, 1) <= 2, "one answer refilled the budget");
     gateway.restart();
     assert!(used_up(&gateway, 2) <= 2, "a restart refilled the budget");
+}
+
+#[test]
+fn an_outage_that_goes_on_over_a_restart_has_begun_before_it() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    provider.cut();
+    assert_eq!(gateway.till("").redeem("FIRST").state(), "pending");
+    gateway.wait_for_link("main", "down");
+    let since = |gateway: &Gateway| {
+        let lane = gateway.status()["lanes"][0].clone();
+        humantime::parse_rfc3339(lane["since"].as_str().unwrap()).unwrap()
+    };
+    let began = since(&gateway);
+    eventually("three seconds of it are used", || {
+        let used = &gateway.status()["lanes"][0]["headroom"]["max_outage"]["used"];
+        (used.as_u64() >= Some(3)).then_some(())
+    });
+    assert!(gateway.terminate().success());
+    gateway.start();
+    gateway.wait_for_link("main", "down");
+    // Whole seconds are shown, and the time between the two processes may not count.
+    let later = since(&gateway).duration_since(began).unwrap_or_default();
+    assert!(later <= Duration::from_secs(2), "it began {later:?} later");
 }
 
 /// How a provider may be dead for everybody.

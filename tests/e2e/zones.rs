@@ -2,6 +2,7 @@
 //! go, also on the days on which it is put forward or back.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -56,6 +57,71 @@ fn hours_of_rules_and_days_of_reports_go_by_one_zone_also_when_the_clock_is_put_
         *expected.entry((*day).to_owned()).or_default() += 1 + i64::from(*open);
     }
     assert_eq!(days(&gateway), expected);
+}
+
+/// Windows whose edges lie in the hour that a night has not or has twice, or at midnight; and the
+/// letter that their codes begin with.
+const WINDOWS: [(char, &str); 6] = [
+    ('B', "01:00-02:30"),
+    ('I', "02:00-03:00"),
+    ('G', "02:30-04:00"),
+    ('X', "22:00-02:30"),
+    ('E', "18:00-24:00"),
+    ('A', "00:00-24:00"),
+];
+/// When Berlin's clock goes from 02:00 to 03:00, and from 03:00 back to 02:00, Unix seconds.
+const FORWARD_S: i64 = 1_806_195_600;
+const BACK_S: i64 = 1_824_944_400;
+/// Moments, what the clock on the wall shows then, and which windows are open.
+const EDGES: [(i64, &str, &str); 13] = [
+    (FORWARD_S - 3600 - 30, "00:59:30", "XA"),
+    (FORWARD_S - 30, "01:59:30", "BXA"),
+    (FORWARD_S + 5, "03:00:05", "GA"),
+    (FORWARD_S + 3600 - 30, "03:59:30", "GA"),
+    (FORWARD_S + 3600 + 5, "04:00:05", "A"),
+    (BACK_S - 3600 + 5, "02:00:05 for the first time", "BIXA"),
+    (BACK_S - 1800 + 5, "02:30:05 for the first time", "IGA"),
+    (BACK_S - 30, "02:59:30 for the first time", "IGA"),
+    (BACK_S + 5, "02:00:05 once more", "BIXA"),
+    (BACK_S + 1800 + 5, "02:30:05 once more", "IGA"),
+    (BACK_S + 3600 + 5, "03:00:05", "GA"),
+    (BACK_S + 22 * 3600 - 30, "23:59:30", "XEA"),
+    (BACK_S + 22 * 3600 + 5, "00:00:05", "XA"),
+];
+
+#[test]
+fn windows_go_by_the_clock_on_the_wall_through_an_hour_that_is_left_out_or_comes_twice() {
+    let (Some(fake), Some(wrapper)) = (FakeTime::find(), synchronised()) else { return };
+    let rule = |(letter, hours): &(char, &str)| {
+        format!(
+            "[[offline.rule]]\nname = \"{letter}\"\ncode = \"{letter}-*\"\nhours = \"{hours}\"\n"
+        )
+    };
+    let rules: String = WINDOWS.iter().map(rule).collect();
+    let provider = Provider::start();
+    let limits = "max_per_hour_per_till = 1000\nmax_exposure = \"1000000\"\n";
+    let builder = Gateway::with()
+        .lane("main", &provider, "")
+        .offline(&format!("{limits}{rules}"))
+        .environment("TZ", "Europe/Berlin")
+        .wrapper(&wrapper);
+    let show = |folder: &std::path::Path, unix_s: i64| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        set_clock(folder, &format!("{:+}", unix_s - i64::try_from(now).unwrap()));
+    };
+    show(builder.folder(), EDGES[0].0);
+    let gateway = fake.under(builder).start();
+    provider.cut();
+    let till = gateway.till("");
+    assert_eq!(till.redeem("N-NOTICED").status, 200);
+    gateway.wait_for_link("main", "down");
+    for (n, (unix_s, wall, open)) in EDGES.iter().enumerate() {
+        show(gateway.folder(), *unix_s);
+        let given = WINDOWS.iter().map(|(letter, _)| *letter);
+        let given: String =
+            given.filter(|letter| till.redeem(&format!("{letter}-{n}")).status == 200).collect();
+        assert_eq!(given, *open, "{wall}");
+    }
 }
 
 /// How many were given on each day of the report.

@@ -340,7 +340,7 @@ async fn what_is_not_answered_in_time_is_given_on_evidence_from_others_alone() {
 }
 
 #[tokio::test]
-async fn a_road_that_goes_down_while_a_till_waits_decides_at_once() {
+async fn a_link_that_goes_down_while_a_till_waits_decides_at_once() {
     let mut shop = Shop::open("20s").await;
     shop.up();
     let mut till = shop.connect().await;
@@ -348,7 +348,7 @@ async fn a_road_that_goes_down_while_a_till_waits_decides_at_once() {
     let row = shop.attempt().await;
     shop.settle(&row, Ended::Unclear).await;
     shop.down();
-    shop.queue.tell(row.seq, Waited::RoadDown);
+    shop.queue.tell(row.seq, Waited::Unreachable);
     Told(answer(&mut till).await).is("200", Some("pending"), "{}");
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::house::{Heard, House, LANES, MAX_OUTAGE, MAX_PENDING, TILLS};
 use crate::model::{Fate, Limit};
 use crate::provider::{INVENTED, Line, Mood, Provider};
-use crate::world::{ASKED_AGAIN, BEGAN_MS, CALM, DAY, End, HOUR, MINUTE, World, millis};
+use crate::world::{ASKED_AGAIN, BEGAN_MS, CALM, DAY, End, HOUR, MINUTE, SECOND, World, millis};
 
 /// An answer that came less than so long before a till was told may not have been weighed.
 const SOON: Duration = Duration::from_millis(20);
@@ -100,6 +100,11 @@ impl World {
                 _ => 5 * HOUR + self.about(6 * HOUR),
             };
         let both = self.below(3) > 0;
+        self.set_lines(line, both);
+    }
+
+    /// The first lane's line, or both.
+    pub(crate) fn set_lines(&mut self, line: Line, both: bool) {
         for lane in 0..2 {
             if both || lane == 0 || line == Line::Up {
                 self.judge_attempts(lane);
@@ -190,8 +195,27 @@ impl World {
                     house.operator(Method::POST, &format!("/api/v1/lanes/{lane}/hold")).await;
                 assert_eq!(heard.status, 200, "{heard:?}");
             }
+            97 => self.disk_fails(house, asked).await,
             _ => self.hang_up(house).await,
         }
+    }
+
+    /// Nothing can be written for a while, and tills ask.
+    async fn disk_fails(&mut self, house: &House, asked: &mut JoinSet<()>) {
+        self.count("disks that did not write for a while");
+        let until = self.now() + self.about(4 * SECOND).min(30 * SECOND);
+        self.disk_writes(false);
+        while self.now() < until {
+            if self.one_in(2) {
+                self.ask_something(house, asked);
+            }
+            let gap = Duration::from_millis(self.below(2000));
+            sleep(gap).await;
+        }
+        self.disk_writes(true);
+        // The gateway looks once in a second whether it does.
+        sleep(3 * SECOND).await;
+        self.calm_since = self.now();
     }
 
     /// Something was done after which a link may probe at once.
@@ -272,7 +296,7 @@ impl World {
             let heard = answer.await;
             let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
             provider.note(&(heard.status, heard.header("redeemd-state").map(str::to_owned)));
-            let road = provider.line();
+            let line = provider.line();
             let mut state = provider.state();
             state.hears(ticket, heard_at);
             let limit = model.lock().expect("no panic before this one").hear(
@@ -284,7 +308,7 @@ impl World {
             model.lock().expect("no panic before this one").given(
                 n,
                 &at_ask,
-                (heard_at, (road, state.nameless_at)),
+                (heard_at, (line, state.nameless_at)),
                 &heard,
             );
             assert!(

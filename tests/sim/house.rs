@@ -111,7 +111,7 @@ impl House {
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run());
         let (network, changes) = watch::channel(0);
-        let roads: BTreeMap<String, Provider> = LANES
+        let transports: BTreeMap<String, Provider> = LANES
             .iter()
             .zip(providers)
             .map(|(lane, provider)| ((*lane).to_owned(), provider.clone()))
@@ -126,8 +126,8 @@ impl House {
             queue: queue.clone(),
             clock: clock.clone(),
             seed,
-            make_road: Arc::new(move |settings: &LaneSettings| {
-                roads
+            make_transport: Arc::new(move |settings: &LaneSettings| {
+                transports
                     .get(&settings.provider.name)
                     .cloned()
                     .ok_or_else(|| "no such provider".to_owned())

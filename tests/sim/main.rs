@@ -14,6 +14,7 @@ mod days;
 mod house;
 mod model;
 mod outage;
+mod press;
 mod provider;
 mod risk;
 mod world;
@@ -97,7 +98,8 @@ impl Life {
             .env("SIM_SEED", self.seed.to_string())
             .env("SIM_DAYS", self.days.to_string())
             .env("SIM_RULES", u8::from(self.has_rules).to_string())
-            .env("SIM_OVER", self.over);
+            .env("SIM_OVER", self.over)
+            .env("SIM_DISK", dir.path().join("fails"));
         process.output().unwrap()
     }
 }
@@ -148,6 +150,7 @@ const ENOUGH: &[(&str, u64)] = &[
     ("clock steps of a second or two", 5),
     ("clocks set by NTP", 10),
     ("declined at the till", 30),
+    ("disks that did not write for a while", 10),
     ("held by an operator", 3),
     ("hung up", 30),
     ("kills amid requests", 10),
@@ -177,6 +180,7 @@ const ENOUGH: &[(&str, u64)] = &[
     ("given on trust", 100),
     ("told what a success said of its failure", 1),
     ("receipts", 30),
+    ("refused: the disk cannot be written", 20),
     ("refused: too long an outage", 3),
     ("refused: too many pending", 30),
     ("refused: used", 50),
@@ -197,6 +201,8 @@ const ENOUGH_OF_RULES: &[(&str, u64)] = &[
     ("risk: checks passed on", 100),
     ("risk: given on trust", 50),
     ("risk: handled by an operator", 10),
+    ("risk: limits filled to the last unit", 1),
+    ("risk: limits pressed", 15),
     ("risk: trust switched off", 3),
 ];
 
@@ -226,14 +232,17 @@ fn months_of_outages_crashes_and_turned_clocks_lose_nothing_and_double_nothing()
     }
 }
 
+/// The days within which each fault is met.
+const DAYS_OF_A_FAULT: u32 = 10;
+
 #[test]
-fn a_value_that_is_one_unit_too_much_is_found() {
+fn each_value_sum_count_and_rate_that_is_one_too_much_is_found() {
     let lanes = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     for some in risk::FAULTS.chunks(lanes) {
         std::thread::scope(|scope| {
             for (over, told) in some {
                 scope.spawn(move || {
-                    let life = Life { seed: SEED, days: DAYS, has_rules: true, over };
+                    let life = Life { seed: SEED, days: DAYS_OF_A_FAULT, has_rules: true, over };
                     let faults = String::from_utf8(life.process().stderr).unwrap();
                     assert!(faults.contains(told), "{over} was not found: {faults}");
                 });

@@ -197,6 +197,11 @@ impl Model {
                 (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
                 self.count("refused: used");
             }
+            // What becomes of it is found out when it is asked again.
+            (503, _) if heard.message().contains("nothing was stored") => {
+                assert!(!was_given || about.is_none(), "a yes is taken back: {was:?}, {heard:?}");
+                self.count("refused: the disk cannot be written");
+            }
             (503, None) => {
                 assert!(was.id.is_none(), "a repeat meets a limit: {was:?}, {heard:?}");
                 self.asks[n].fate = Fate::Refused;

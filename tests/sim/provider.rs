@@ -1,4 +1,4 @@
-//! A provider and the line to it, in memory and in virtual time: what a store's road does, and who
+//! A provider and the line to it, in memory and in virtual time: what a store's line does, and who
 //! is to blame.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "each mood shows where it matters")]
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
-use redeemd::forwarder::Road;
+use redeemd::forwarder::Transport;
 use redeemd::link::Dice;
 use redeemd::redemption::Answer;
 use redeemd::store::Claimed;
@@ -752,7 +752,7 @@ impl Provider {
     }
 }
 
-impl Road for Provider {
+impl Transport for Provider {
     async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
         progress.note_whole();
         let credential = *self.0.credential.borrow();

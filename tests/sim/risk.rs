@@ -17,17 +17,17 @@ use crate::world::{BEGAN_MS, HOUR, MINUTE, World, millis};
 /// Amounts are whole numbers of 1/10000.
 const UNIT: i64 = 10_000;
 /// What a code counts as of which no check said what it is worth, and a percentage without a most.
-const UNKNOWN: i64 = 20 * UNIT;
+pub(crate) const UNKNOWN: i64 = 20 * UNIT;
 const UNBOUNDED: i64 = 70 * UNIT;
 /// The store's limits, as this model holds the gateway to them.
-const MAX_EXPOSURE: i64 = 500 * UNIT;
-const MAX_PER_HOUR_PER_TILL: u64 = 11;
-const GIFTS_EXPOSURE: i64 = 110 * UNIT;
-const GIFTS_PENDING: u64 = 4;
-const CHEAP_VALUE: i64 = 15 * UNIT;
-const CHECKED_EXPOSURE: i64 = 260 * UNIT;
-const CHECKED_PER_DAY: u64 = 30;
-const NAMELESS_PER_HOUR: u64 = 6;
+pub(crate) const MAX_EXPOSURE: i64 = 500 * UNIT;
+pub(crate) const MAX_PER_HOUR_PER_TILL: u64 = 11;
+pub(crate) const GIFTS_EXPOSURE: i64 = 110 * UNIT;
+pub(crate) const GIFTS_PENDING: u64 = 4;
+pub(crate) const CHEAP_VALUE: i64 = 15 * UNIT;
+pub(crate) const CHECKED_EXPOSURE: i64 = 260 * UNIT;
+pub(crate) const CHECKED_PER_DAY: u64 = 10;
+pub(crate) const NAMELESS_PER_HOUR: u64 = 6;
 const NIGHT_MIN: (i64, i64) = (18 * 60, 2 * 60);
 /// What was checked is remembered, and counts for the rule about checked codes, for longer.
 const SURELY_REMEMBERED: Duration = Duration::from_secs(2 * 3600);
@@ -78,12 +78,22 @@ fn over(name: &str) -> bool {
     std::env::var("SIM_OVER").is_ok_and(|over| over == name)
 }
 
-/// Faults that a month of the first seed surely meets, and what tells of them.
-pub(crate) const FAULTS: &[(&str, &str)] = &[("value_of_unknown", "counts as")];
+/// Each value, sum, count and rate that may be one too much in the gateway, and what tells of it.
+pub(crate) const FAULTS: &[(&str, &str)] = &[
+    ("value_of_unknown", "counts as"),
+    ("cheap.max_value", "counts as"),
+    ("max_exposure", "over max_exposure"),
+    ("gifts.max_exposure", "over gifts.max_exposure"),
+    ("checked.max_exposure", "over checked.max_exposure"),
+    ("gifts.max_pending", "over gifts.max_pending"),
+    ("max_per_hour_per_till", "over max_per_hour_per_till"),
+    ("nameless.max_per_hour", "over nameless.max_per_hour"),
+    ("checked.max_per_day", "over checked.max_per_day"),
+];
 
 /// The store's limits and rules, as the gateway reads them: the keys of `[offline]`, then tables.
 pub(crate) fn settings() -> String {
-    let more = |name: &str, most: i64, by: i64| shown(most + if over(name) { by } else { 0 });
+    let more = |name: &str, most: i64| shown(most + i64::from(over(name)));
     let count = |name: &str, most: u64| most + u64::from(over(name));
     format!(
         "value_of_unknown = \"{}\"\nvalue_of_unbounded = \"{}\"\nremember_checks = \"8h\"\n\
@@ -96,16 +106,17 @@ pub(crate) fn settings() -> String {
          [[offline.rule]]\nname = \"formed\"\ncode = \"7*\"\n\
          code_form = {{ length = \"9\", alphabet = \"digits\", check = \"luhn\" }}\n\
          [[offline.rule]]\nname = \"checked\"\ntype = [\"discount\", \"percent\"]\n\
-         checked_within = \"4h\"\nmax_exposure = \"{}\"\nmax_per_day = {CHECKED_PER_DAY}\n\
+         checked_within = \"4h\"\nmax_exposure = \"{}\"\nmax_per_day = {}\n\
          [[offline.rule]]\nname = \"nameless\"\ncause = \"resolve\"\nmax_per_hour = {}\n",
-        more("value_of_unknown", UNKNOWN, 1),
+        more("value_of_unknown", UNKNOWN),
         shown(UNBOUNDED),
-        more("max_exposure", MAX_EXPOSURE, UNKNOWN),
+        more("max_exposure", MAX_EXPOSURE),
         count("max_per_hour_per_till", MAX_PER_HOUR_PER_TILL),
-        more("gifts.max_exposure", GIFTS_EXPOSURE, 3 * UNKNOWN),
+        more("gifts.max_exposure", GIFTS_EXPOSURE),
         count("gifts.max_pending", GIFTS_PENDING),
-        shown(CHEAP_VALUE),
-        shown(CHECKED_EXPOSURE),
+        more("cheap.max_value", CHEAP_VALUE),
+        more("checked.max_exposure", CHECKED_EXPOSURE),
+        count("checked.max_per_day", CHECKED_PER_DAY),
         count("nameless.max_per_hour", NAMELESS_PER_HOUR),
     )
 }
@@ -115,7 +126,7 @@ fn shown(units: i64) -> String {
 }
 
 /// What a figure of the gateway's is in units: `85.00`, `0.0001`.
-fn units(shown: &Value) -> i64 {
+pub(crate) fn units(shown: &Value) -> i64 {
     let text = shown.as_str().expect("an amount");
     let (whole, part) = text.split_once('.').expect("decimals");
     let part = format!("{part:0<4}");
@@ -128,8 +139,29 @@ fn number_of(code: &str) -> usize {
     digits.parse().unwrap_or(0)
 }
 
+/// What a code says itself that it is worth, in units.
+pub(crate) fn own_worth(code: &str) -> Option<i64> {
+    code.rsplit_once("-v").and_then(|(_, worth)| worth.parse().ok())
+}
+
+/// What a check says of a code: whether its type is one of those that the rule about checked codes
+/// is for, what it is worth, and whether that is assumed.
+fn said_of(code: &str) -> (bool, i64, bool) {
+    if let Some(worth) = own_worth(code) {
+        return (code.starts_with("PAID-"), worth, false);
+    }
+    let (terms, worth, is_assumed) = TERMS[number_of(code) % TERMS.len()];
+    let is_of = |kind: &&str| terms.contains(&format!("\"type\":\"{kind}\""));
+    (CHECKED_TYPES.iter().any(|kind| is_of(kind)), worth, is_assumed)
+}
+
 /// What the provider says of a good code.
 pub(crate) fn terms(code: &str) -> Value {
+    if let (Some(worth), (is_for_checked, ..)) = (own_worth(code), said_of(code)) {
+        let kind = if is_for_checked { CHECKED_TYPES[0] } else { "gift" };
+        let data = json!({ "type": kind, "discount_amount": shown(worth) });
+        return json!({ "data": data, "errors": [] });
+    }
     let (terms, ..) = TERMS[number_of(code) % TERMS.len()];
     json!({ "data": serde_json::from_str::<Value>(terms).expect("JSON"), "errors": [] })
 }
@@ -241,6 +273,15 @@ impl Book {
         self.checks.contains_key(code)
     }
 
+    /// Whether the last check of the code said that it is good.
+    pub(crate) fn is_good(&self, code: &str) -> bool {
+        self.checks.get(code).is_some_and(|seen| seen.good_at.is_some())
+    }
+
+    pub(crate) fn is_off(&self, lane: usize, now: Duration) -> bool {
+        self.off[lane].is_some_and(|off| now < off.until)
+    }
+
     pub(crate) fn ended(&mut self, at: Duration) {
         self.ends.push(at);
         for seen in self.checks.values_mut().filter(|seen| seen.on_their_way > 0) {
@@ -283,8 +324,7 @@ impl Book {
 /// What a redemption may count as, and under which rule: its units, whether they are assumed, the
 /// rule's name.
 fn worths(given: &Given) -> Vec<(i64, bool, &'static str)> {
-    let (terms, said, is_assumed) = TERMS[number_of(&given.code) % TERMS.len()];
-    let is_type = CHECKED_TYPES.iter().any(|kind| terms.contains(&format!("\"type\":\"{kind}\"")));
+    let (is_type, said, is_assumed) = said_of(&given.code);
     let unchecked = ((UNKNOWN, true), false);
     let checked = ((said, is_assumed), true);
     let ways = match given.known {
@@ -424,13 +464,14 @@ impl World {
                 asked.spawn(check);
             }
             16 if self.one_in(3) => self.switch_trust(house).await,
+            17 if self.is_at_ease(house) => self.press(house).await,
             16..=17 => {}
             _ => self.look_at_risk(house).await,
         }
     }
 
     /// A till asks what a code is good for.
-    fn checking(
+    pub(crate) fn checking(
         &mut self,
         house: &House,
         lane: usize,
@@ -533,7 +574,7 @@ impl World {
         self.judge_values(&rows);
         self.judge_lanes(&status, &rows);
         self.judge_rules(&status, &rows);
-        self.judge_rates(&rows);
+        self.judge_rates(&status, &rows);
         self.count("risk: books compared");
     }
 
@@ -560,6 +601,22 @@ impl World {
         is_plain && !model.risk.handled.contains(row.id)
     }
 
+    /// What was within a limit when one of these rows was given. All that is at risk was weighed
+    /// with the last that this process gave, what a crash had left too. Before it has given any,
+    /// only what tills know to be given within the limits is sure to have been.
+    fn weighed(&self, rows: &[&Row]) -> Sum {
+        let (model, ended) = (self.model(), self.ended_at);
+        let is_retried = |row: &&&Row| model.risk.handled.contains(row.id);
+        let is_of_this_life = |given: &Given| given.is_plain && given.at > ended;
+        let gave = |row: &&Row| model.risk.given.get(row.id).is_some_and(is_of_this_life);
+        let at_risk = sum(rows.iter().filter(|row| !is_retried(row)).copied());
+        let gave_any = rows.iter().any(gave);
+        drop(model);
+        let within = sum(rows.iter().filter(|row| self.is_within(row)).copied());
+        let exposure = if gave_any { at_risk.exposure } else { within.exposure };
+        Sum { exposure, ..within }
+    }
+
     fn judge_lanes(&self, status: &Heard, rows: &[Row]) {
         for (n, name) in LANES.iter().enumerate() {
             let of_lane = || rows.iter().filter(move |row| row.lane == n);
@@ -568,7 +625,7 @@ impl World {
             let is = sum(of_lane());
             assert_eq!(units(&lane["exposure"]), is.exposure, "at risk in {name}: {lane}");
             assert_eq!(units(&lane["headroom"]["max_exposure"]["used"]), is.exposure, "{lane}");
-            let within = sum(of_lane().filter(|row| self.is_within(row)));
+            let within = self.weighed(&of_lane().collect::<Vec<_>>());
             assert!(within.exposure <= MAX_EXPOSURE, "over max_exposure: {within:?} in {lane}");
             let mut model = self.model();
             let lost = &mut model.risk.lost[n];
@@ -588,14 +645,14 @@ impl World {
             if most_pending < u64::MAX {
                 assert_eq!(rule["max_pending"]["used"], is.pending, "{name}: {rule}");
             }
-            let within = sum(of_rule().filter(|row| self.is_within(row)));
+            let within = self.weighed(&of_rule().collect::<Vec<_>>());
             assert!(within.exposure <= most, "over {name}.max_exposure: {within:?}, {rule}");
             assert!(within.pending <= most_pending, "over {name}.max_pending: {within:?}, {rule}");
         }
     }
 
     /// What was given lately, by till and by rule, is within its rate, and the books count no less.
-    fn judge_rates(&self, rows: &[Row]) {
+    fn judge_rates(&self, status: &Heard, rows: &[Row]) {
         let (model, now) = (self.model(), self.now());
         let lately = |given: &&Given, span: Duration| given.is_plain && given.at + span > now;
         for (lane, till) in (0..2).flat_map(|lane| (0..TILLS).map(move |till| (lane, till))) {
@@ -617,6 +674,9 @@ impl World {
             let given = of_rule.filter_map(|row| model.risk.given.get(row.id));
             let count = given.filter(|given| lately(given, span)).count() as u64;
             assert!(count <= most, "over {name}: {count}");
+            let (rule, limit) = name.split_once('.').expect("a rule and its limit");
+            let used = status.body["rules"][rule][limit]["used"].as_u64().expect("a count");
+            assert!(used >= count, "{name}: {used} are counted of {count}");
         }
     }
 

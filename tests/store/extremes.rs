@@ -11,10 +11,11 @@ use redeemd::message::Language;
 use redeemd::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use redeemd::refused::Reason;
 use redeemd::store::{
-    CheckAnswered, CheckAsked, CheckSaid, Claim, Claimed, Conclusion, Effects, Ended, Event, FILE,
-    Filter, ForgetChecks, Handling, Hold, Import, Job, LaneMemory, NewRedemption, Operation, Prune,
-    Reader, Record, Recount, Recounted, Refused, Remember, Retention, Retry, RetryHeld, Settlement,
-    Store, StoreError, Surroundings, Task, Trouble, Unclaim, Void, VoidByTill, WaitMemory,
+    AfterCommit, CheckAnswered, CheckAsked, CheckSaid, Claim, Claimed, Conclusion, Ended, Event,
+    FILE, Filter, ForgetChecks, Handling, Hold, Import, Job, LaneMemory, NewRedemption, Operation,
+    Prune, Reader, Record, Recount, Recounted, Refused, Remember, Retention, Retry, RetryHeld,
+    Settlement, Store, StoreError, Surroundings, Task, Trouble, Unclaim, Void, VoidByTill,
+    WaitMemory,
 };
 use redeemd::verdict::ParkReason;
 use rusqlite::Connection;
@@ -193,7 +194,7 @@ impl Batch {
 /// The rows that were claimed.
 struct Claims(Vec<(Seq, u32)>);
 
-impl Effects for Claims {
+impl AfterCommit for Claims {
     fn claimed(&mut self, seq: Seq, attempt: u32) {
         self.0.push((seq, attempt));
     }

@@ -108,7 +108,7 @@ fn what_the_provider_answered_its_till_counts_nothing_and_what_came_late_counts_
         "it counts for the till that was to give it"
     );
     let late = world.take("till-1", "LATE");
-    // A lane whose road went down meanwhile gives at once.
+    // A lane whose link went down meanwhile gives at once.
     world.lane = LaneNow::down();
     world.one(Conclusion { seq: late.seq, end: WaitEnd::InVain, withdrawn: false });
     assert_eq!(

@@ -8,12 +8,13 @@ use redeemd::limits::{LaneNow, Limit};
 use redeemd::message::Language;
 use redeemd::redemption::Id;
 use redeemd::store::{
-    Acted, AskStanding, Conclusion, Decision, Handling, LaneStanding, NewRedemption, Recount,
+    Acted, AskStanding, Conclusion, Decision, FILE, Handling, LaneStanding, NewRedemption, Recount,
     Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
 };
 use redeemd::value::Amount;
 
 use crate::rescue::{exported, import};
+use crate::salvage::{LOG, PAGE, bytes, checkpointed, root_of, write};
 use crate::world::{LANE, World, confirmed, declined, new, parked};
 
 const MINUTE_MS: i64 = 60_000;
@@ -176,6 +177,116 @@ fn a_salvage_keeps_what_each_row_counts_as_and_sums_up_what_is_at_risk() {
     assert_eq!(limited(&mut world, new("till-2", "C")), Limit::Rate(3, 3600));
 }
 
+/// Something is damaged and another process starts; the log is empty by then.
+fn damaged(world: &mut World, damage: impl FnOnce(&mut Vec<u8>)) {
+    checkpointed(world);
+    world.store = None;
+    let mut file = bytes(world, FILE);
+    damage(&mut file);
+    write(world, FILE, &file);
+    write(world, LOG, b"");
+    world.open();
+    assert!(world.report.salvage.is_some());
+}
+
+/// The file without the pages that say where anything is.
+fn without_schema(file: &mut [u8]) {
+    // The schema takes its first page and the leaves to which that leads.
+    let header = 100;
+    let children: Vec<usize> = match file[header] {
+        0x05 => {
+            let count = usize::from(u16::from_be_bytes([file[header + 3], file[header + 4]]));
+            let number =
+                |at: usize| u32::from_be_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+            let cell = |n: usize| {
+                let at = header + 12 + 2 * n;
+                usize::from(u16::from_be_bytes([file[at], file[at + 1]]))
+            };
+            let rest = number(header + 8);
+            (0..count).map(|n| number(cell(n))).chain([rest]).collect()
+        }
+        _ => Vec::new(),
+    };
+    for page in children.into_iter().chain([1]) {
+        file[(page - 1) * PAGE..][..PAGE].fill(0xa5);
+    }
+}
+
+fn off(within: Option<Duration>) -> TrustSwitch {
+    let off = Some(("fraud".to_owned(), within));
+    TrustSwitch { lanes: vec![LANE.to_owned()], off, by: "op".to_owned() }
+}
+
+#[test]
+fn a_salvage_without_the_schema_keeps_values_limits_and_trust_that_is_off() {
+    let mut world = World::new();
+    world.offline.caps.max_per_hour = Some(4);
+    world.settled("till-1", "LOST", declined("expired"));
+    world.take("till-1", "A");
+    world.offline.value_of_unknown = Amount::whole(40);
+    world.take("till-1", "B");
+    damaged(&mut world, |file| without_schema(file));
+    assert_eq!(at_risk(&mut world), (90, 25));
+    world.take("till-2", "C");
+    assert_eq!(limited(&mut world, new("till-2", "D")), Limit::Rate(4, 3600));
+    world.one(off(None));
+    damaged(&mut world, |file| without_schema(file));
+    assert_eq!(at_risk(&mut world), (130, 25));
+    assert_eq!(limited(&mut world, new("till-2", "D")), Limit::Off);
+    world.one(TrustSwitch { off: None, ..off(None) });
+    damaged(&mut world, |file| without_schema(file));
+    assert_eq!(limited(&mut world, new("till-2", "D")), Limit::Rate(4, 3600));
+}
+
+#[test]
+fn what_was_given_on_trust_counts_as_unknown_where_a_salvage_does_not_find_its_value() {
+    let mut world = World::new();
+    world.settled("till-1", "GOOD", confirmed());
+    world.take("till-1", "A");
+    world.settled("till-1", "ODD", parked());
+    world.offline.value_of_unknown = Amount::whole(40);
+    world.take("till-1", "B");
+    assert_eq!(at_risk(&mut world), (90, 0));
+    checkpointed(&mut world);
+    let root = root_of(&world, "worth");
+    damaged(&mut world, |file| {
+        file[60..64].copy_from_slice(&[0xff; 4]);
+        file[(root - 1) * PAGE..][..PAGE].fill(0xa5);
+    });
+    assert_eq!(at_risk(&mut world), (75, 0), "three of 25.00");
+}
+
+#[test]
+fn trust_stays_off_where_a_salvage_does_not_find_what_the_gateway_keeps() {
+    for (within, left) in [(None, None), (Some(Duration::from_secs(7200)), Some(7200))] {
+        let mut world = World::new();
+        world.take("till-1", "A");
+        world.one(off(within));
+        world.one(TrustSwitch { off: None, ..off(None) });
+        world.one(off(within));
+        checkpointed(&mut world);
+        let root = root_of(&world, "keep");
+        let garble = |file: &mut Vec<u8>| {
+            file[60..64].copy_from_slice(&[0xff; 4]);
+            file[(root - 1) * PAGE..][..PAGE].fill(0xa5);
+        };
+        damaged(&mut world, garble);
+        assert_eq!(limited(&mut world, new("till-1", "B")), Limit::Off);
+        let shown = standing(&mut world).off.expect("it is off");
+        assert_eq!((shown.off.note.as_str(), shown.off.by.as_str()), ("fraud", "op"));
+        assert_eq!(shown.left.map(|left| left.as_secs()), left);
+        world.one(TrustSwitch { off: None, ..off(None) });
+        world.take("till-1", "B");
+        checkpointed(&mut world);
+        let root = root_of(&world, "keep");
+        damaged(&mut world, |file| {
+            file[60..64].copy_from_slice(&[0xff; 4]);
+            file[(root - 1) * PAGE..][..PAGE].fill(0xa5);
+        });
+        world.take("till-1", "C");
+    }
+}
+
 #[test]
 fn an_export_carries_what_a_row_counts_as() {
     let mut here = World::new();
@@ -190,11 +301,6 @@ fn an_export_carries_what_a_row_counts_as() {
 #[test]
 fn trust_that_is_off_stays_off_over_a_restart_until_it_is_on_or_its_time_is_over() {
     let mut world = World::new();
-    let off = |within| TrustSwitch {
-        lanes: vec![LANE.to_owned()],
-        off: Some(("fraud".to_owned(), within)),
-        by: "op".to_owned(),
-    };
     world.take("till-1", "BEFORE");
     world.one(off(None));
     assert_eq!(limited(&mut world, new("till-1", "A")), Limit::Off);

@@ -95,7 +95,8 @@ fn a_repeat_shares_the_wait_for_an_attempt_in_flight() {
 }
 
 #[test]
-fn a_till_waits_while_the_provider_can_be_asked_and_is_trusted_at_once_where_the_road_is_down() {
+fn a_till_waits_while_the_provider_can_be_asked_and_is_trusted_at_once_where_it_cannot_be_reached()
+{
     let mut world = World::new();
     let given = world.take("till-1", "A");
     assert!(!given.worth_waiting && given.trusted);

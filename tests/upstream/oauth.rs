@@ -255,7 +255,7 @@ async fn an_endpoint_that_is_not_one_gives_no_token_and_its_text_is_not_repeated
 }
 
 #[tokio::test]
-async fn a_road_that_ends_before_the_endpoint_is_told_by_its_phase_and_backs_off() {
+async fn a_connection_that_ends_before_the_endpoint_is_told_by_its_phase_and_backs_off() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::message::grouped;
 use crate::store::RowSpan;
 
 /// The picture's size, in its own units.
@@ -14,7 +15,10 @@ pub(super) const WIDTH: u64 = 672;
 /// As [`WIDTH`].
 pub(super) const HEIGHT: u64 = 96;
 /// How long figures that cost a look at many rows are shown again.
-const SHOWN_AGAIN_FOR: Duration = Duration::from_secs(10);
+pub(super) const SHOWN_AGAIN_FOR: Duration = Duration::from_secs(10);
+const HOUR_MS: i64 = 3_600_000;
+/// How far the figures go back.
+pub(super) const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
 /// Something that costs a look at many rows; whoever comes while it is made waits for it.
 #[derive(Debug)]
@@ -27,34 +31,61 @@ impl<T> Default for Cached<T> {
 }
 
 impl<T> Cached<T> {
-    /// What was made a moment ago, else what is made now.
+    /// What was made no longer ago than `shown_for`, else what is made now.
     pub(super) async fn get<E>(
         &self,
+        shown_for: Duration,
         made: impl Future<Output = Result<T, E>>,
     ) -> Result<Arc<T>, E> {
         let mut kept = self.0.lock().await;
-        if let Some((_, value)) = kept.as_ref().filter(|(at, _)| at.elapsed() < SHOWN_AGAIN_FOR) {
+        if let Some((_, value)) = kept.as_ref().filter(|(at, _)| at.elapsed() < shown_for) {
             return Ok(Arc::clone(value));
         }
+        let begun = Instant::now();
         let value = Arc::new(made.await?);
-        *kept = Some((Instant::now(), Arc::clone(&value)));
+        *kept = Some((begun, Arc::clone(&value)));
         Ok(value)
     }
 }
 
-/// The rows' times, and whether all of a week's were read.
+/// What the first screen shows of the rows' times.
 #[derive(Debug)]
 pub(super) struct Activity {
-    pub(super) spans: Vec<RowSpan>,
+    /// Over a day, and over a week.
+    pub(super) series: [Series; 2],
+    /// When the newest answer came, Unix milliseconds.
+    pub(super) answered_ms: Option<i64>,
+    /// Whether all rows of a week were read.
     pub(super) whole: bool,
-    pub(super) now_ms: i64,
 }
 
-/// The figures that the first screen needs again and again.
+impl Activity {
+    /// Before any row.
+    pub(super) fn new(now_ms: i64) -> Self {
+        let series = [Series::new(now_ms, 48, HOUR_MS / 2), Series::new(now_ms, 56, 3 * HOUR_MS)];
+        Self { series, answered_ms: None, whole: true }
+    }
+
+    pub(super) fn add(&mut self, span: &RowSpan) {
+        self.answered_ms = self.answered_ms.max(span.settled_ms.filter(|_| span.answered));
+        self.series.iter_mut().for_each(|series| series.add(span));
+    }
+}
+
+/// The figures that the screens need again and again.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     pub(super) activity: Cached<Activity>,
     pub(super) groups: Cached<super::inbox::Groups>,
+}
+
+/// How many were answered and how many waited, bucket after bucket.
+#[derive(Debug)]
+pub(super) struct Series {
+    begin_ms: i64,
+    every_ms: i64,
+    answered: Vec<u64>,
+    waiting: Vec<u64>,
 }
 
 /// A bar, in the picture's units.
@@ -74,41 +105,48 @@ pub(super) struct Chart {
     pub(super) begin: &'static str,
     pub(super) bars: Vec<Bar>,
     pub(super) line: String,
-    pub(super) answered: u64,
+    pub(super) answered: String,
     pub(super) most_waiting: u64,
+    /// As [`Chart::most_waiting`], for people.
+    pub(super) most_shown: String,
 }
 
-impl Chart {
+impl Series {
     /// The last `buckets` times `every_ms` before `now_ms`.
-    pub(super) fn new(
-        [title, since]: [&'static str; 2],
-        activity: &Activity,
-        buckets: usize,
-        every_ms: i64,
-    ) -> Self {
-        let begin = activity.now_ms - every_ms * i64::try_from(buckets).unwrap_or(0);
-        let bucket = |at_ms: i64| -> usize {
-            usize::try_from((at_ms - begin).div_euclid(every_ms)).unwrap_or(0)
-        };
-        let (mut answered, mut waiting) = (vec![0u64; buckets], vec![0u64; buckets]);
-        for span in &activity.spans {
-            let settled = span.settled_ms.map(|at| (at >= begin, bucket(at)));
-            if let (true, Some((true, at))) = (span.answered, settled) {
-                answered.get_mut(at).into_iter().for_each(|count| *count += 1);
-            }
-            // It waited at the end of each bucket from its acceptance to before its end.
-            let to = settled.map_or(buckets, |(_, at)| at).min(buckets);
-            let from = bucket(span.accepted_ms).min(to);
-            waiting.get_mut(from..to).into_iter().flatten().for_each(|count| *count += 1);
+    fn new(now_ms: i64, buckets: usize, every_ms: i64) -> Self {
+        let begin_ms = now_ms - every_ms * i64::try_from(buckets).unwrap_or(0);
+        Self { begin_ms, every_ms, answered: vec![0; buckets], waiting: vec![0; buckets] }
+    }
+
+    fn bucket(&self, at_ms: i64) -> usize {
+        let since_ms = at_ms.saturating_sub(self.begin_ms);
+        usize::try_from(since_ms.div_euclid(self.every_ms)).unwrap_or(0)
+    }
+
+    fn add(&mut self, span: &RowSpan) {
+        let settled = span.settled_ms.map(|at| (at >= self.begin_ms, self.bucket(at)));
+        if let (true, Some((true, at))) = (span.answered, settled) {
+            self.answered.get_mut(at).into_iter().for_each(|count| *count += 1);
         }
+        // It waited at the end of each bucket from its acceptance to before its end.
+        let to = settled.map_or(self.waiting.len(), |(_, at)| at).min(self.waiting.len());
+        let from = self.bucket(span.accepted_ms).min(to);
+        self.waiting.get_mut(from..to).into_iter().flatten().for_each(|count| *count += 1);
+    }
+
+    /// The picture. So many wait now: the books know it better than the rows that were read.
+    pub(super) fn chart(&self, [title, begin]: [&'static str; 2], now: u64) -> Chart {
+        let mut waiting = self.waiting.clone();
+        waiting.last_mut().into_iter().for_each(|last| *last = now);
         let most_waiting = waiting.iter().copied().max().unwrap_or(0);
-        Self {
+        Chart {
             title,
-            begin: since,
-            bars: bars(&answered),
+            begin,
+            bars: bars(&self.answered),
             line: line(&waiting),
-            answered: answered.iter().sum(),
+            answered: grouped(self.answered.iter().sum()),
             most_waiting,
+            most_shown: grouped(most_waiting),
         }
     }
 }
@@ -141,42 +179,59 @@ fn line(values: &[u64]) -> String {
 mod tests {
     use super::*;
 
+    fn chart(now_ms: i64, spans: &[RowSpan]) -> Chart {
+        let mut series = Series::new(now_ms, 4, 10);
+        for span in spans {
+            series.add(span);
+        }
+        let now = series.waiting.last().copied().unwrap_or(0);
+        series.chart(["day", "ago"], now)
+    }
+
     #[test]
     fn a_row_waits_from_its_acceptance_to_its_answer() {
         let span = |accepted_ms, settled_ms| RowSpan { accepted_ms, settled_ms, answered: true };
-        let spans = vec![
+        let spans = [
             span(-50, Some(-10)),
             span(-5, Some(25)),
             span(12, None),
             span(31, Some(33)),
             span(99, None),
         ];
-        let chart = Chart::new(["day", "ago"], &Activity { spans, whole: true, now_ms: 40 }, 4, 10);
-        assert_eq!((chart.answered, chart.most_waiting), (2, 2));
+        let chart = chart(40, &spans);
+        assert_eq!((chart.answered.as_str(), chart.most_waiting), ("2", 2));
         assert_eq!(chart.line, "0,48 168,48 168,0 336,0 336,48 504,48 504,48 672,48");
         assert_eq!(chart.bars.iter().map(|bar| bar.x).collect::<Vec<_>>(), [336, 504]);
     }
 
     #[test]
+    fn what_waits_now_is_what_the_books_say() {
+        let mut series = Series::new(40, 4, 10);
+        series.add(&RowSpan { accepted_ms: 35, settled_ms: None, answered: false });
+        let chart = series.chart(["day", "ago"], 1_000_000);
+        assert_eq!((chart.most_waiting, chart.most_shown.as_str()), (1_000_000, "1,000,000"));
+        assert!(chart.line.ends_with("504,0 672,0"), "{}", chart.line);
+    }
+
+    #[test]
     fn without_rows_there_is_nothing_to_see_and_times_that_cannot_be_break_nothing() {
-        let chart = Chart::new(
-            ["day", "ago"],
-            &Activity { spans: Vec::new(), whole: true, now_ms: 0 },
-            4,
-            10,
-        );
-        assert_eq!((chart.bars.len(), chart.answered, chart.most_waiting), (0, 0, 0));
+        let none = chart(0, &[]);
+        assert_eq!((none.bars.len(), none.answered.as_str(), none.most_waiting), (0, "0", 0));
         let odd =
             RowSpan { accepted_ms: i64::MAX / 2, settled_ms: Some(i64::MIN / 2), answered: true };
-        assert_eq!(
-            Chart::new(
-                ["day", "ago"],
-                &Activity { spans: vec![odd], whole: true, now_ms: 0 },
-                4,
-                10
-            )
-            .answered,
-            0
-        );
+        assert_eq!(chart(0, &[odd]).answered, "0");
+        let odder = RowSpan { accepted_ms: i64::MIN, settled_ms: Some(i64::MAX), answered: true };
+        assert_eq!(chart(0, &[odder]).answered, "0");
+    }
+
+    #[test]
+    fn the_last_answer_is_the_newest_of_those_that_were_answered() {
+        let mut activity = Activity::new(100);
+        let span = |settled_ms, answered| RowSpan { accepted_ms: 1, settled_ms, answered };
+        for row in [span(Some(7), true), span(None, false), span(Some(5), true)] {
+            activity.add(&row);
+        }
+        activity.add(&span(Some(9), false));
+        assert_eq!(activity.answered_ms, Some(7), "a row that was taken back was not answered");
     }
 }

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
-use super::chart::{Activity, Chart, HEIGHT, WIDTH};
+use super::chart::{Activity, Chart, HEIGHT, SHOWN_AGAIN_FOR, WEEK_MS, WIDTH};
 use super::inbox;
 use super::say::{Facts, Sentence, sentences};
 use super::{Frame, Moment, capital, encoded, rendered, sentence, shown};
@@ -25,9 +25,7 @@ use crate::limits::{self, Measure};
 use crate::message::{Cause, Language, about, grouped, whole};
 use crate::queue::QueueError;
 use crate::refused::Reason;
-
-const HOUR_MS: i64 = 3_600_000;
-const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
+use crate::value::Amount;
 
 /// A part of the screen, one element with an id, that is sent anew when it changes.
 pub(super) struct Fragment {
@@ -93,6 +91,8 @@ struct LanePart {
     since: Option<Moment>,
     pending: String,
     waiting: Option<String>,
+    /// Redemptions that wait alone.
+    alone: Vec<String>,
     is_held: bool,
     is_held_for_declines: bool,
     is_configured: bool,
@@ -136,15 +136,15 @@ pub(super) async fn page(
 pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>, QueueError> {
     let status = admin.look().await;
     let now_ms = admin.info.clock.stamp().unix_ms;
-    let activity = admin.desk.activity.activity.get(activity(admin, now_ms)).await?;
-    let groups = admin.desk.activity.groups.get(inbox::gather(admin, inbox::everything())).await?;
-    let (given, refused) = (given(admin, &status).await?, refused(admin).await?);
+    let kept = &admin.desk.activity;
+    let activity = kept.activity.get(SHOWN_AGAIN_FOR, activity(admin, now_ms)).await?;
+    let waiting = inbox::gather(admin, inbox::everything());
+    let groups = kept.groups.get(SHOWN_AGAIN_FOR, waiting).await?;
+    let refused = refused(admin).await?;
     let rules = admin.access.rules();
-    let answered_ms =
-        activity.spans.iter().filter(|span| span.answered).filter_map(|span| span.settled_ms).max();
     let offline = rules.offline.as_ref();
-    let facts =
-        Facts { status: &status, offline, given: &given, now_ms, answered_ms, lang: f.lang };
+    let answered_ms = activity.answered_ms;
+    let facts = Facts { status: &status, offline, now_ms, answered_ms, lang: f.lang };
     let storage =
         (!status.storage.ok || !status.storage.told.is_empty()).then(|| storage(&status, f));
     let said = sentences(&facts);
@@ -177,25 +177,13 @@ fn made(part: &impl Template) -> Fragment {
 }
 
 async fn activity(admin: &Admin, now_ms: i64) -> Result<Activity, QueueError> {
-    let (spans, whole) =
-        admin.queue.look(move |reader| reader.spans(now_ms.saturating_sub(WEEK_MS))).await?;
-    Ok(Activity { spans, whole, now_ms })
-}
-
-/// Only a lane that is not up has anything given on trust that matters here.
-async fn given(admin: &Admin, status: &Status) -> Result<Vec<(String, u64)>, QueueError> {
-    let unwell = status.lanes.iter().filter(|lane| lane.status.link != "up");
-    let names: Vec<String> = unwell.map(|lane| lane.status.name.clone()).collect();
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let count = move |reader: &crate::store::Reader| {
-        names
-            .into_iter()
-            .map(|name| reader.given_on_trust(&name).map(|given| (name, given)))
-            .collect()
+    let look = move |reader: &crate::store::Reader| {
+        let mut activity = Activity::new(now_ms);
+        let since_ms = now_ms.saturating_sub(WEEK_MS);
+        activity.whole = reader.spans(since_ms, |span| activity.add(&span))?;
+        Ok(activity)
     };
-    admin.queue.look(count).await
+    admin.queue.look(look).await
 }
 
 fn storage(status: &Status, f: &Frame) -> String {
@@ -278,9 +266,17 @@ fn limit_name(limit: &'static str, f: &Frame) -> &'static str {
 fn measured(measure: Measure, lang: Language) -> String {
     match measure {
         Measure::Count(number) => grouped(number),
-        Measure::Money(amount) => amount.to_string(),
+        Measure::Money(amount) => money(amount),
         Measure::Seconds(seconds) => about(Duration::from_secs(seconds), lang),
     }
+}
+
+/// An amount with its thousands apart.
+fn money(amount: Amount) -> String {
+    let text = amount.to_string();
+    let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+    format!("{whole}.{part}")
 }
 
 /// So much is left of so much.
@@ -311,6 +307,28 @@ fn spans(lang: Language) -> Vec<(u64, String)> {
     [1, 4, 12, 24].map(|hours| (hours, whole(Duration::from_secs(hours * 3600), lang))).to_vec()
 }
 
+/// What to do about a lane: where this page has a button for it, that one instead of a command.
+fn to_do(cause: Cause, f: &Frame) -> String {
+    if cause == Cause::Operator {
+        f.w.operator_to_do.to_owned()
+    } else if cause == Cause::Declines {
+        f.w.declines_to_do.to_owned()
+    } else {
+        quoted(&capital(&cause.to_do(f.lang)), f.lang)
+    }
+}
+
+/// A text with its backquotes as the quotation marks of its language.
+fn quoted(text: &str, lang: Language) -> String {
+    let marks = match lang {
+        Language::English => ["“", "”"],
+        Language::Arabic => ["«", "»"],
+    };
+    let mut parts = text.split('`');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.zip(marks.iter().cycle()).fold(first, |text, (part, mark)| text + mark + part)
+}
+
 fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
     let status = &lane.status;
     let cause = status.cause.as_deref().unwrap_or_default();
@@ -326,10 +344,11 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
         link: status.link,
         link_word,
         meaning: known.map(|cause| capital(&cause.meaning(f.lang))).unwrap_or_default(),
-        to_do: known.map(|cause| capital(&cause.to_do(f.lang))).unwrap_or_default(),
-        since: status.since.clone().map(Moment),
+        to_do: known.map(|cause| to_do(cause, f)).unwrap_or_default(),
+        since: status.since.as_deref().and_then(Moment::read),
         pending: grouped(status.pending),
         waiting: status.waiting_s.map(|seconds| about(Duration::from_secs(seconds), f.lang)),
+        alone: status.suspects.clone(),
         is_held: status.link == "held",
         is_held_for_declines: cause == "declines",
         is_configured: cause != "not_configured",
@@ -338,11 +357,10 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
 }
 
 fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> ActivityPart<'a> {
-    let charts = vec![
-        Chart::new([f.w.day, f.w.day_ago], activity, 48, HOUR_MS / 2),
-        Chart::new([f.w.week, f.w.week_ago], activity, 56, 3 * HOUR_MS),
-    ];
-    let counts = &status.counts;
+    let [day, week] = &activity.series;
+    let (counts, now) = (&status.counts, status.counts.pending);
+    let charts =
+        vec![day.chart([f.w.day, f.w.day_ago], now), week.chart([f.w.week, f.w.week_ago], now)];
     let books = [
         (f.w.accepted, counts.accepted),
         (f.w.pending, counts.pending),
@@ -353,4 +371,18 @@ fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> Acti
     ];
     let books = books.map(|(name, count)| (name, grouped(count))).to_vec();
     ActivityPart { f, charts, whole: activity.whole, books, balanced: status.balanced }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_grouped_and_commands_stand_in_quotation_marks() {
+        assert_eq!(money(Amount::whole(25_000)), "25,000.00");
+        assert_eq!(money(Amount(-5_000)), "-0.50");
+        assert_eq!(quoted("run `a b`, then `c`", Language::English), "run “a b”, then “c”");
+        assert_eq!(quoted("نفّذ `a`", Language::Arabic), "نفّذ «a»");
+        assert_eq!(quoted("plain", Language::English), "plain");
+    }
 }

@@ -168,6 +168,11 @@ pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(MatterKind,
     Some((kind, mark_of(&["group", kind.as_str(), &row.lane, &kind_of(row), &why])))
 }
 
+/// Whether there is anything to decide about it.
+pub(super) fn is_a_matter(row: &Redemption) -> bool {
+    MatterKind::of(row, &[]).is_some()
+}
+
 /// Why it is parked, in the gateway's own words; a person's words make no group.
 fn why(row: &Redemption) -> Option<&Note> {
     row.note
@@ -188,17 +193,19 @@ pub(super) fn refused_since_ms(admin: &Admin) -> i64 {
 /// Looks at what waits, the newest first.
 pub(super) async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueError> {
     let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
-    let found =
-        admin.queue.look(move |reader| Ok((reader.waiting(&looks, since_ms)?, looks))).await?;
-    let (found, looks) = found;
-    let mut groups: BTreeMap<(MatterKind, String), Group> = BTreeMap::new();
-    for row in found.iter().flat_map(|found| &found.rows) {
-        let Some((kind, key)) = group_of(row, &held) else { continue };
-        groups.entry((kind, key.clone())).or_insert_with(|| Group::of(kind, key, row)).add(row);
-    }
-    let cut = looks.iter().zip(&found).filter(|(_, found)| found.cut_short);
-    let next = cut.map(|((state, _), found)| (*state, found.next)).collect();
-    Ok(Groups { groups: groups.into_values().collect(), next })
+    let look = move |reader: &crate::store::Reader| {
+        let mut groups: BTreeMap<(MatterKind, String), Group> = BTreeMap::new();
+        let ends = reader.waiting(&looks, since_ms, |row| {
+            let Some((kind, key)) = group_of(&row, &held) else { return };
+            let its = groups.entry((kind, key));
+            let its = its.or_insert_with_key(|(kind, key)| Group::of(*kind, key.clone(), &row));
+            its.add(&row);
+        })?;
+        let cut = looks.iter().zip(ends).filter(|(_, end)| end.next.is_some());
+        let next = cut.map(|((state, _), end)| (*state, end.next)).collect();
+        Ok(Groups { groups: groups.into_values().collect(), next })
+    };
+    admin.queue.look(look).await
 }
 
 /// The looks as they stand in an address.
@@ -284,8 +291,8 @@ impl GroupView {
             why: group.why.as_ref().map(|note| sentence(&note.text(f.lang))),
             count: count(group.count, Noun::Redemption, f.lang),
             more: (left > 0).then(|| grouped(left)),
-            first: Moment::of_ms(group.first_ms),
-            last: Moment::of_ms(group.last_ms),
+            first: Moment(group.first_ms),
+            last: Moment(group.last_ms),
             rows: group.rows.clone(),
             kind: group.kind.as_str(),
             key: group.key.clone(),

@@ -25,7 +25,7 @@ use crate::admin::find::find;
 use crate::admin::rights::Asker;
 use crate::message::{Denied, Event, Noun, count, grouped};
 use crate::queue::QueueError;
-use crate::redemption::{Redemption, Seq};
+use crate::redemption::{Id, Seq};
 use crate::store::Acted;
 
 /// Jobs that are remembered; of these one runs at a time.
@@ -111,6 +111,8 @@ struct BulkPage {
     by: String,
     done: String,
     refused: String,
+    /// Done or refused.
+    reached: String,
     most: Option<String>,
     thousandths: u64,
     runs: bool,
@@ -158,7 +160,7 @@ impl Which {
         &self,
         admin: &Admin,
         before: Option<Seq>,
-    ) -> Result<(Vec<Redemption>, Option<Seq>), QueueError> {
+    ) -> Result<(Vec<Id>, Option<Seq>), QueueError> {
         match self {
             Self::Group { kind, key } => group(admin, (*kind, key), before).await,
             Self::Found { wanted, .. } => {
@@ -166,7 +168,7 @@ impl Which {
                 (wanted.search.newest, wanted.search.after) = (true, before);
                 wanted.search.limit = LIMIT_MAX;
                 let found = find(admin, wanted).await?;
-                Ok((found.rows, found.next))
+                Ok((found.rows.into_iter().map(|row| row.id).collect(), found.next))
             }
         }
     }
@@ -177,8 +179,8 @@ impl Which {
     async fn counted(&self, admin: &Admin) -> Result<(u64, bool), QueueError> {
         let (mut number, mut before) = (0, None);
         for _ in 0..LOOKS_A_COUNT {
-            let (rows, next) = self.page(admin, before).await?;
-            number += rows.len() as u64;
+            let (ids, next) = self.page(admin, before).await?;
+            number += ids.len() as u64;
             if next.is_none() {
                 return Ok((number, false));
             }
@@ -188,20 +190,24 @@ impl Which {
     }
 }
 
-/// The rows of a group of the inbox.
+/// The redemptions of a group of the inbox.
 async fn group(
     admin: &Admin,
     (kind, key): (MatterKind, &str),
     before: Option<Seq>,
-) -> Result<(Vec<Redemption>, Option<Seq>), QueueError> {
+) -> Result<(Vec<Id>, Option<Seq>), QueueError> {
     let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
-    let looks = [(kind.state(), before)];
-    let found = admin.queue.look(move |reader| reader.waiting(&looks, since_ms)).await?;
-    let is_meant = |row: &Redemption| {
-        group_of(row, &held).is_some_and(|(its, known)| its == kind && known == key)
+    let (looks, meant) = ([(kind.state(), before)], (kind, key.to_owned()));
+    let look = move |reader: &crate::store::Reader| {
+        let mut ids = Vec::new();
+        let ends = reader.waiting(&looks, since_ms, |row| {
+            if group_of(&row, &held).as_ref() == Some(&meant) {
+                ids.push(row.id);
+            }
+        })?;
+        Ok((ids, ends.first().and_then(|end| end.next)))
     };
-    let next = found.first().and_then(|found| found.next);
-    Ok((found.into_iter().flat_map(|found| found.rows).filter(is_meant).collect(), next))
+    admin.queue.look(look).await
 }
 
 impl Jobs {
@@ -264,12 +270,12 @@ impl BulkJob {
     async fn all(&self, admin: &Admin) -> Result<(), QueueError> {
         let mut before = None;
         loop {
-            let (rows, next) = self.which.page(admin, before).await?;
-            for row in rows {
+            let (ids, next) = self.which.page(admin, before).await?;
+            for id in ids {
                 if self.stop.load(Ordering::Acquire) {
                     return Ok(());
                 }
-                match self.deed.on(admin, &row.id, &self.by).await? {
+                match self.deed.on(admin, &id, &self.by).await? {
                     Acted::Done(_) => self.done.fetch_add(1, Ordering::Relaxed),
                     Acted::Refused { .. } | Acted::Unknown => {
                         self.refused.fetch_add(1, Ordering::Relaxed)
@@ -368,6 +374,7 @@ fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
         by: super::shown(&job.by),
         done: grouped(done),
         refused: grouped(refused),
+        reached: grouped(done + refused),
         most: (job.most > 0).then(|| grouped(job.most)),
         thousandths,
         runs,

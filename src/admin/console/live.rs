@@ -18,16 +18,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
+use super::chart::Cached;
 use super::home::{Fragment, fragments};
 use super::{Frame, mark_of};
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
-use crate::message::Denied;
+use crate::message::{Denied, Language};
+use crate::queue::QueueError;
 
 /// Streams at once; the rest of the listener's connections are for requests.
 const STREAMS_MAX: usize = 16;
 /// The screen is made anew at most so often, however much changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// For so long a screen that was made for one stream serves the others.
+const SHARED_FOR: Duration = Duration::from_millis(900);
 /// And at least so often while somebody looks: times and rates grow old by themselves.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// After so long without news a line says that the stream is alive; a proxy may close one that is
@@ -136,8 +140,12 @@ impl Follow {
                 () = worth_a_look(&mut changes) => {}
             }
             ticks.tick().await;
-            let Ok(parts) = fragments(&self.admin, &self.frame).await else { return };
-            let mut news = self.news(&parts);
+            let Ok(screen) = self.screen().await else { return };
+            // It may have been made for somebody else, before the last change.
+            if screen.version != *changes.borrow_and_update() {
+                changes.mark_changed();
+            }
+            let mut news = self.news(&screen);
             if news.is_empty() && spoke.elapsed() >= ALIVE_EVERY {
                 news.push_str(": alive\n\n");
             }
@@ -150,21 +158,50 @@ impl Follow {
         }
     }
 
+    /// The screen as it is now, the same for all who look at it in this language.
+    async fn screen(&self) -> Result<Arc<SharedScreen>, QueueError> {
+        let Frame { lang, may_engineer, .. } = &self.frame;
+        let [english, arabic] = &self.admin.desk.screens;
+        let [others, engineers] = match lang {
+            Language::English => english,
+            Language::Arabic => arabic,
+        };
+        let shared = if *may_engineer { engineers } else { others };
+        shared.get(SHARED_FOR, SharedScreen::new(&self.admin, &self.frame)).await
+    }
+
     /// The parts that differ from those that were sent, the last with the marks of all.
-    fn news(&mut self, parts: &[Fragment]) -> String {
-        let marks: Vec<String> = parts.iter().map(|part| mark_of(&["part", &part.html])).collect();
+    fn news(&mut self, screen: &SharedScreen) -> String {
         let is_new = |at: usize, mark: &String| self.sent.get(at) != Some(mark);
-        let mut news = String::new();
-        for (at, (part, mark)) in parts.iter().zip(&marks).enumerate() {
-            if is_new(at, mark) {
-                news.push_str(&event(part));
-            }
-        }
+        let parts = screen.parts.iter().enumerate();
+        let new = parts.filter(|(at, (mark, _))| is_new(*at, mark));
+        let mut news: String = new.map(|(_, (_, event))| event.as_str()).collect();
+        self.sent = screen.parts.iter().map(|(mark, _)| mark.clone()).collect();
         if !news.is_empty() {
-            news = format!("{news}event: all\nid: {}\ndata: .\n\n", marks.join("."));
+            news = format!("{news}event: all\nid: {}\ndata: .\n\n", self.sent.join("."));
         }
-        self.sent = marks;
         news
+    }
+}
+
+/// What streams share, by language, and by whether lanes may be acted on.
+pub(super) type Screens = [[Cached<SharedScreen>; 2]; 2];
+
+/// The first screen as streams send it.
+#[derive(Debug)]
+pub(super) struct SharedScreen {
+    /// The number of changes that it shows.
+    version: u64,
+    /// Each part's mark, and the part as an event.
+    parts: Vec<(String, String)>,
+}
+
+impl SharedScreen {
+    async fn new(admin: &Admin, frame: &Frame) -> Result<Self, QueueError> {
+        let version = *admin.queue.changes().borrow();
+        let parts = fragments(admin, frame).await?;
+        let parts = parts.iter().map(|part| (mark_of(&["part", &part.html]), event(part)));
+        Ok(Self { version, parts: parts.collect() })
     }
 }
 

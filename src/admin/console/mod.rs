@@ -17,18 +17,18 @@ mod words;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 
 use super::filter::written;
 use super::find::SearchedCodes;
 use super::rights::Asker;
 use super::{Admin, Problem, cookie};
-use crate::clock::rfc3339;
+use crate::clock::{Zone, rfc3339};
 use crate::message::{Denied, Language};
 use crate::queue::QueueError;
 use crate::redemption::Fingerprint;
@@ -42,6 +42,7 @@ pub(super) struct ConsoleState {
     activity: chart::Cache,
     jobs: jobs::Jobs,
     streams: live::Streams,
+    screens: live::Screens,
 }
 
 impl ConsoleState {
@@ -110,6 +111,43 @@ async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Resp
     told(frame, StatusCode::FORBIDDEN, text)
 }
 
+/// An address that leads nowhere, mistyped by a person or a machine.
+pub(super) async fn no_path(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    nothing((&admin, &asker), (&headers, &uri), (StatusCode::NOT_FOUND, &Denied::NoPath))
+}
+
+/// As [`no_path`], where something else than was asked can be done.
+pub(super) async fn no_method(
+    State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    let why = (StatusCode::METHOD_NOT_ALLOWED, &Denied::NoMethod);
+    nothing((&admin, &asker), (&headers, &uri), why)
+}
+
+/// A page for a browser, a problem for a machine.
+fn nothing(
+    (admin, asker): (&Admin, &Asker),
+    (headers, uri): (&HeaderMap, &Uri),
+    (status, why): (StatusCode, &Denied),
+) -> Response {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if uri.path().starts_with("/api/") || !accepted.is_some_and(|types| types.contains("text/html"))
+    {
+        return Problem::denied(status, why.clone()).into_response();
+    }
+    let mut response = denied(Frame::new(admin, asker, headers, uri), status, why);
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
+    response
+}
+
 /// Caches must not give one language's page for the other's.
 async fn in_language(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
@@ -128,6 +166,8 @@ pub(super) struct Frame {
     may_decide: bool,
     may_engineer: bool,
     has_users: bool,
+    /// The machine's, for pages without the script.
+    zone: Arc<Zone>,
     /// The page's own address, for the language's form.
     here: String,
 }
@@ -143,6 +183,7 @@ impl Frame {
             may_decide: asker.may(Role::Decide),
             may_engineer: asker.may(Role::Engineer),
             has_users: admin.access.has_users(),
+            zone: admin.queue.zone(),
             here: uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
         }
     }
@@ -158,6 +199,12 @@ impl Frame {
     /// As part of another address.
     fn here_encoded(&self) -> String {
         encoded(if self.is_at("/sign-in") { "/" } else { &self.here })
+    }
+
+    /// A time for people without the script, by the machine's zone.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values on by reference")]
+    fn local(&self, at: &Moment) -> String {
+        self.zone.shown(at.0)
     }
 
     fn is_at(&self, path: &str) -> bool {
@@ -202,24 +249,21 @@ fn capital(text: &str) -> String {
     first + letters.as_str()
 }
 
-/// A time for the template: the script shows it in the browser's zone, without it UTC stands there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Moment(String);
+/// A time for the template, Unix milliseconds: the script shows it in the browser's zone, without
+/// it the machine's stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment(i64);
 
 impl Moment {
-    fn of_ms(unix_ms: i64) -> Self {
-        Self(rfc3339(unix_ms))
+    /// A time that the gateway has written itself.
+    fn read(text: &str) -> Option<Self> {
+        say::ms_of(text).map(Self)
     }
 
     /// For `datetime=`.
-    fn iso(&self) -> &str {
-        &self.0
-    }
-
-    /// For people without the script.
-    fn plain(&self) -> String {
-        let minute = self.0.get(..16).unwrap_or(&self.0);
-        format!("{} UTC", minute.replace('T', " "))
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "templates hand values on by reference")]
+    fn iso(&self) -> String {
+        rfc3339(self.0)
     }
 }
 

@@ -10,6 +10,9 @@ use crate::queue::LaneStatus;
 use crate::settings::Offline;
 use crate::value::Amount;
 
+/// For so long nobody needs to know since when a line is in trouble.
+const TROUBLE_IS_NEW: Duration = Duration::from_mins(1);
+
 /// A sentence, how loud it is, and a time at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sentence {
@@ -29,8 +32,6 @@ impl Sentence {
 pub(super) struct Facts<'a> {
     pub(super) status: &'a Status,
     pub(super) offline: Option<&'a Offline>,
-    /// Rewards given on trust, by lane.
-    pub(super) given: &'a [(String, u64)],
     pub(super) now_ms: i64,
     /// When the newest row was answered.
     pub(super) answered_ms: Option<i64>,
@@ -119,9 +120,7 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
             Cause::from_word(cause).map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
         return Sentence::new("warn", format!("{whose}{}", troubled(facts.lang, away, &meaning)));
     }
-    let given =
-        facts.given.iter().find(|(name, _)| *name == lane.name).map_or(0, |(_, given)| *given);
-    let mut text = format!("{whose}{}", is_away(facts.lang, away, given));
+    let mut text = format!("{whose}{}", is_away(facts.lang, away, view.risk.given));
     let is_off =
         view.risk.trust_off.is_some() || !facts.offline.is_some_and(|offline| offline.accept);
     let Some(left) = left(view).filter(|_| !is_off) else {
@@ -129,7 +128,7 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
         return Sentence::new("bad", text);
     };
     text.push_str(&give_more(facts.lang, left));
-    Sentence { tone: "warn", text, until: view.risk.trust_until.clone().map(Moment) }
+    Sentence { tone: "warn", text, until: view.risk.trust_until.as_deref().and_then(Moment::read) }
 }
 
 /// How many may still be given, by the narrowest limit that counts; `None` when a limit is reached.
@@ -187,6 +186,9 @@ fn give_nothing(lang: Language) -> &'static str {
 
 fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
     let meaning = capital(meaning);
+    if away < TROUBLE_IS_NEW {
+        return format!("{meaning}.");
+    }
     match lang {
         Language::English => format!("{meaning}, for {} now.", about(away, lang)),
         Language::Arabic => format!("{meaning}، منذ {}.", about(away, lang)),
@@ -214,19 +216,12 @@ mod tests {
     ) -> Vec<Sentence> {
         let mut status = sample();
         status.lanes.truncate(1);
+        status.lanes[0].risk.given = 17;
         change(&mut status);
         let offline = offline();
-        let given = [("retm".to_owned(), 17)];
         // 42 minutes after the lane's `since`.
         let now_ms = ms_of("2026-11-01T00:42:00Z").unwrap();
-        sentences(&Facts {
-            status: &status,
-            offline: Some(&offline),
-            given: &given,
-            now_ms,
-            answered_ms,
-            lang,
-        })
+        sentences(&Facts { status: &status, offline: Some(&offline), now_ms, answered_ms, lang })
     }
 
     /// So many of a hundred wait, and the line may be away until four.
@@ -253,7 +248,7 @@ mod tests {
              83 more, until"
         );
         assert_eq!(
-            (sentence.tone, sentence.until.unwrap().iso()),
+            (sentence.tone, sentence.until.unwrap().iso().as_str()),
             ("warn", "2026-11-01T04:00:00Z")
         );
         let arabic = said(waiting(17), Language::Arabic, None).remove(0);
@@ -326,6 +321,21 @@ mod tests {
                 .contains("until somebody switches it on")
         );
         assert!(said(off(Some(7200)), Language::Arabic, None)[0].text.contains("والمتبقي ساعتين"));
+    }
+
+    #[test]
+    fn how_long_a_line_is_in_trouble_is_said_once_it_matters() {
+        let held = |since: &'static str| {
+            move |status: &mut Status| {
+                status.lanes[0].status = lane("retm", "held", Some("operator"));
+                status.lanes[0].status.trust = "never";
+                status.lanes[0].status.since = Some(since.to_owned());
+            }
+        };
+        let new = said(held("2026-11-01T00:41:58Z"), Language::English, None).remove(0);
+        assert_eq!(new.text, "An operator holds this lane.");
+        let old = said(held("2026-11-01T00:40:00Z"), Language::English, None).remove(0);
+        assert_eq!(old.text, "An operator holds this lane, for 2 minutes now.");
     }
 
     #[test]

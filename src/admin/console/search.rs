@@ -219,7 +219,7 @@ fn line(row: &Redemption, f: &Frame) -> RowLine {
         state_word: message::state(row.state.as_str(), f.lang).into_owned(),
         till: shown(&row.till),
         branch: shown(&row.branch_id),
-        accepted: Moment::of_ms(row.accepted_at_ms),
+        accepted: Moment(row.accepted_at_ms),
     }
 }
 

@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
+use super::inbox;
 use super::trail::TrailEntry;
 use super::words::Words;
 use super::{Frame, Moment, denied, rendered, sentence, shown};
@@ -30,7 +31,7 @@ struct StoryStep {
 
 impl StoryStep {
     fn new(at_ms: i64, head: String, detail: String) -> Self {
-        Self { at_ms, at: Moment::of_ms(at_ms), head, by: String::new(), detail }
+        Self { at_ms, at: Moment(at_ms), head, by: String::new(), detail }
     }
 }
 
@@ -107,7 +108,7 @@ fn page_of(f: Frame, story: &Story) -> StoryPage {
         may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),
         may_void: may_decide && (is_open || closes_as_lost),
         void_means: if closes_as_lost { f.w.lost_means } else { f.w.void_means },
-        may_handle: may_decide && row.state != RowState::Pending && !row.handled,
+        may_handle: may_decide && !row.handled && inbox::is_a_matter(row),
         f,
     }
 }

@@ -42,7 +42,7 @@ impl TrailEntry {
         let says_it_all = matches!(told, Told::Flush | Told::SignOut);
         let is_silent = says_it_all || told.text(Language::English).is_empty();
         Self {
-            at: Moment::of_ms(event.at_ms),
+            at: Moment(event.at_ms),
             what: message::deed(&shown(&event.what), f.lang).into_owned(),
             by: shown(&event.by),
             detail: if is_silent { String::new() } else { sentence(&told.text(f.lang)) },

@@ -102,18 +102,25 @@ words! {
         "منقطع";
     held: "held",
         "موقوف";
+    operator_to_do: "It goes on once an engineer signs in and presses “Let it go on” here.",
+        "يعود إلى العمل حين يسجّل مهندس الدخول ويضغط هنا زر «تابع».";
+    declines_to_do: "Ask the provider. Then an engineer signs in and presses “Let it go on” here, \
+        and “Send again” for what was refused.",
+        "اسأل المزوّد. ثم يسجّل مهندس الدخول ويضغط هنا زر «تابع»، وزر «أرسل مجددًا» لما رُفض.";
     since: "since",
         "منذ";
     pending: "Waiting",
         "قيد الانتظار";
     what_to_do: "What to do",
         "ما العمل";
+    waits_alone: "These fail while others succeed, and are tried again at times of their own",
+        "تفشل هذه بينما تنجح غيرها، وتُعاد محاولتها في أوقات خاصة بها";
     retry_after: "The provider asked to wait",
         "طلب المزوّد الانتظار";
     flush: "Try now",
         "جرّب الآن";
-    flush_means: "The next redemption is sent at once instead of after the wait.",
-        "تُرسل العملية التالية فورًا بدل الانتظار.";
+    flush_means: "What waits is sent at once instead of after the wait.",
+        "يُرسل ما ينتظر فورًا بدل الانتظار.";
     hold: "Hold",
         "أوقِف";
     hold_means: "Nothing is sent to this provider until somebody lets it go on.",
@@ -277,8 +284,8 @@ words! {
         "كل ما يطابق، في كل الصفحات";
     bulk_title: "Many at once",
         "الكثير دفعة واحدة";
-    bulk_counted: "So many fit now:",
-        "العدد المطابق الآن:";
+    bulk_counted: "It concerns",
+        "العدد المعني الآن:";
     bulk_at_least: "at least",
         "على الأقل";
     bulk_confirm: "Do it",
@@ -301,8 +308,6 @@ words! {
         "رُفض";
     job_stop: "Stop",
         "أوقف المهمة";
-    job_of: "Of",
-        "من أصل";
     refresh: "Look again",
         "حدّث";
     code: "Whole code",

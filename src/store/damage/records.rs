@@ -323,6 +323,12 @@ fn entry_at(page: &PageBytes, at: usize) -> Option<Vec<Value>> {
     record(page.get(at..at.checked_add(whole)?)?)
 }
 
+/// The entries of one page, where it is one of an index and can be read.
+pub(super) fn entries_of(image: &Image, number: u32) -> Vec<Vec<Value>> {
+    let found = image.page(number).and_then(|page| index_page(&page, number));
+    found.map_or_else(Vec::new, |(entries, _)| entries)
+}
+
 /// Where the table or index of this name has its root, as far as the schema can be read.
 pub(super) fn root_of(image: &Image, wanted: &str) -> Option<u32> {
     let (leaves, _) = leaves(image, 1);

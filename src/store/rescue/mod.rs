@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::row::{self, Stored};
 use super::types::Event;
 use super::worth::Given;
-use super::{Desk, Effects, Kind, Operation, StoreError};
+use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
 use crate::decide::{self, kind, mark};
 use crate::message::{self, Language, Note, RowFault};
@@ -185,13 +185,13 @@ pub enum Arrived {
 impl Operation for Import {
     /// What became of each row, in their order.
     type Output = Vec<Arrived>;
-    const KIND: Kind = Kind::New;
+    const KIND: OperationKind = OperationKind::New;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Vec<Arrived>, StoreError> {
         desk.import(self)
     }
 
-    fn after(&self, arrived: &mut Vec<Arrived>, effects: &mut dyn Effects) {
+    fn after(&self, arrived: &mut Vec<Arrived>, effects: &mut dyn AfterCommit) {
         for (row, arrived) in self.rows.iter().zip(arrived) {
             if let Arrived::Pending { seq } = arrived {
                 effects.pending(&row.lane, *seq);

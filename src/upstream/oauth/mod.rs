@@ -123,9 +123,9 @@ impl OAuthTokens {
     }
 
     /// The network changed: old connections are dropped, and a failed renewal may be tried at once.
-    pub(super) fn road_changed(&self) {
+    pub(super) fn network_changed(&self) {
         self.shared.endpoint.drop_pool();
-        self.shared.state().road_changed();
+        self.shared.state().network_changed();
         self.shared.told.send_replace(());
     }
 

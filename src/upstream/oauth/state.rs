@@ -169,7 +169,7 @@ impl RenewalState {
     }
 
     /// A renewal that failed for lack of a connection may be tried again at once.
-    pub(super) fn road_changed(&mut self) {
+    pub(super) fn network_changed(&mut self) {
         if self.trouble.as_ref().is_some_and(|trouble| !trouble.refused) {
             self.retry_at = Duration::ZERO;
             self.attempt_at = Duration::ZERO;
@@ -319,20 +319,20 @@ mod tests {
     }
 
     #[test]
-    fn a_network_event_ends_the_wait_for_a_road_but_not_that_after_a_refusal() {
-        let road = NoToken { refused: false, ..NoToken::default() };
+    fn a_network_event_ends_the_wait_for_a_connection_but_not_that_after_a_refusal() {
+        let unreachable = NoToken { refused: false, ..NoToken::default() };
         let refused = NoToken { refused: true, ..NoToken::default() };
-        for (trouble, again) in [(road, true), (refused, false)] {
+        for (trouble, again) in [(unreachable, true), (refused, false)] {
             let mut state = RenewalState::default();
             state.next(s(0), TokenUser::Attempt);
             state.failed(trouble, s(0), u32::MAX);
-            state.road_changed();
+            state.network_changed();
             assert_eq!(state.next(Duration::ZERO, TokenUser::Attempt).1, again);
         }
     }
 
     #[test]
-    fn an_attempt_may_try_the_road_each_second_and_a_waiter_backs_off() {
+    fn an_attempt_may_connect_each_second_and_a_waiter_backs_off() {
         let mut state = RenewalState::default();
         let mut now = s(0);
         for _ in 0..5 {

@@ -480,6 +480,20 @@ impl Gateway {
     }
 
     /// Nothing is pending any more.
+    /// Waits until so many more attempts of the lane have ended so.
+    pub(crate) fn wait_for_attempts(&self, lane: &str, outcome: &str, more: u64) {
+        let sample = format!("redeemd_attempts_total{{lane=\"{lane}\",outcome=\"{outcome}\"}} ");
+        let ended = || {
+            let metrics = self.operators().send("GET", "/metrics", &[], b"").body;
+            let line = metrics.lines().find_map(|line| line.strip_prefix(&sample));
+            line.map_or(0, |count| count.parse::<u64>().unwrap())
+        };
+        let before = ended();
+        eventually(&format!("{more} more attempts end with {outcome}"), || {
+            (ended() >= before + more).then_some(())
+        });
+    }
+
     pub(crate) fn wait_until_drained(&self) -> Counts {
         self.wait_for_counts("nothing pending", |counts| counts.pending == 0)
     }

@@ -134,14 +134,14 @@ impl Network {
     /// What arrives over both lines and fits `which` is silently lost.
     pub(crate) fn lose(&self, which: &str) {
         self.far(&format!(
-            "nft 'add table inet road; add chain inet road input {{ type filter hook input \
-             priority 0; }}; add rule inet road input {which} drop'"
+            "nft 'add table inet outage; add chain inet outage input {{ type filter hook input \
+             priority 0; }}; add rule inet outage input {which} drop'"
         ));
     }
 
     /// Nothing is lost any more.
     pub(crate) fn lose_nothing(&self) {
-        self.far("nft delete table inet road");
+        self.far("nft delete table inet outage");
     }
 }
 

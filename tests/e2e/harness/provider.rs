@@ -102,6 +102,15 @@ impl Provider {
         self.control_json("POST", "rules", &rows.iter().map(answer).collect());
     }
 
+    /// A check of each of these codes is answered 200 with this body, as JSON.
+    pub(crate) fn says_of_checked(&self, bodies: &[(&str, &str)]) {
+        let rule = |(code, body): &(&str, &str)| {
+            json!({ "fault": "status", "status": 200, "call": "check", "code": code, "body": body,
+                "content_type": "application/json" })
+        };
+        self.control_json("POST", "rules", &bodies.iter().map(rule).collect());
+    }
+
     /// The first reply to each of the codes that fit `pattern` is lost after it was taken, then
     /// each is answered so.
     pub(crate) fn loses_first_and_then(&self, pattern: &str, rows: &[(&str, u16, &str)]) {

@@ -10,12 +10,13 @@ const forms = {
   }),
 };
 
-// UTC stands in the page for those who do not run this.
+// The gateway's own zone stands in the page for those who do not run this.
 function localTimes(root) {
   for (const time of root.querySelectorAll('time[datetime]')) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
-    const form = time.dataset.form === 'clock' ? forms.clock : forms.whole;
+    const isToday = at.toDateString() === new Date().toDateString();
+    const form = time.dataset.form === 'clock' && isToday ? forms.clock : forms.whole;
     const shown = document.createElement('bdi');
     shown.textContent = form.format(at);
     time.title = time.dateTime;

@@ -19,7 +19,7 @@ use crate::redemption::{RewardCode, Seq, State};
 use crate::store::books::lane_crc;
 use crate::store::row::{self, Stored};
 use crate::store::types::Event;
-use crate::store::{StoreError, files, guards, refold, risk, tallies};
+use crate::store::{StoreError, files, guards, refold, risk, tallies, trust};
 
 /// How far the numbers jump: none of a lost row is given again.
 const SEQ_GAP: i64 = 1000;
@@ -51,6 +51,8 @@ pub struct Tally {
 struct Salvager<'a> {
     image: &'a Image,
     sql: &'a Connection,
+    /// What may hold something that is current.
+    pages: Vec<u32>,
     lanes: BTreeMap<i64, FoundLane>,
     /// Pages of which another version may hold what this one has lost.
     suspects: BTreeSet<u32>,
@@ -77,6 +79,7 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
     let mut work = Salvager {
         image,
         sql: to,
+        pages: pages.clone(),
         lanes: BTreeMap::new(),
         suspects: image.doubtful().into_iter().collect(),
         only,
@@ -393,6 +396,7 @@ impl<'a> Salvager<'a> {
     /// counted anew.
     fn keep_named(&self) -> Result<(), StoreError> {
         tallies::count_anew(self.sql)?;
+        let mut seen = BTreeSet::new();
         self.copy("tally", |columns| {
             let [
                 Value::Int(day),
@@ -404,11 +408,17 @@ impl<'a> Salvager<'a> {
             else {
                 return Ok(());
             };
+            if !seen.insert((*day, *lane, till.clone())) {
+                return Ok(());
+            }
             let figures: Vec<i64> = figures.iter().filter_map(integer_of).collect();
             tallies::keep(self.sql, (*day, *lane, till), &figures)
         })?;
         self.copy("refusal", |columns| {
-            let [Value::Int(day), Value::Text(reason), Value::Int(refused @ 0..)] = columns else {
+            // A till's or a business' entry has the same shape; a day of theirs would be in 1970.
+            let [Value::Int(day @ 10_000..), Value::Text(reason), Value::Int(refused @ 0..)] =
+                columns
+            else {
                 return Ok(());
             };
             let sql = "INSERT OR IGNORE INTO refusal VALUES (?1, ?2, ?3)";
@@ -425,11 +435,14 @@ impl<'a> Salvager<'a> {
             let sql = "INSERT OR IGNORE INTO held_code VALUES (?1, ?2, ?3)";
             self.sql.prepare_cached(sql)?.execute((hash, what, minute)).map(drop)
         })?;
-        self.copy("keep", |columns| {
+        let is_whole = self.copy("keep", |columns| {
             let [Value::Text(name), Value::Text(value)] = columns else { return Ok(()) };
             let sql = "INSERT OR IGNORE INTO keep VALUES (?1, ?2)";
             self.sql.prepare_cached(sql)?.execute((name, value)).map(drop)
         })?;
+        if !is_whole {
+            trust::off_as_recorded(self.sql)?;
+        }
         self.keep_risk()
     }
 
@@ -459,25 +472,39 @@ impl<'a> Salvager<'a> {
             let sql = "INSERT OR IGNORE INTO risk VALUES (?1, 0, 0, 0, ?2)";
             self.sql.prepare_cached(sql)?.execute((scope, lately)).map(drop)
         })?;
-        self.copy("business", |columns| {
-            let [Value::Int(lane), Value::Text(business), Value::Int(confirmed)] = columns else {
-                return Ok(());
-            };
-            let sql = "INSERT OR IGNORE INTO business VALUES (?1, ?2, ?3 <> 0)";
-            self.sql.prepare_cached(sql)?.execute((lane, business, confirmed)).map(drop)
-        })?;
+        // Other tables' entries have its shape: one to which its root does not lead is not taken.
+        if let Some(root) = records::root_of(self.image, "business") {
+            records::entries(self.image, root, |columns| {
+                let [Value::Int(lane), Value::Text(business), Value::Int(confirmed)] = columns
+                else {
+                    return Ok(());
+                };
+                let sql = "INSERT OR IGNORE INTO business VALUES (?1, ?2, ?3 <> 0)";
+                self.sql.prepare_cached(sql)?.execute((lane, business, confirmed)).map(drop)
+            })?;
+        }
         risk::sum_up(self.sql)
     }
 
+    /// Tells `each` the entries of a table. Where not every page of it is found from its root, each
+    /// page of an index is read, and the shape of an entry tells whose it is; the answer says
+    /// whether that was not needed.
     fn copy(
         &self,
         table: &str,
-        each: impl FnMut(&[Value]) -> rusqlite::Result<()>,
-    ) -> Result<(), StoreError> {
-        let Some(root) = records::root_of(self.image, table) else { return Ok(()) };
-        // What cannot be read of it is lost; nothing else hangs on it.
-        records::entries(self.image, root, each)?;
-        Ok(())
+        mut each: impl FnMut(&[Value]) -> rusqlite::Result<()>,
+    ) -> Result<bool, StoreError> {
+        let root = records::root_of(self.image, table);
+        if let Some(root) = root
+            && records::entries(self.image, root, &mut each)?
+        {
+            return Ok(true);
+        }
+        for page in &self.pages {
+            let entries = records::entries_of(self.image, *page);
+            entries.iter().try_for_each(|columns| each(columns))?;
+        }
+        Ok(false)
     }
 
     fn note(&self, seq: Seq, note: &str) -> Result<(), StoreError> {

@@ -1,4 +1,4 @@
-//! What goes wrong on the road: one claim or more for each row R1 to R16, over HTTP/1.1 and over
+//! What goes wrong on the wire: one claim or more for each row R1 to R16, over HTTP/1.1 and over
 //! HTTP/2 with TLS. R7 is `tests/fleet.rs`; what needs a network of its own (R8, R9, R10) is in
 //! `netns`.
 
@@ -641,7 +641,7 @@ fn r13_a_silent_provider_leaves_the_other_lane_alone(wire: Wire) {
     );
 }
 
-// R14: the oldest row is the one that breaks the road.
+// R14: the oldest row is the one that breaks the link.
 fn r14_a_row_that_meets_a_firewall_or_kills_its_worker_waits_alone(wire: Wire) {
     let faults = ["403-html", "reset-before-taking", "close-before-taking", "hang-before-taking"];
     at_once(faults.len(), |n| {

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2016
-# road: the provider is cut off, and comes back.
+# outage: the provider is cut off, and comes back.
 
 line refuse
 ok 'while the provider is cut off tills are served' is "$(till cut-1)" '200 pending'

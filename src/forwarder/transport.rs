@@ -1,4 +1,4 @@
-//! What a lane needs of its provider, so that a test can stand in for the road.
+//! What a lane needs of its provider, so that a test can stand in for the network.
 
 use std::future::Future;
 
@@ -9,8 +9,8 @@ use crate::trust::Progress;
 use crate::upstream::{RedeemAttempt, Upstream};
 use crate::verdict::Outcome;
 
-/// The way to one provider.
-pub trait Road: Send + Sync + 'static {
+/// Sends attempts to one provider.
+pub trait Transport: Send + Sync + 'static {
     /// One attempt, bounded by its deadline; `progress` is told when the whole request has left.
     fn redeem(&self, row: &Claimed, progress: &Progress) -> impl Future<Output = Outcome> + Send;
     /// Relays a till's Check Reward once; `None` where the provider offers none.
@@ -29,7 +29,7 @@ pub trait Road: Send + Sync + 'static {
     fn reload_credential(&self);
 }
 
-impl Road for Upstream {
+impl Transport for Upstream {
     async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
         let attempt = RedeemAttempt {
             seq: row.seq,
