@@ -266,10 +266,8 @@ impl Writer {
         self.room_is_known = false;
         if self.health.is_refusing() {
             self.look_at_disk();
-        } else {
-            if std::mem::take(&mut self.wrote) && self.store.wal_frames() >= WAL_FRAMES_IDLE {
-                self.ask_for_checkpoint();
-            }
+        } else if std::mem::take(&mut self.wrote) && self.store.wal_frames() >= WAL_FRAMES_IDLE {
+            self.ask_for_checkpoint();
         }
         self.give_back_strays();
     }
