@@ -101,12 +101,11 @@ async fn next(timer: &mut Option<tokio::time::Interval>) {
 
 /// Waits for refusals and then for their time; wakes nobody while there are none.
 async fn are_due(at: &mut Option<Instant>) {
-    let due = match *at {
-        Some(due) => due,
-        None => {
-            refused::are_news().await;
-            *at.insert(Instant::now() + REFUSALS_WITHIN)
-        }
+    let due = if let Some(due) = *at {
+        due
+    } else {
+        refused::are_news().await;
+        *at.insert(Instant::now() + REFUSALS_WITHIN)
     };
     tokio::time::sleep_until(due).await;
     *at = None;

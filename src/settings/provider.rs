@@ -249,16 +249,14 @@ fn declined_status(read: &mut BagReader) -> Vec<u16> {
     let fits = |status: &u16| (400..=499).contains(status) && !NEVER_DECLINES.contains(status);
     let mut statuses = Vec::new();
     for (index, number) in written.iter().enumerate() {
-        match u16::try_from(*number).ok().filter(fits) {
-            Some(status) => statuses.push(status),
-            None => {
-                let wrong = format!(
-                    "{number} does not fit: write statuses from 400 to 499, without \
-                     {NEVER_DECLINES:?}"
-                );
-                read.fault(path, numbered(index, wrong));
-            }
+        if let Some(status) = u16::try_from(*number).ok().filter(fits) {
+            statuses.push(status);
+            continue;
         }
+        let wrong = format!(
+            "{number} does not fit: write statuses from 400 to 499, without {NEVER_DECLINES:?}"
+        );
+        read.fault(path, numbered(index, wrong));
     }
     if statuses.len() == written.len()
         && read.is_readable(path)

@@ -285,7 +285,7 @@ impl Operation for Refused {
         desk.keep_refused(&self.0)
     }
 
-    fn after(&self, _: &mut (), _: &mut dyn AfterCommit) {
+    fn after(&self, (): &mut (), _: &mut dyn AfterCommit) {
         refused::are_kept(&self.0);
     }
 }

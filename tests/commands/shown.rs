@@ -200,12 +200,11 @@ async fn the_manual_page_shows_what_the_commands_print() {
     let mut served = tokio::task::spawn_blocking(served::printed).await.unwrap();
     let mut news = Vec::new();
     for Example { from, to, command, shown } in examples {
-        let text = match served.remove(command.as_str()) {
-            Some(text) => text,
-            None => {
-                let text = of_command(&command, &ids, folder.path()).await;
-                as_shown(&text.replace(gateway.folder.path().to_str().unwrap(), SETTINGS), &ids)
-            }
+        let text = if let Some(text) = served.remove(command.as_str()) {
+            text
+        } else {
+            let text = of_command(&command, &ids, folder.path()).await;
+            as_shown(&text.replace(gateway.folder.path().to_str().unwrap(), SETTINGS), &ids)
         };
         assert!(writes || text == shown, "$ {command}\n{text}\nthe page has\n{shown}");
         news.push((from, to, text));

@@ -204,7 +204,7 @@ impl World {
     async fn disk_fails(&mut self, house: &House, asked: &mut JoinSet<()>) {
         self.count("disks that did not write for a while");
         let until = self.now() + self.about(4 * SECOND).min(30 * SECOND);
-        self.disk_writes(false);
+        Self::disk_writes(false);
         while self.now() < until {
             if self.one_in(2) {
                 self.ask_something(house, asked);
@@ -212,7 +212,7 @@ impl World {
             let gap = Duration::from_millis(self.below(2000));
             sleep(gap).await;
         }
-        self.disk_writes(true);
+        Self::disk_writes(true);
         // The gateway looks once in a second whether it does.
         sleep(3 * SECOND).await;
         self.calm_since = self.now();

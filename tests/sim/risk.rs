@@ -152,7 +152,7 @@ fn said_of(code: &str) -> (bool, i64, bool) {
     }
     let (terms, worth, is_assumed) = TERMS[number_of(code) % TERMS.len()];
     let is_of = |kind: &&str| terms.contains(&format!("\"type\":\"{kind}\""));
-    (CHECKED_TYPES.iter().any(|kind| is_of(kind)), worth, is_assumed)
+    (CHECKED_TYPES.iter().any(is_of), worth, is_assumed)
 }
 
 /// What the provider says of a good code.

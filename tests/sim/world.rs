@@ -248,20 +248,20 @@ impl World {
         (House::open(settings, &clock, seed, &self.providers).await, clock)
     }
 
-    fn disk_is_well(&self) -> bool {
+    fn disk_is_well() -> bool {
         std::env::var_os("SIM_DISK").is_none_or(|flag| !Path::new(&flag).exists())
     }
 
     /// From now on the disk takes what is written, or nothing.
-    pub(crate) fn disk_writes(&self, it_does: bool) {
+    pub(crate) fn disk_writes(it_does: bool) {
         let flag = PathBuf::from(std::env::var_os("SIM_DISK").expect("where the shim looks"));
         let turned = if it_does { std::fs::remove_file(flag) } else { std::fs::write(flag, "") };
         turned.expect("a disk that works");
     }
 
     fn end(&mut self, how: End) {
-        if !self.disk_is_well() {
-            self.disk_writes(true);
+        if !Self::disk_is_well() {
+            Self::disk_writes(true);
         }
         let lived = self.now().saturating_sub(self.before);
         self.count(match how {
