@@ -171,8 +171,12 @@ impl<R: Transport> Forwarder<R> {
             let transport = self.transport.clone();
             tokio::select! {
                 _ = stop.changed() => {}
-                Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finished(finished),
-                Some(row) = mail.live.recv(), if self.scheduler.live_rows() < LIVE_ROWS_MAX => self.handed_over(row),
+                Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    self.all_finished(finished);
+                }
+                Some(row) = mail.live.recv(), if self.scheduler.live_rows() < LIVE_ROWS_MAX => {
+                    self.handed_over(row);
+                }
                 Some(told) = mail.commands.recv() => self.told(told),
                 seq = lane.signalled() => self.on(schedule::LaneEvent::Signalled(seq)),
                 strong = lane.check_heard() => self.on(schedule::LaneEvent::CheckHeard(strong)),
@@ -302,6 +306,14 @@ impl<R: Transport> Forwarder<R> {
         match self.settling.get_mut(&seq) {
             Some(afterwards) => *afterwards = Some(news),
             None => self.context.queue.tell(seq, news),
+        }
+    }
+
+    /// What has ended beside it meanwhile too: one look at the lane serves all.
+    fn all_finished(&mut self, first: Result<Finished, tokio::task::JoinError>) {
+        self.finished(first);
+        while let Some(finished) = self.tasks.try_join_next() {
+            self.finished(finished);
         }
     }
 

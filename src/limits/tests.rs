@@ -113,6 +113,28 @@ fn the_first_rule_that_fits_is_the_one_that_a_walk_through_all_of_them_finds() {
 }
 
 #[test]
+fn of_many_rules_those_alone_are_looked_at_that_share_the_requests_rarest_value() {
+    let rules: String = (0..200).fold(String::new(), |mut text, n| {
+        let of = match n % 4 {
+            0 => format!("code = [\"GIFT-{n}-*\", \"V-{n}\"]\ntill = \"till-1\""),
+            1 => format!("business = \"shop-{n}\"\nbranch = \"7\""),
+            2 => format!("till = \"till-{n}\"\ntype = \"gift\""),
+            _ => format!("type = \"kind-{n}\""),
+        };
+        writeln!(text, "[[offline.rule]]\nname = \"r{n}\"\n{of}").unwrap();
+        text
+    });
+    let policy = policy(&format!("{rules}[[offline.rule]]\nname = \"all\"\ncause = \"tls\""));
+    let near = |till, business, kind, code| {
+        let keys = RuleKeys { till, business, branch: "7", kind, code };
+        policy.rules.near(&keys).map(|rule| rule.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(near("till-1", "x", None, "GIFT-7"), ["all"]);
+    assert_eq!(near("till-1", "shop-5", Some("kind-3"), "GIFT-8-1"), ["r3", "r5", "r8", "all"]);
+    assert_eq!(near("till-6", "x", Some("gift"), "V-4"), ["r4", "r6", "all"]);
+}
+
+#[test]
 fn each_limit_is_reached_exactly_at_its_number() {
     let policy = policy("max_pending = 30\nmax_pending_per_till = 20\nmax_outage = \"1h\"");
     let admit = |lane| admit(&policy, &lane, &Risk::none());

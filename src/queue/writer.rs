@@ -30,6 +30,8 @@ const BATCH_OPS_MAX: usize = 256;
 /// How many batches may wait to be answered where those wait who asked; beyond that the writer
 /// answers itself.
 const BATCHES_MAX: usize = 64;
+/// Less than it takes to sleep and to be woken.
+const SPIN: Duration = Duration::from_micros(100);
 /// After so long without work the WAL is moved into the database, unless it holds little: what a
 /// probe of the link leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
@@ -76,6 +78,11 @@ pub struct Writer {
     /// In this batch it was looked whether there is still room.
     room_is_known: bool,
     wrote: bool,
+    /// Since it looked for messages last.
+    has_committed: bool,
+    /// How long it looks for messages after a commit before it sleeps: not at all without a thread
+    /// of its own, or on one processor.
+    spin: Duration,
     /// Live rows for which their lane had no room, by lane and with the number of the attempt: they
     /// lose their claim and join the backlog.
     strays: Vec<(String, Seq, u32)>,
@@ -133,6 +140,8 @@ impl Queue {
             is_ample_until: None,
             room_is_known: false,
             wrote: true,
+            has_committed: false,
+            spin: Duration::ZERO,
             strays: Vec::new(),
         };
         (Self { shared, messages }, writer)
@@ -147,6 +156,8 @@ impl Queue {
         let damaged = queue.messages.downgrade();
         writer.answers = answering(Arc::clone(&queue.shared));
         writer.checkpoints = Some(checkpoint_thread(&writer, damaged)?);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        writer.spin = if cores > 1 { SPIN } else { Duration::ZERO };
         writer.alive = Some(check_thread(&writer, queue.messages.downgrade())?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         std::thread::Builder::new()
@@ -234,6 +245,9 @@ impl Writer {
 
     /// How many messages came; `None` when none came for a while.
     async fn next(&mut self, batch: &mut Vec<Message>) -> Option<usize> {
+        if std::mem::take(&mut self.has_committed) {
+            self.spin();
+        }
         let has_log = self.wrote && self.store.wal_frames() >= WAL_FRAMES_IDLE;
         let waits_for_disk = self.health.is_refusing() || !self.strays.is_empty();
         let patience = match (has_log, waits_for_disk) {
@@ -244,15 +258,22 @@ impl Writer {
         tokio::time::timeout(patience, self.messages.recv_many(batch, BATCH_OPS_MAX)).await.ok()
     }
 
+    /// Who was just answered may ask again at once: to sleep and to be woken would take longer than
+    /// to look for it a moment.
+    fn spin(&self) {
+        let began = std::time::Instant::now();
+        while self.messages.is_empty() && began.elapsed() < self.spin {
+            std::thread::yield_now();
+        }
+    }
+
     /// Nothing came for a while: tidy up, look whether the disk is well again.
     fn idle(&mut self) {
         self.room_is_known = false;
         if self.health.is_refusing() {
             self.look_at_disk();
-        } else {
-            if std::mem::take(&mut self.wrote) && self.store.wal_frames() >= WAL_FRAMES_IDLE {
-                self.ask_for_checkpoint();
-            }
+        } else if std::mem::take(&mut self.wrote) && self.store.wal_frames() >= WAL_FRAMES_IDLE {
+            self.ask_for_checkpoint();
         }
         self.give_back_strays();
     }
@@ -329,7 +350,7 @@ impl Writer {
     }
 
     fn commit(&mut self, mut asked: Vec<Box<dyn PendingOperation>>) {
-        self.wrote = true;
+        (self.wrote, self.has_committed) = (true, true);
         let mut tasks: Vec<&mut dyn Task> = asked.iter_mut().map(|ask| ask.task()).collect();
         self.run_store(&mut tasks);
         if errors(&tasks).any(|error| error.trouble() == Trouble::Full) {
@@ -661,12 +682,13 @@ impl Writer {
         let full = |error: &StoreError| error.trouble() == Trouble::Full;
         let again = |error| {
             if full(&error) && self.store.give_up_reserve() {
-                self.store.checkpoint()
+                self.checkpointer.run_between_commits()
             } else {
                 Err(error)
             }
         };
-        let Err(error) = self.store.checkpoint().or_else(again) else { return };
+        let moved = self.checkpointer.run_between_commits().or_else(again);
+        let Err(error) = moved else { return self.store.log_is_moved() };
         tracing::warn!(%error, "the log could not be moved into the database");
         match error.trouble() {
             Trouble::Fatal => self.stop_for_good(health::stopping(&error)),

@@ -349,7 +349,7 @@ impl Desk<'_> {
             settled_ms: None,
         };
         row.crc = row.checksum();
-        row.insert(self.sql, self.guards, body)?;
+        row.insert(&mut self.statements, self.guards, body)?;
         self.books.enter(&row, State::Pending)?;
         let headroom = match given.filter(|_| row.has(mark::TRUSTED)) {
             Some(given) => Some(self.accept_on_trust(&row, &given)?),
@@ -360,7 +360,8 @@ impl Desk<'_> {
         if in_flight {
             let claimed = Claimed::new(&row, body.clone(), row.used_is_ours(None));
             live = Some(Box::new(claimed));
-            self.flying.note(row);
+            // As the table has it.
+            self.flying.note(Stored { marks: mark::beside(row.marks, row.state), ..row });
         }
         Ok(Decided { decision, live, is_slowed: false })
     }

@@ -61,6 +61,23 @@ impl Beside {
     }
 }
 
+/// Which syncs there are beside the last one, of the database.
+#[derive(Clone, Copy, Debug)]
+enum Syncing {
+    /// SQLite syncs before it says that the log may begin anew: the writer might do so at once.
+    BySqliteToo,
+    OnceAtTheEnd,
+}
+
+impl Syncing {
+    fn pragma(self) -> &'static str {
+        match self {
+            Self::BySqliteToo => "2",
+            Self::OnceAtTheEnd => "0",
+        }
+    }
+}
+
 /// Moves the WAL into the database beside the writer. Its clones share one connection.
 #[derive(Clone, Debug)]
 pub struct Checkpointer {
@@ -87,17 +104,30 @@ impl Checkpointer {
     /// # Errors
     /// The database cannot be opened, written or synced.
     pub fn run(&self) -> Result<(), StoreError> {
+        self.move_log(Syncing::BySqliteToo)
+    }
+
+    /// As [`Self::run`], by the writer itself between two commits. The log is synced as each commit
+    /// left it, and nobody begins it anew meanwhile: it takes one sync, that of the database.
+    ///
+    /// # Errors
+    /// As [`Self::run`]. Nothing may be committed after one that did not sync.
+    pub fn run_between_commits(&self) -> Result<(), StoreError> {
+        self.move_log(Syncing::OnceAtTheEnd)
+    }
+
+    fn move_log(&self, syncing: Syncing) -> Result<(), StoreError> {
         let mut held = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
         let beside = match &mut *held {
             Some(beside) => beside,
             none => none.insert(Beside::open(&self.path)?),
         };
+        connection::set(&beside.connection, "synchronous", syncing.pragma())?;
         passive(&beside.connection)?;
         beside
             .database
             .sync_data()
-            .map_err(|error| StoreError::Unsynced { path: self.path.clone(), error })?;
-        Ok(())
+            .map_err(|error| StoreError::Unsynced { path: self.path.clone(), error })
     }
 
     /// Waits for a checkpoint that runs, and lets none begin: the database is about to be set

@@ -918,8 +918,19 @@ mod tests {
         let tags = super::super::row::Tags::new(0);
         let flying = &mut super::super::flying::InFlightRows::default();
         let (guards, checks, around) = (&mut store.guards, &mut store.checks, &around);
-        let desk =
-            Desk { sql, books, guards, checks, next_seq, tags, flying, around, has_ages: false };
+        let statements = super::super::transaction::Statements::new(sql);
+        let desk = Desk {
+            sql,
+            statements,
+            books,
+            guards,
+            checks,
+            next_seq,
+            tags,
+            flying,
+            around,
+            has_ages: false,
+        };
         let said = |code: &str| {
             desk.remembered(1, "shop", &RewardCode::new(code.to_owned()), false).unwrap()
         };

@@ -24,6 +24,12 @@ const CLEAR: &str = concat!(
      WHERE seq = ?1 AND state = 0 AND in_flight = 0"
 );
 
+const BEGIN: &str = "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1";
+/// What may have changed of a row since it was claimed, and what tells that it is the same row.
+const END: &str = "UPDATE redemption \
+    SET state = ?2, in_flight = 0, marks = ?3, attempts = ?4, settled_ms = ?5 \
+    WHERE seq = ?1 AND state = 0 AND in_flight = 1 AND attempts = ?6 AND marks = ?7 AND crc = ?8";
+
 /// Which rows to claim.
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -141,6 +147,14 @@ impl Settlement {
 /// Rows that were claimed and never sent, with the numbers of their attempts.
 #[derive(Clone, Debug)]
 pub struct Unclaim(pub Vec<(Seq, u32)>);
+
+/// What becomes of a row with the end of its attempt.
+struct AttemptEnd {
+    state: State,
+    marks: i64,
+    attempts: u32,
+    settled_ms: Option<i64>,
+}
 
 impl Operation for Claim {
     type Output = Vec<Claimed>;
@@ -262,23 +276,18 @@ impl Desk<'_> {
         seq: Seq,
         preferred: bool,
     ) -> Result<Option<Claimed>, StoreError> {
-        if seq < self.books.first
-            && let Some(earlier) = row::by_seq(self.sql, seq)?
-        {
-            self.found(&earlier)?;
-        }
         let with_body = |row: &rusqlite::Row<'_>| {
             Ok((Stored::from_row(row)?, row.get::<_, Option<Vec<u8>>>(22)?))
         };
-        let found = self.sql.prepare_cached(CLEAR)?.query_row([seq.0], with_body).optional()?;
+        let found = self.statements.at_hand(CLEAR)?.query_row([seq.0], with_body).optional()?;
         let Some((clear, body)) = found else {
             let why =
                 || StoreError::Damaged(format!("row {} is not pending as its index says", seq.0));
             return if preferred { Ok(None) } else { Err(why()) };
         };
+        let clear = if seq < self.books.first { self.found(&clear)? } else { clear };
         let row = Stored { in_flight: true, attempts: clear.attempts.saturating_add(1), ..clear };
-        let sql = "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1";
-        self.sql.prepare_cached(sql)?.execute((seq.0, row.attempts))?;
+        self.statements.at_hand(BEGIN)?.execute((seq.0, row.attempts))?;
         let body = Bytes::from(body.unwrap_or_default());
         if row.is_intact() && crc32c::crc32c(&body) == row.body_crc {
             let explained = self.explains_used(&row)?;
@@ -292,28 +301,49 @@ impl Desk<'_> {
         Ok(None)
     }
 
+    /// A row is settled as it was when it was claimed, if nothing of it has changed meanwhile;
+    /// otherwise as it stands now.
     fn settle(&mut self, op: &Settlement) -> Result<Settled, StoreError> {
-        let Settlement { seq, attempt, ended, about, show } = op;
-        let Some(row) = self.flying.take(self.sql, *seq)? else {
+        let claimed = self.flying.take(op.seq).filter(|row| row.attempts == op.attempt);
+        if let Some(row) = claimed
+            && let Some(settled) = self.settle_row(&row, op)?
+        {
+            return Ok(settled);
+        }
+        let Some(row) = row::by_seq(self.sql, op.seq)? else {
             return Ok(Settled { applied: false, state: State::Voided, row: None });
         };
-        if row.state != State::Pending || !row.in_flight || row.attempts != *attempt {
-            return self.late(&row, *attempt, ended);
+        if row.state != State::Pending || !row.in_flight || row.attempts != op.attempt {
+            return self.late(&row, op.attempt, &op.ended);
         }
-        let attempts = self.attempts_with(&row, about)?;
+        let changed = StoreError::Internal("a row changed while it was settled");
+        self.settle_row(&row, op)?.ok_or(changed)
+    }
+
+    /// Settles a row that is in flight; `None`: it is not in the table as it is here, and nothing
+    /// was done.
+    fn settle_row(&mut self, row: &Stored, op: &Settlement) -> Result<Option<Settled>, StoreError> {
+        let Settlement { ended, about, show, .. } = op;
+        let attempts = self.attempts_with(row, about)?;
         let around = decide::SettleContext {
             told: *show,
             lane_is_well: about.lane_is_well,
-            explained: self.explains_used(&row)?,
+            explained: self.explains_used(row)?,
             attempts: &attempts,
             weak_after_s: i64::try_from(about.weak_after.as_secs()).unwrap_or(i64::MAX),
         };
-        let state = match decide::settle(&row, ended, around) {
-            Settle::As { state, marks, why } => self.settle_as(&row, state, marks, (op, why))?,
+        let (state, is_done) = match decide::settle(row, ended, around) {
+            Settle::As { state, marks, why } => {
+                (state, self.settle_as(row, (state, marks), (op, why))?)
+            }
             Settle::Waits { marks, uncharged } => {
-                self.land(&row, marks, row.attempts.saturating_sub(u32::from(uncharged)))?
+                let attempts = row.attempts.saturating_sub(u32::from(uncharged));
+                (State::Pending, self.land(row, marks, attempts)?)
             }
         };
+        if !is_done {
+            return Ok(None);
+        }
         // A first try that succeeded says nothing that the row does not.
         if row.attempts > 1 || state != State::Confirmed {
             self.keep_attempts(row.seq, &attempts)?;
@@ -323,7 +353,7 @@ impl Desk<'_> {
         } else {
             None
         };
-        Ok(Settled { applied: true, state, row: shown })
+        Ok(Some(Settled { applied: true, state, row: shown }))
     }
 
     /// The row's last attempts, this one the last.
@@ -353,14 +383,21 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// Whether the row was as it is here; otherwise nothing was done.
     fn settle_as(
         &mut self,
         row: &Stored,
-        state: State,
-        marks: i64,
+        (state, marks): (State, i64),
         (op, why): (&Settlement, Option<ParkCause>),
-    ) -> Result<State, StoreError> {
-        self.finish(row, state, marks)?;
+    ) -> Result<bool, StoreError> {
+        let marks = self.marks_in(state, marks);
+        let settled_ms = Some(self.around.stamp.unix_ms);
+        let end = AttemptEnd { state, marks, attempts: row.attempts, settled_ms };
+        if !self.end_attempt(row, &end)? {
+            return Ok(false);
+        }
+        self.moved(row, state, marks)?;
+        self.books.change(row, state, marks)?;
         if state == State::Declined && marks & mark::ANSWERED != 0 {
             let lane = self.books.name(row.lane).to_owned();
             self.refused((&lane, &row.till), &row.code)?;
@@ -376,7 +413,14 @@ impl Desk<'_> {
         if !plain {
             self.keep_answer(row.seq, answer, note.as_deref())?;
         }
-        Ok(state)
+        Ok(true)
+    }
+
+    /// The marks of a row that comes into a state now.
+    fn marks_in(&self, state: State, marks: i64) -> i64 {
+        let trusted = if self.around.stamp.trusted { mark::SETTLED_TRUSTED } else { 0 };
+        let marks = mark::beside((marks & !mark::SETTLED_TRUSTED) | trusted, state);
+        mark::settled_at(marks, self.around.elapsed_min())
     }
 
     /// Moves a row out of its state, and the books with it.
@@ -386,11 +430,9 @@ impl Desk<'_> {
         state: State,
         marks: i64,
     ) -> Result<(), StoreError> {
-        let trusted = if self.around.stamp.trusted { mark::SETTLED_TRUSTED } else { 0 };
         let sql = "UPDATE redemption SET state = ?2, in_flight = 0, marks = ?3, settled_ms = ?4 \
             WHERE seq = ?1";
-        let marks = mark::beside((marks & !mark::SETTLED_TRUSTED) | trusted, state);
-        let marks = mark::settled_at(marks, self.around.elapsed_min());
+        let marks = self.marks_in(state, marks);
         self.sql.prepare_cached(sql)?.execute((
             row.seq.0,
             state as i64,
@@ -421,12 +463,29 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// The attempt is over and the row goes on waiting.
-    fn land(&mut self, row: &Stored, marks: i64, attempts: u32) -> Result<State, StoreError> {
-        let sql = "UPDATE redemption SET in_flight = 0, marks = ?2, attempts = ?3 WHERE seq = ?1";
-        self.sql.prepare_cached(sql)?.execute((row.seq.0, marks, attempts))?;
-        self.books.remark(row, marks);
-        Ok(State::Pending)
+    /// The attempt is over and the row goes on waiting; whether the row was as it is here.
+    fn land(&mut self, row: &Stored, marks: i64, attempts: u32) -> Result<bool, StoreError> {
+        let end = AttemptEnd { state: State::Pending, marks, attempts, settled_ms: None };
+        let is_done = self.end_attempt(row, &end)?;
+        if is_done {
+            self.books.remark(row, marks);
+        }
+        Ok(is_done)
+    }
+
+    /// Ends an attempt: the row becomes `end`, if it still is as it was in flight.
+    fn end_attempt(&mut self, flying: &Stored, end: &AttemptEnd) -> Result<bool, StoreError> {
+        let changed = self.statements.at_hand(END)?.execute((
+            flying.seq.0,
+            end.state as i64,
+            end.marks,
+            end.attempts,
+            end.settled_ms,
+            flying.attempts,
+            flying.marks,
+            flying.crc,
+        ))?;
+        Ok(changed == 1)
     }
 
     fn unclaim(&mut self, rows: &[(Seq, u32)]) -> Result<(), StoreError> {

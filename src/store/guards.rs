@@ -15,7 +15,8 @@ use std::ops::Bound::{Excluded, Included};
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::row::{self, Stored, columns};
+use super::row::{self, Stored, columns, written};
+use super::transaction::Statements;
 use super::{StoreError, Trouble, checkpoint, connection};
 use crate::decide::mark;
 use crate::redemption::{RewardCode, Seq};
@@ -42,13 +43,15 @@ const OF_TILL: &str = concat!(
 );
 const UNMERGED: &str = concat!(
     "SELECT ",
-    columns!(),
+    written!(),
     " FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq LIMIT ?2"
 );
 const ALL: &str = "SELECT guard, seq FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq \
     LIMIT ?2";
 const UNMERGED_NEWEST: &str =
     "SELECT guard, seq FROM redemption NOT INDEXED WHERE seq > ?1 ORDER BY seq DESC";
+
+const INSERT_BODY: &str = "INSERT INTO body VALUES (?1, ?2)";
 
 /// A guard with the row to which it leads.
 type GuardEntry = (i64, i64);
@@ -323,15 +326,13 @@ impl Stored {
     /// Writes a new row and its body, and guards its code; its books are the caller's.
     pub(super) fn insert(
         &self,
-        connection: &Connection,
+        statements: &mut Statements<'_>,
         guards: &mut Guards,
         body: &[u8],
     ) -> Result<(), StoreError> {
-        self.insert_row(connection)?;
+        self.insert_by(statements.at_hand(row::INSERT)?)?;
         guards.enter(self.guard, self.seq);
-        connection
-            .prepare_cached("INSERT INTO body VALUES (?1, ?2)")?
-            .execute((self.seq.0, body))?;
+        statements.at_hand(INSERT_BODY)?.execute((self.seq.0, body))?;
         Ok(())
     }
 }
@@ -384,7 +385,7 @@ fn unmerged(
     while let Some(row) = rows.next()? {
         (found.last, found.rows) = (row.get(0)?, found.rows + 1);
         found.entries.push((row.get(8)?, found.last));
-        if !Stored::from_row(row).is_ok_and(|row| row.is_intact()) {
+        if !row::is_as_written(row).unwrap_or(false) {
             let (business, code): (String, String) = (row.get(9)?, row.get(10)?);
             found.entries.push((row::guard_of(&business, &RewardCode::new(code)), found.last));
         }

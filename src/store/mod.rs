@@ -285,10 +285,22 @@ impl Store {
         let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
         let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
         let (flying, checks) = (&mut self.flying, &mut self.checks);
-        let mut desk =
-            Desk { sql, books, guards, checks, next_seq, tags, flying, around, has_ages: false };
+        let statements = transaction::Statements::new(sql);
+        let mut desk = Desk {
+            sql,
+            statements,
+            books,
+            guards,
+            checks,
+            next_seq,
+            tags,
+            flying,
+            around,
+            has_ages: false,
+        };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
+        drop(desk);
         self.books.write(sql)?;
         self.books.ledger.write(sql, elapsed_ms.div_euclid(60_000))?;
         self.elapsed.keep(sql, has_ages)?;
@@ -359,8 +371,13 @@ impl Store {
     /// The database cannot be written.
     pub fn checkpoint(&self) -> Result<u32, StoreError> {
         let frames = checkpoint::passive(&self.connection)?;
-        self.wal_frames.store(0, Ordering::Relaxed);
+        self.log_is_moved();
         Ok(frames)
+    }
+
+    /// The WAL was moved into the database: no frame of it counts until the next commit.
+    pub fn log_is_moved(&self) {
+        self.wal_frames.store(0, Ordering::Relaxed);
     }
 
     /// How many frames the WAL held after the last commit, to be read beside the writer.
@@ -453,6 +470,7 @@ impl Store {
 /// One transaction's working place.
 pub struct Desk<'a> {
     sql: &'a Connection,
+    statements: transaction::Statements<'a>,
     books: &'a mut books::Books,
     guards: &'a mut guards::Guards,
     checks: &'a mut check_filter::CheckFilter,

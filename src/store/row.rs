@@ -1,6 +1,6 @@
 //! A row as it lies in the table: its columns, its checksum, and the redemption that it stands for.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, Statement, params};
 
 use super::{StoreError, worth};
 pub(super) use crate::decide::Row as Stored;
@@ -12,14 +12,26 @@ use crate::redemption::{Answer, Fingerprint, Id, Redemption, RewardCode, Seq, St
 /// are constants.
 macro_rules! columns {
     () => {
-        "seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch, \
-         date, accepted_ms, kind, body_crc, crc, state, in_flight, marks, attempts, settled_ms"
+        concat!($crate::store::row::written!(), ", state, in_flight, marks, attempts, settled_ms")
     };
 }
 pub(super) use columns;
 
+/// Those of them that never change.
+macro_rules! written {
+    () => {
+        "seq, tag, origin, lane, till, key, key_rest, request, guard, business, code, branch, \
+         date, accepted_ms, kind, body_crc, crc"
+    };
+}
+pub(super) use written;
+
 /// As [`columns`].
 pub(super) const COLUMNS: &str = columns!();
+
+/// Numbered, since a value's place is looked for by its name each time.
+pub(super) const INSERT: &str = "INSERT INTO redemption VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+    ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
 
 /// The two integers that a 128-bit key is stored as: the first is indexed, the second checked.
 pub(super) fn halves(key: [u8; 16]) -> (i64, i64) {
@@ -87,7 +99,7 @@ impl Stored {
         })
     }
 
-    /// CRC-32C over the columns that never change, each with its length.
+    /// CRC-32C over the columns that never change.
     pub(super) fn checksum(&self) -> u32 {
         let numbers = [
             self.seq.0,
@@ -97,17 +109,9 @@ impl Stored {
             self.accepted_ms,
             self.kind,
         ];
+        let body_crc = self.body_crc.to_le_bytes();
         let texts = [&self.till, &self.business, self.code.reveal(), &self.branch, &self.date];
-        let mut crc =
-            numbers.iter().fold(0, |crc, number| crc32c::crc32c_append(crc, &number.to_le_bytes()));
-        for bytes in [&self.tag[..], &self.key, &self.request, &self.body_crc.to_le_bytes()] {
-            crc = crc32c::crc32c_append(crc, bytes);
-        }
-        for text in texts {
-            crc = crc32c::crc32c_append(crc, &(text.len() as u64).to_le_bytes());
-            crc = crc32c::crc32c_append(crc, text.as_bytes());
-        }
-        crc
+        checksum(numbers, [&self.tag, &self.key, &self.request, &body_crc], texts)
     }
 
     /// Whether the row is as it was written.
@@ -117,11 +121,14 @@ impl Stored {
 
     /// Writes a new row without its body and its guard.
     pub(super) fn insert_row(&self, connection: &Connection) -> Result<(), StoreError> {
+        let mut statement = connection.prepare_cached(INSERT)?;
+        self.insert_by(&mut statement)
+    }
+
+    /// As [`Self::insert_row`], by the statement [`INSERT`].
+    pub(super) fn insert_by(&self, statement: &mut Statement<'_>) -> Result<(), StoreError> {
         let (key, key_rest) = halves(self.key);
-        // Numbered, since a value's place is looked for by its name each time.
-        let sql = "INSERT INTO redemption VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, \
-            ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
-        connection.prepare_cached(sql)?.execute(params![
+        statement.execute(params![
             self.seq.0,
             self.tag,
             self.origin,
@@ -221,6 +228,34 @@ fn read_answer(row: &Row<'_>) -> rusqlite::Result<(Option<Answer>, Option<String
     let answer =
         status.map(|status| Answer { status, content_type, body: body.unwrap_or_default().into() });
     Ok((answer, row.get(3)?))
+}
+
+/// CRC-32C over what never changes of a row, each text with its length.
+fn checksum(numbers: [i64; 6], bytes: [&[u8]; 4], texts: [&str; 5]) -> u32 {
+    let mut crc =
+        numbers.iter().fold(0, |crc, number| crc32c::crc32c_append(crc, &number.to_le_bytes()));
+    for bytes in bytes {
+        crc = crc32c::crc32c_append(crc, bytes);
+    }
+    for text in texts {
+        crc = crc32c::crc32c_append(crc, &(text.len() as u64).to_le_bytes());
+        crc = crc32c::crc32c_append(crc, text.as_bytes());
+    }
+    crc
+}
+
+/// Whether the columns that never change are as they were written: as [`Stored::is_intact`], for
+/// many rows of which nothing else is wanted.
+pub(super) fn is_as_written(row: &Row<'_>) -> rusqlite::Result<bool> {
+    let origin: Option<i64> = row.get(2)?;
+    let numbers =
+        [row.get(0)?, origin.unwrap_or(-1), row.get(3)?, row.get(8)?, row.get(13)?, row.get(14)?];
+    let text = |at| Ok::<_, rusqlite::Error>(row.get_ref(at)?.as_str()?);
+    let texts = [text(4)?, text(9)?, text(10)?, text(11)?, text(12)?];
+    let bytes = |at| Ok::<_, rusqlite::Error>(row.get_ref(at)?.as_blob()?);
+    let (key, body_crc) = (joined(row.get(5)?, row.get(6)?), row.get::<_, u32>(15)?.to_le_bytes());
+    let crc = checksum(numbers, [bytes(1)?, &key, bytes(7)?, &body_crc], texts);
+    Ok(crc == row.get::<_, u32>(16)?)
 }
 
 /// The row of this number.

@@ -97,9 +97,9 @@ fn length(headers: &HeaderMap) -> Option<usize> {
 
 /// A header's values, one after the other as if they had come in one.
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let values: Vec<&str> =
-        headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    (!values.is_empty()).then(|| values.join(", "))
+    let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let first = values.next()?.to_owned();
+    Some(values.fold(first, |all, next| all + ", " + next))
 }
 
 #[cfg(test)]

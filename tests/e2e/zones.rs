@@ -2,8 +2,8 @@
 //! go, also on the days on which it is put forward or back.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use redeemd::clock::Clock;
 use serde_json::Value;
 
 use crate::harness::{FakeTime, Gateway, Provider, set_clock, synchronised};
@@ -106,8 +106,8 @@ fn windows_go_by_the_clock_on_the_wall_through_an_hour_that_is_left_out_or_comes
         .environment("TZ", "Europe/Berlin")
         .wrapper(&wrapper);
     let show = |folder: &std::path::Path, unix_s: i64| {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        set_clock(folder, &format!("{:+}", unix_s - i64::try_from(now).unwrap()));
+        let now_s = Clock::system().stamp().unix_ms / 1000;
+        set_clock(folder, &format!("{:+}", unix_s - now_s));
     };
     show(builder.folder(), EDGES[0].0);
     let gateway = fake.under(builder).start();

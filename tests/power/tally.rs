@@ -6,13 +6,14 @@ use std::fmt;
 /// From so many images of a point on a run is a long one.
 const LONG_RUN_IMAGES: u64 = 20;
 /// Each step, with the fewest syncs and the fewest images of a short run.
-const AT_LEAST: [(&str, u64, u64); 14] = [
+const AT_LEAST: [(&str, u64, u64); 15] = [
     ("first start", 12, 30),
     ("accept", 14, 60),
     ("accept many", 2, 10),
     ("claim", 6, 30),
     ("settle", 4, 20),
     ("checkpoint beside the writer", 6, 20),
+    ("checkpoint between commits", 3, 6),
     ("accept into a new log", 5, 20),
     ("prune", 2, 10),
     ("start again after a crash", 12, 30),

@@ -266,6 +266,8 @@ fn live(life: &mut Life) {
         life.step("accept", |life| life.accept(3, round % 2 == 0));
         life.step("checkpoint beside the writer", |_| checkpointer.run().unwrap());
         life.step("accept into a new log", |life| life.accept(2, false));
+        life.step("checkpoint between commits", |_| checkpointer.run_between_commits().unwrap());
+        life.step("accept into a new log", |life| life.accept(1, false));
     }
     drop(checkpointer);
     life.step("prune", Life::prune);

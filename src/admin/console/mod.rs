@@ -320,6 +320,8 @@ fn told(frame: Frame, status: StatusCode, text: String) -> Response {
 /// A page that says why something was not done.
 fn denied(frame: Frame, status: StatusCode, why: &Denied) -> Response {
     let text = sentence(&why.text(frame.lang));
+    // A fault of a filter begins with the field's name.
+    let text = if matches!(why, Denied::Filter { .. }) { text } else { capital(&text) };
     told(frame, status, text)
 }
 

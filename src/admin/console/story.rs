@@ -101,7 +101,11 @@ fn page_of(f: Frame, story: &Story) -> StoryPage {
         branch: shown(&row.branch_id),
         date: shown(&row.date),
         attempts: row.attempts,
-        marks: marks(row, f.w),
+        marks: begins_later(&story.attempts)
+            .then_some(f.w.begins_later)
+            .into_iter()
+            .chain(marks(row, f.w))
+            .collect(),
         said: said_of(row).map(|text| shown(&text)),
         note: row.note.as_ref().map(|note| sentence(&note.text(f.lang))),
         steps: steps(story, &f),
@@ -167,10 +171,32 @@ fn steps(story: &Story, f: &Frame) -> Vec<StoryStep> {
     steps
 }
 
+/// Whether there were attempts before those that are kept.
+fn begins_later(attempts: &[Attempt]) -> bool {
+    attempts.first().is_some_and(|first| first.number > 1)
+}
+
 fn tried(attempt: &Attempt, f: &Frame) -> StoryStep {
     let outcome = message::outcome(&shown(&attempt.outcome), f.lang).into_owned();
     let status = attempt.status.map(|status| f.lang.isolated(format!("HTTP {status}")));
     let took = format!("{} {}", message::grouped(attempt.took_ms), f.w.ms);
     let detail: Vec<String> = [Some(outcome), status, Some(took)].into_iter().flatten().collect();
     StoryStep::new(attempt.at_ms, format!("{} {}", f.w.attempt, attempt.number), detail.join(" · "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_when_the_first_attempts_are_not_kept() {
+        let attempt = |number: u32| -> Attempt {
+            let kept = serde_json::json!({ "number": number, "at_ms": 0, "elapsed_s": 0,
+                "outcome": "connect", "took_ms": 1 });
+            serde_json::from_value(kept).unwrap()
+        };
+        assert!(!begins_later(&[]), "the first succeeded");
+        assert!(!begins_later(&[attempt(1), attempt(2)]));
+        assert!(begins_later(&[attempt(6), attempt(7)]));
+    }
 }

@@ -270,6 +270,8 @@ words! {
         "عالجها شخص.";
     mark_doubt: "A copied database or an import put it in doubt.",
         "قاعدة بيانات منسوخة أو استيراد جعلها موضع شك.";
+    begins_later: "The attempts before these are not kept one by one.",
+        "المحاولات السابقة لهذه غير محفوظة واحدةً واحدة.";
     attempt: "Attempt",
         "المحاولة";
     ms: "ms",

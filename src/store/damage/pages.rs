@@ -321,16 +321,22 @@ fn of_round_begin(frames: &[LogFrame], salts: (u32, u32)) -> usize {
 }
 
 /// The log's running checksum over whole pairs of 32-bit words.
-fn checksum(mut sum: (u32, u32), bytes: &[u8], little: bool) -> (u32, u32) {
-    let (pairs, _) = bytes.as_chunks::<8>();
-    for [a, b, c, d, e, f, g, h] in pairs {
-        let (first, second) = ([*a, *b, *c, *d], [*e, *f, *g, *h]);
-        let word =
-            |bytes| if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) };
-        sum.0 = sum.0.wrapping_add(word(first)).wrapping_add(sum.1);
-        sum.1 = sum.1.wrapping_add(word(second)).wrapping_add(sum.0);
+fn checksum(sum: (u32, u32), bytes: &[u8], little: bool) -> (u32, u32) {
+    // A start reads the whole log: the order of the bytes is asked once, not for each word.
+    if little {
+        sum_up(sum, bytes, u32::from_le_bytes)
+    } else {
+        sum_up(sum, bytes, u32::from_be_bytes)
     }
-    sum
+}
+
+fn sum_up(sum: (u32, u32), bytes: &[u8], word: impl Fn([u8; 4]) -> u32) -> (u32, u32) {
+    let (words, _) = bytes.as_chunks::<4>();
+    let (pairs, _) = words.as_chunks::<2>();
+    pairs.iter().fold(sum, |(even, odd), [first, second]| {
+        let even = even.wrapping_add(word(*first)).wrapping_add(odd);
+        (even, odd.wrapping_add(word(*second)).wrapping_add(even))
+    })
 }
 
 fn open_if_there(path: &Path) -> Result<Option<File>, StoreError> {

@@ -222,7 +222,7 @@ impl Desk<'_> {
             stored.marks = mark::settled_at(stored.marks | trusted, self.around.elapsed_min());
         }
         stored.crc = stored.checksum();
-        stored.insert(self.sql, self.guards, &parts.body)?;
+        stored.insert(&mut self.statements, self.guards, &parts.body)?;
         self.books.enter(&stored, stored.state)?;
         if stored.is_trusted() {
             self.give(&stored, &self.given(row), false)?;
