@@ -363,8 +363,8 @@ async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
     gateway.end().await;
 }
 
-/// A daemon that has looked at 20,000 rows more at each request, and found nothing; how often it was
-/// asked.
+/// A daemon that has looked at 20,000 rows more at each request, and found nothing; how often it
+/// was asked.
 fn endless(socket: &Path) -> std::thread::JoinHandle<u32> {
     use std::io::{BufRead, BufReader};
     let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();

@@ -151,8 +151,8 @@ pub enum TrustOrder {
 pub struct FlushArgs {
     /// The lane; all of them without one
     pub lane: Option<String>,
-    /// Wait until nothing is pending there any more: on a terminal with a bar, the rate and the time
-    /// that is left. When nothing was answered for a minute: exit 1
+    /// Wait until nothing is pending there any more: on a terminal with a bar, the rate and the
+    /// time that is left. When nothing was answered for a minute: exit 1
     #[arg(long)]
     pub wait: bool,
 }

@@ -15,7 +15,7 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -127,7 +127,9 @@ struct Shared {
     repeats: Repeats,
     readers: tokio::sync::Semaphore,
     kept: Readers,
-    look_thread: LookThread,
+    /// None where the writer has no thread of its own: then the runtime's threads look, and a
+    /// runtime whose time stands still waits for them.
+    look_thread: OnceLock<LookThread>,
     /// A backup is made.
     backup: tokio::sync::Mutex<()>,
     /// Rises with every change of lanes, counts, exceptions and storage.
@@ -357,6 +359,7 @@ impl Queue {
         &self,
         what: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, QueueError> {
+        let Some(thread) = self.shared.look_thread.get() else { return self.read(what).await };
         let (sender, found) = oneshot::channel();
         let (look, generation) = self.reading(what);
         // Whoever has left by its turn is not read for.
@@ -365,7 +368,7 @@ impl Queue {
                 drop(sender.send(look()));
             }
         };
-        self.shared.look_thread.ask(Arc::downgrade(&self.shared), Box::new(look))?;
+        thread.ask(Arc::downgrade(&self.shared), Box::new(look))?;
         self.read_by(found.await.ok(), generation)
     }
 

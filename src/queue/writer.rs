@@ -114,7 +114,7 @@ impl Queue {
             repeats: super::repeats::Repeats::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
             kept: super::readers::Readers::default(),
-            look_thread: super::look_thread::LookThread::default(),
+            look_thread: std::sync::OnceLock::new(),
             backup: tokio::sync::Mutex::default(),
             changes: watch::Sender::new(0),
             fatal: watch::Sender::new(None),
@@ -154,6 +154,7 @@ impl Queue {
     pub fn start(store: Store, clock: Clock, offline: Offline) -> std::io::Result<Self> {
         let (queue, mut writer) = Self::new(store, clock, offline);
         let damaged = queue.messages.downgrade();
+        queue.shared.look_thread.get_or_init(super::look_thread::LookThread::default);
         writer.answers = answering(Arc::clone(&queue.shared));
         writer.checkpoints = Some(checkpoint_thread(&writer, damaged)?);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -127,8 +127,8 @@ impl RehearsedDaemon {
             if let Some(ended) = self.ended()? {
                 return Err(self.failed(&format!("ended with {ended}")));
             }
-            // Not `/readyz`: with the line cut and a limit used up nothing could be taken in, and it
-            // says so.
+            // Not `/readyz`: with the line cut and a limit used up nothing could be taken in, and
+            // it says so.
             if matches!(self.admin("/livez").await, Ok(Response { status: 200, .. })) {
                 return Ok(began.elapsed());
             }

@@ -70,9 +70,9 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Problems> {
     }
 }
 
-/// Where settings have the commands' socket, whatever else is wrong with them: a daemon goes on with
-/// the good ones that it has while somebody mends the file. `None`: what they say of it cannot be
-/// read. Blocks on the file system.
+/// Where settings have the commands' socket, whatever else is wrong with them: a daemon goes on
+/// with the good ones that it has while somebody mends the file. `None`: what they say of it
+/// cannot be read. Blocks on the file system.
 #[must_use]
 pub fn commands_socket(options: &LoadOptions) -> Option<PathBuf> {
     let mut faults = Faults::default();

@@ -1,5 +1,5 @@
-//! The rows whose attempts are under way, as they were when they were claimed: they need not be read
-//! again when their attempts have ended.
+//! The rows whose attempts are under way, as they were when they were claimed: they need not be
+//! read again when their attempts have ended.
 
 use std::collections::HashMap;
 
