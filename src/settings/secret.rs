@@ -36,16 +36,15 @@ pub enum SecretError {
     #[error("the file begins with a byte order mark: save it as UTF-8 without one")]
     ByteOrderMark,
     /// No header can carry a second line.
-    #[error("the file holds more than one line: the secret stands in it alone, on one line")]
+    #[error("the file holds more than one line: it stands there alone, on one line")]
     ManyLines,
     /// No header can carry these.
     #[error(
-        "the file holds a letter or sign beyond ASCII: a secret has ASCII letters, digits and signs \
-         alone"
+        "the file holds a letter or sign beyond ASCII: letters a to z, digits and signs alone fit"
     )]
     BeyondAscii,
     /// Nor these.
-    #[error("the file holds a control character, a tab perhaps, which no secret has")]
+    #[error("the file holds a control character, a tab perhaps, which no header can carry")]
     Control,
     /// No bearer token has a space (RFC 6750, section 2.1); the scheme's word is none of it.
     #[error("it holds white space, which no token has: the token stands alone, without `Bearer`")]

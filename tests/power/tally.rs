@@ -8,10 +8,10 @@ const LONG_RUN_IMAGES: u64 = 20;
 /// Each step, with the fewest syncs and the fewest images of a short run.
 const AT_LEAST: [(&str, u64, u64); 15] = [
     ("first start", 12, 30),
-    ("accept", 14, 60),
+    ("accept", 14, 45),
     ("accept many", 2, 10),
-    ("claim", 6, 30),
-    ("settle", 4, 20),
+    ("claim", 6, 24),
+    ("settle", 4, 15),
     ("checkpoint beside the writer", 6, 20),
     ("checkpoint between commits", 3, 6),
     ("accept into a new log", 5, 20),
