@@ -88,8 +88,8 @@ impl Setting {
     }
 }
 
-/// The default of `provider.already_used`: each phrase is one that a refusal for another reason does
-/// not contain. "must be used before May" holds no "used before" here.
+/// The default of `provider.already_used`: each phrase is one that a refusal for another reason
+/// does not contain. "must be used before May" holds no "used before" here.
 const ALREADY_USED: &str = include_str!("already_used.json");
 /// The default of `provider.in_progress`.
 const IN_PROGRESS: &str = include_str!("in_progress.json");

@@ -130,9 +130,7 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> Result<(Store, OpenReport), 
     let Opened { connection, mut books, guards, next_seq, wal_frames, report } = opened;
     let (dir, unchecked) = (dir.to_owned(), report.unchecked);
     let elapsed = super::elapsed::Elapsed::read(&connection).unwrap_or_default();
-    if report.found == Found::Unclean || report.salvage.is_some() {
-        adopt(&connection, &mut books, elapsed.passed_min())?;
-    }
+    adopt(&connection, &mut books, elapsed.passed_min())?;
     let is_put_off = report.migrated.as_ref().is_some_and(|migrated| migrated.put_off.is_some());
     let place = Place::of(&dir);
     let store = Store {
@@ -153,7 +151,8 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> Result<(Store, OpenReport), 
     Ok((store, report))
 }
 
-/// What a crash left without the provider's answer counts as given on trust.
+/// What an earlier process left without the provider's answer and without a decision counts as
+/// given on trust: it crashed, or the disk took no decision before it stopped.
 fn adopt(connection: &Connection, books: &mut Books, minute: i64) -> Result<(), StoreError> {
     let transaction = connection.unchecked_transaction()?;
     let first = books.first;

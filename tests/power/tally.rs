@@ -8,19 +8,19 @@ const LONG_RUN_IMAGES: u64 = 20;
 /// Each step, with the fewest syncs and the fewest images of a short run.
 const AT_LEAST: [(&str, u64, u64); 15] = [
     ("first start", 12, 30),
-    ("accept", 14, 45),
+    ("accept", 14, 40),
     ("accept many", 2, 10),
-    ("claim", 6, 24),
-    ("settle", 4, 15),
-    ("checkpoint beside the writer", 6, 20),
+    ("claim", 6, 20),
+    ("settle", 4, 12),
+    ("checkpoint beside the writer", 6, 10),
     ("checkpoint between commits", 3, 6),
     ("accept into a new log", 5, 20),
-    ("prune", 2, 10),
+    ("prune", 2, 6),
     ("start again after a crash", 12, 30),
     ("start again after a stop", 4, 8),
     ("checkpoint on the writer", 2, 4),
     ("rescue", 12, 30),
-    ("stop", 10, 40),
+    ("stop", 10, 25),
     ("migrate", 24, 70),
 ];
 

@@ -8,8 +8,8 @@ use redeemd::limits::{LaneNow, Limit};
 use redeemd::message::Language;
 use redeemd::redemption::Id;
 use redeemd::store::{
-    Acted, AskStanding, Conclusion, Decision, FILE, Handling, LaneStanding, NewRedemption, Recount,
-    Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
+    Acted, AskStanding, Conclusion, Decision, Ended, FILE, Handling, LaneStanding, NewRedemption,
+    Recount, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
 };
 use redeemd::value::Amount;
 
@@ -254,6 +254,20 @@ fn what_was_given_on_trust_counts_as_unknown_where_a_salvage_does_not_find_its_v
         file[(root - 1) * PAGE..][..PAGE].fill(0xa5);
     });
     assert_eq!(at_risk(&mut world), (75, 0), "three of 25.00");
+}
+
+#[test]
+fn a_live_row_that_an_orderly_stop_left_undecided_counts_as_given() {
+    let mut world = World::up();
+    let taken = world.take("till-1", "A");
+    world.settle(taken.seq, 1, Ended::Unclear);
+    assert_eq!(at_risk(&mut world), (0, 0));
+    world.restart();
+    assert_eq!(at_risk(&mut world), (25, 0));
+    world.restart();
+    assert_eq!(at_risk(&mut world), (25, 0), "once");
+    let row = world.show(&taken.id);
+    assert!(row.trusted && row.value.is_some(), "{row:?}");
 }
 
 #[test]
