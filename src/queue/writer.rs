@@ -32,6 +32,8 @@ const BATCH_OPS_MAX: usize = 256;
 const BATCHES_MAX: usize = 64;
 /// Less than it takes to sleep and to be woken.
 const SPIN: Duration = Duration::from_micros(100);
+/// After a larger batch more are on their way, and the next one is the larger for a moment's sleep.
+const SPIN_OPS_MAX: usize = 2;
 /// After so long without work the WAL is moved into the database, unless it holds little: what a
 /// probe of the link leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
@@ -78,7 +80,7 @@ pub struct Writer {
     /// In this batch it was looked whether there is still room.
     room_is_known: bool,
     wrote: bool,
-    /// Since it looked for messages last.
+    /// A small batch, since it looked for messages last.
     has_committed: bool,
     /// How long it looks for messages after a commit before it sleeps: not at all without a thread
     /// of its own, or on one processor.
@@ -351,7 +353,7 @@ impl Writer {
     }
 
     fn commit(&mut self, mut asked: Vec<Box<dyn PendingOperation>>) {
-        (self.wrote, self.has_committed) = (true, true);
+        (self.wrote, self.has_committed) = (true, asked.len() <= SPIN_OPS_MAX);
         let mut tasks: Vec<&mut dyn Task> = asked.iter_mut().map(|ask| ask.task()).collect();
         self.run_store(&mut tasks);
         if errors(&tasks).any(|error| error.trouble() == Trouble::Full) {
