@@ -197,7 +197,6 @@ async fn with_a_million_rows_every_page_reads_a_bounded_number_of_them() {
     let (_, home) = ask(&mut routes, "GET", "/", "").await;
     assert!(home.contains("Only the newest redemptions were looked at"), "{home}");
     let (_, rest) = ask(&mut routes, "GET", "/inbox?from=confirmed.999", "").await;
-    let (_, cut) = ask(&mut routes, "GET", "/inbox?from=confirmed.999999", "").await;
-    assert!(rest.contains("there is nothing to decide") && !cut.contains("nothing to decide"));
+    assert!(rest.contains("Nothing among those") && !rest.contains("nothing to decide"), "{rest}");
     queue.stop().await;
 }

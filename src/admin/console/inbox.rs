@@ -387,19 +387,21 @@ pub(super) async fn page(
     match gather(&admin, looks).await {
         Ok(Groups { groups, next }) => {
             let next = (!next.is_empty()).then(|| format!("/inbox?from={}", written(&next)));
-            let sections = sections(&groups, next.is_some(), &f);
-            rendered(StatusCode::OK, &InboxPage { f, sections, next, is_first: from.is_empty() })
+            let is_first = from.is_empty();
+            let sections = sections(&groups, next.is_some() || !is_first, &f);
+            rendered(StatusCode::OK, &InboxPage { f, sections, next, is_first })
         }
         Err(error) => super::unavailable(f, error),
     }
 }
 
-fn sections(groups: &[Group], is_cut: bool, f: &Frame) -> Vec<Section> {
+/// `is_part`: there are rows that these do not come from.
+fn sections(groups: &[Group], is_part: bool, f: &Frame) -> Vec<Section> {
     let parts = |are_refused: bool| {
         let its = groups.iter().filter(|group| (group.kind == MatterKind::Refused) == are_refused);
         its.map(|group| GroupView::of(group, f)).collect()
     };
-    let empty = |all: &'static str| if is_cut { f.w.none_of_these } else { all };
+    let empty = |all: &'static str| if is_part { f.w.none_of_these } else { all };
     let section = |title, all, parts| Section { title, empty: empty(all), parts };
     vec![
         section(f.w.needs, f.w.inbox_empty, parts(false)),

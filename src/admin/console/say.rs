@@ -31,7 +31,7 @@ impl Sentence {
 pub(super) struct Facts<'a> {
     pub(super) status: &'a Status,
     pub(super) now_ms: i64,
-    /// When the newest row was answered.
+    /// When the newest row of the last days was answered.
     pub(super) answered_ms: Option<i64>,
     pub(super) lang: Language,
 }
@@ -91,6 +91,8 @@ fn trust_off(lang: Language, view: &LaneView, several: bool) -> Option<Sentence>
 }
 
 fn all_is_well(facts: &Facts<'_>) -> Sentence {
+    let counts = &facts.status.counts;
+    let was_any = counts.confirmed + counts.declined + counts.parked > 0;
     let text = match (
         facts.lang,
         facts.answered_ms.map(|at| about(between(at, facts.now_ms), facts.lang)),
@@ -98,9 +100,15 @@ fn all_is_well(facts: &Facts<'_>) -> Sentence {
         (Language::English, Some(ago)) => {
             format!("All is well: the last redemption was answered {ago} ago.")
         }
+        (Language::English, None) if was_any => {
+            "All is well: no redemption was answered in the last days.".to_owned()
+        }
         (Language::English, None) => "All is well: no redemption has been answered yet.".to_owned(),
         (Language::Arabic, Some(ago)) => {
             format!("كل شيء على ما يرام: أُجيب عن آخر عملية قبل {ago}.")
+        }
+        (Language::Arabic, None) if was_any => {
+            "كل شيء على ما يرام: لم يُجب عن أي عملية في الأيام الأخيرة.".to_owned()
         }
         (Language::Arabic, None) => "كل شيء على ما يرام: لم يُجب عن أي عملية بعد.".to_owned(),
     };
@@ -342,6 +350,8 @@ mod tests {
         let answered_ms = ms_of("2026-11-01T00:39:00Z");
         let sentence = said(up, Language::English, answered_ms).remove(0);
         assert_eq!(sentence.text, "All is well: the last redemption was answered 3 minutes ago.");
+        let sentence = said(up, Language::English, None).remove(0);
+        assert!(sentence.text.ends_with("answered in the last days."), "{}", sentence.text);
         let held =
             |status: &mut Status| status.lanes[0].status = lane("retm", "held", Some("operator"));
         assert_eq!(said(held, Language::English, None).remove(0).tone, "warn");
