@@ -386,6 +386,8 @@ pub struct Redemption {
     pub freed: bool,
     /// Declined after it was given on trust: a fact for life.
     pub lost: bool,
+    /// One of the declines for which its lane was held.
+    pub streak: bool,
     /// In doubt for a reason that our own attempts do not explain: a copied database, an import.
     pub in_doubt: bool,
     /// Voided because its till was told "ask again" before any byte left.
@@ -441,6 +443,7 @@ impl Redemption {
             handled: false,
             freed: false,
             lost: false,
+            streak: false,
             in_doubt: false,
             turned_away: false,
             value: None,

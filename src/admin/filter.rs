@@ -1,7 +1,8 @@
 //! What is looked for, as it stands in an address: the API and the console read the same names.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
+use crate::clock::{Day, Days};
 use crate::message::FilterFault;
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::store::Search;
@@ -12,7 +13,6 @@ pub const LIMIT_DEFAULT: usize = 100;
 pub const LIMIT_MAX: usize = 1000;
 /// The longest value, in bytes.
 const VALUE_BYTES_MAX: usize = 256;
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A filter and, beside it, the keyed hash of a searched code.
 #[derive(Clone, Debug)]
@@ -21,8 +21,16 @@ pub(super) struct RowFilter {
     pub(super) code: Option<Fingerprint>,
 }
 
-/// The query's filter, or every fault in it.
+/// The query's filter, or every fault in it; its days are those of UTC.
 pub(super) fn parse(pairs: &[(String, String)]) -> Result<RowFilter, Vec<FilterFault>> {
+    parse_with(pairs, &Days::utc())
+}
+
+/// As [`parse`], with days that begin and end so.
+pub(super) fn parse_with(
+    pairs: &[(String, String)],
+    days: &Days,
+) -> Result<RowFilter, Vec<FilterFault>> {
     let mut wanted =
         RowFilter { search: Search { limit: LIMIT_DEFAULT, ..Search::default() }, code: None };
     let mut faults = Vec::new();
@@ -32,7 +40,7 @@ pub(super) fn parse(pairs: &[(String, String)]) -> Result<RowFilter, Vec<FilterF
         faults.extend(if repeated {
             Some(twice())
         } else {
-            set(&mut wanted, key, value.trim()).err()
+            set(&mut wanted, (key, value.trim()), days).err()
         });
     }
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
@@ -55,7 +63,7 @@ const KEYS: [&str; 12] = [
     "code",
 ];
 
-fn set(wanted: &mut RowFilter, key: &str, value: &str) -> Result<(), FilterFault> {
+fn set(wanted: &mut RowFilter, (key, value): (&str, &str), days: &Days) -> Result<(), FilterFault> {
     let of = || key.to_owned();
     if !KEYS.contains(&key) {
         let known = KEYS.into_iter().filter(|key| *key != "code").collect::<Vec<_>>().join(", ");
@@ -78,8 +86,11 @@ fn set(wanted: &mut RowFilter, key: &str, value: &str) -> Result<(), FilterFault
         "business" => search.business = text,
         "branch" => search.branch = text,
         "lane" => search.lane = text,
-        "since" => search.since_ms = Some(time(key, value, Duration::ZERO)?),
-        "until" => search.until_ms = Some(time(key, value, DAY)?),
+        "since" => search.since_ms = Some(time(key, value, |day| days.begin_of(day))?),
+        "until" => {
+            search.until_ms =
+                Some(time(key, value, |day| days.begin_of(Day::new(day.number() + 1)))?)
+        }
         _ => return of_the_page(search, key, value),
     }
     Ok(())
@@ -115,14 +126,14 @@ fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), Filter
     Ok(())
 }
 
-/// Unix milliseconds of a day in UTC, with `of_a_day` added, or of an RFC 3339 time.
-fn time(key: &str, text: &str, of_a_day: Duration) -> Result<i64, FilterFault> {
+/// Unix milliseconds of an RFC 3339 time, or what is meant by a day.
+fn time(key: &str, text: &str, of: impl FnOnce(Day) -> i64) -> Result<i64, FilterFault> {
     let wrong = || FilterFault::Time { key: key.to_owned() };
-    let is_day = text.len() == 10;
-    let whole = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let at = humantime::parse_rfc3339_weak(&whole).map_err(|_| wrong())?;
-    let since = at.duration_since(UNIX_EPOCH).map_err(|_| wrong())?
-        + if is_day { of_a_day } else { Duration::ZERO };
+    if text.len() == 10 {
+        return Day::parse(text).map(of).ok_or_else(wrong);
+    }
+    let at = humantime::parse_rfc3339_weak(text).map_err(|_| wrong())?;
+    let since = at.duration_since(UNIX_EPOCH).map_err(|_| wrong())?;
     i64::try_from(since.as_millis()).map_err(|_| wrong())
 }
 

@@ -1,6 +1,7 @@
 //! Pure: may this redemption be accepted on trust, under the offline limits and rules?
 
 mod form;
+mod room;
 mod window;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::trust::Trust;
 use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
 
 pub use form::has_form;
+pub use room::{NoRoom, Room, RoomBooks, room};
 pub use window::{PackedWindow, REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
 
 /// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part
@@ -589,6 +591,16 @@ pub fn outage_gauges(policy: &Offline, lane: &LaneNow) -> Vec<Gauge> {
     let of_rules = of_rules.flat_map(|rule| rule_gauges(rule, lane, nothing));
     let all = lane_gauges(policy, lane, nothing).into_iter().chain(of_rules);
     all.filter(|gauge| gauge.limit == "max_outage").collect()
+}
+
+/// Lanes as a rule's limits meet them: the one that leaves the least of them.
+#[must_use]
+pub fn narrowest(lanes: impl Iterator<Item = LaneNow>) -> LaneNow {
+    lanes.fold(LaneNow::default(), |narrow, lane| LaneNow {
+        trust: if lane.part() > narrow.part() { lane.trust } else { narrow.trust },
+        outage: narrow.outage.max(lane.outage),
+        ..narrow
+    })
 }
 
 /// How far a rule's limits are used.

@@ -275,6 +275,26 @@ messages! {
             iso(note)
         );
 
+        /// As `Bulk`, and it ended before all were reached.
+        BulkCutShort {
+            /// `retry`, `void` or `handled`.
+            action: String,
+            /// How many.
+            redemptions: u64,
+            /// Why.
+            note: String,
+        }
+        en: format!(
+            "{action} of {}, ended before all were reached: {note}",
+            count_in(NounPlace::Object, *redemptions, Noun::Redemption, English)
+        ),
+        ar: format!(
+            "{} {}، وتوقّف ذلك قبل بلوغ الجميع: {}",
+            bulk(action),
+            count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic),
+            iso(note)
+        );
+
         /// The settings were read again.
         Reload
         en: "settings reloaded",

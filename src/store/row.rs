@@ -197,6 +197,7 @@ impl Stored {
             handled: self.has(mark::HANDLED),
             freed: self.has(mark::FREED),
             lost: self.has(mark::LOST),
+            streak: self.has(mark::STREAK),
             in_doubt: self.has(mark::IN_DOUBT),
             turned_away: self.has(mark::TURNED_AWAY),
             attempts: self.attempts,

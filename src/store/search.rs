@@ -22,6 +22,8 @@ pub const LOOK_FOR_MAX: Duration = Duration::from_millis(40);
 const ROWS_A_LOOK_AT_THE_TIME: usize = 64;
 /// How many businesses a code without its business is tried with.
 const BUSINESSES_MAX: usize = 1000;
+/// The most parts of one query that SQLite merges (`SQLITE_MAX_COMPOUND_SELECT` is 500).
+const PARTS_MAX: usize = 400;
 /// How many rows of one code are shown.
 const OF_ONE_CODE_MAX: usize = 100;
 
@@ -40,10 +42,12 @@ pub struct CodeHash {
 }
 
 impl CodeHash {
-    /// The hash of this code under this key; white space around the code is dropped.
+    /// The hash of this code under this key, in whatever clothes: folded, as the guards are; white
+    /// space around the code is dropped.
     #[must_use]
     pub fn of(key: &Arc<str>, code: &str) -> Self {
-        Self { key: Arc::clone(key), hash: Fingerprint::of(&["searched code", key, code.trim()]) }
+        let folded = fold::code(code.trim());
+        Self { key: Arc::clone(key), hash: Fingerprint::of(&["searched code", key, &folded]) }
     }
 
     fn is_of(&self, code: &str) -> bool {
@@ -139,22 +143,39 @@ impl Reader {
     pub fn search(&self, search: &Search) -> Result<FoundRows, StoreError> {
         let order = if search.newest { ("<", "DESC") } else { (">", "ASC") };
         let which = match search.state {
+            Some(State::Pending) => self.pending_parts(search),
             Some(state @ (State::Declined | State::Parked | State::Voided)) => {
-                format!("state = {} AND state >= 2 AND ", state as i64)
+                vec![format!("state = {} AND state >= 2 AND", state as i64)]
             }
-            Some(State::Pending | State::Confirmed) | None => String::new(),
+            Some(State::Confirmed) | None => vec![String::new()],
         };
-        let sql = format!(
-            "SELECT seq, state, lane, till, business, code, branch, accepted_ms FROM redemption \
-             WHERE {which} seq {} ?1 \
-             ORDER BY seq {}",
-            order.0, order.1
-        );
+        let part = |which: &String| {
+            format!(
+                "SELECT seq, state, lane, till, business, code, branch, accepted_ms \
+                 FROM redemption WHERE {which} seq {} ?1",
+                order.0
+            )
+        };
+        let parts: Vec<String> = which.iter().map(part).collect();
+        let sql = format!("{} ORDER BY seq {}", parts.join(" UNION ALL "), order.1);
         let edge = if search.newest { i64::MAX } else { -1 };
         let after = search.after.map_or(edge, |seq| seq.0);
         let mut statement = self.connection.prepare(&sql)?;
         let rows = statement.query([after])?;
         self.sift(rows, search)
+    }
+
+    /// What is pending, part by part as its index has it in order; SQLite merges them. Of too many
+    /// lanes all rows are read.
+    fn pending_parts(&self, search: &Search) -> Vec<String> {
+        let is_meant = |name: &str| search.lane.as_ref().is_none_or(|lane| lane == name);
+        let lanes = self.lanes.iter().filter(|(_, name)| is_meant(name));
+        let of_lane = |(lane, _): (&i64, &String)| {
+            [0, 1].map(|flies| format!("state = 0 AND lane = {lane} AND in_flight = {flies} AND"))
+        };
+        let parts: Vec<String> = lanes.flat_map(of_lane).collect();
+        let is_fit = (1..=PARTS_MAX).contains(&parts.len());
+        if is_fit { parts } else { vec!["state = 0 AND".to_owned()] }
     }
 
     fn sift(&self, mut rows: Rows<'_>, search: &Search) -> Result<FoundRows, StoreError> {
@@ -470,7 +491,7 @@ mod tests {
         let search = |key: &Arc<str>| Search {
             code: Some(CodeHash {
                 key: Arc::clone(key),
-                hash: CodeHash::of(&"key".into(), " CODE-77 ").hash,
+                hash: CodeHash::of(&"key".into(), " code-77 ").hash,
             }),
             limit: 50,
             ..Search::default()

@@ -151,6 +151,7 @@ async fn with_a_million_rows_every_page_reads_a_bounded_number_of_them() {
         "/search?newest=1&branch=nobody&since=2026-01-01",
         "/search?state=parked&newest=1&code_ending=nothing",
         "/search?state=voided&newest=1&till=till-7",
+        "/search?state=pending",
         "/search?newest=1&lane=retm&state=confirmed&after=500000",
         "/trail?before=90000",
         "/bulk?kind=declined-after&key=x&action=retry",
@@ -158,6 +159,8 @@ async fn with_a_million_rows_every_page_reads_a_bounded_number_of_them() {
         "/bulk?kind=ours&key=x&action=handled",
         "/bulk?kind=owed&key=x&action=handled",
         "/bulk?kind=unreadable&key=x&action=void",
+        "/bulk?kind=doubt&key=x&action=void",
+        "/bulk?kind=moved&key=x&action=void",
         "/bulk?kind=damaged&key=x&action=void",
         "/bulk?kind=refused&key=x&action=retry",
         "/bulk?kind=search&key=state%3Dparked%26till%3Dnobody&action=void",
@@ -191,5 +194,9 @@ async fn with_a_million_rows_every_page_reads_a_bounded_number_of_them() {
     }
     let (_, body) = ask(&mut routes, "GET", "/search?newest=1&till=nobody", "").await;
     assert!(body.contains("after="), "it offers to go on");
+    let (_, home) = ask(&mut routes, "GET", "/", "").await;
+    assert!(home.contains("Only the newest redemptions were looked at"), "{home}");
+    let (_, rest) = ask(&mut routes, "GET", "/inbox?from=confirmed.999", "").await;
+    assert!(rest.contains("Nothing among those") && !rest.contains("nothing to decide"), "{rest}");
     queue.stop().await;
 }

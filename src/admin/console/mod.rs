@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
+use super::access::EVENTS;
 use super::filter::written;
 use super::find::SearchedCodes;
 use super::rights::Asker;
@@ -65,7 +66,7 @@ pub(super) fn routes(shared: &Arc<Admin>) -> Router<Arc<Admin>> {
         .route("/search", get(search::page).post(search::by_code))
         .route("/redemptions/{id}", get(story::page))
         .route("/trail", get(trail::page))
-        .route("/events", get(live::events))
+        .route(EVENTS, get(live::events))
         .layer(from_fn_with_state(Arc::clone(shared), see));
     let decisions = Router::new()
         .route("/redemptions/{id}/{action}", post(act::on_one))
@@ -184,7 +185,7 @@ impl Frame {
             may_engineer: asker.may(Role::Engineer),
             has_users: admin.access.has_users(),
             zone: admin.queue.zone(),
-            here: uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
+            here: page_of(uri),
         }
     }
 
@@ -209,6 +210,17 @@ impl Frame {
 
     fn is_at(&self, path: &str) -> bool {
         self.here.split('?').next() == Some(path)
+    }
+}
+
+/// The address at which this one can be read: a form's own leads nowhere.
+fn page_of(uri: &Uri) -> String {
+    let mut parts = uri.path().split('/').skip(1);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(page @ ("redemptions" | "jobs")), Some(name), Some(_)) => format!("/{page}/{name}"),
+        (Some("lanes" | "sign-out" | "language"), ..) => "/".to_owned(),
+        (Some("bulk"), ..) if uri.query().is_none() => "/inbox".to_owned(),
+        _ => uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
     }
 }
 
