@@ -51,7 +51,7 @@ pub(super) fn settings(layer: &Layer, around: &Machine, faults: &mut Faults) -> 
     let (listed, exact) = (rules::listed(&providers), rules::exact(&providers));
     let offline = Offline { rules, listed, exact, ..offline };
     one_till(&offline, &providers, count, faults);
-    rules::look(&offline, &intake.tills, faults);
+    rules::look(&offline, &intake.tills, &providers, faults);
     let settings = Settings {
         intake,
         providers,
