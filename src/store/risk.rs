@@ -16,7 +16,7 @@ use super::{Desk, Operation, StoreError, connection, keep};
 use crate::decide::{self, kind, mark};
 use crate::limits::{
     Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, Refusals, Risk, Subject, Window,
-    headroom, lane_gauges, rule_for, rule_gauges,
+    headroom, lane_gauges, rule_for, rule_gauges, rule_standing,
 };
 use crate::redemption::{Fingerprint, RewardCode, Seq, State};
 use crate::settings::{Offline, Rule};
@@ -459,29 +459,23 @@ impl Desk<'_> {
     fn standing(&self) -> Standing {
         let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
         let (offline, elapsed_ms) = (self.around.offline, self.around.elapsed_ms);
-        let of_lane = |(lane, name): (i64, &str)| {
+        let lanes: Vec<(i64, &str)> = self.books.named().collect();
+        let now: Vec<LaneNow> =
+            lanes.iter().map(|(lane, name)| self.lane_now(*lane, name, "")).collect();
+        let of_lane = |((lane, name), now): (&(i64, &str), &LaneNow)| {
+            let (lane, books) = (*lane, ledger.account(&Scope::Lane(*lane), minute));
             let (exposure, lost) = ledger.of_lane(lane);
-            let (now, books) =
-                (self.lane_now(lane, name, ""), ledger.account(&Scope::Lane(lane), minute));
-            let (given, gauges) = (books.pending, lane_gauges(offline, &now, books));
+            let (given, gauges) = (books.pending, lane_gauges(offline, now, books));
             let off = self.books.trust_off(name, elapsed_ms);
-            LaneStanding { name: name.to_owned(), given, exposure, lost, gauges, off }
+            LaneStanding { name: (*name).to_owned(), given, exposure, lost, gauges, off }
         };
         let of_rule = |rule: &Rule| {
-            rule_gauges(
-                rule,
-                &LaneNow::default(),
-                ledger.account(&Scope::Rule(rule.name.to_string()), minute),
-            )
+            let books = ledger.account(&Scope::Rule(rule.name.to_string()), minute);
+            rule_standing(rule, &now, books)
         };
         Standing {
-            lanes: self.books.named().map(of_lane).collect(),
-            rules: offline
-                .rules
-                .iter()
-                .flat_map(of_rule)
-                .filter(|gauge| gauge.limit != "max_outage")
-                .collect(),
+            lanes: lanes.iter().zip(&now).map(of_lane).collect(),
+            rules: offline.rules.iter().flat_map(of_rule).collect(),
             slowed: ledger.slowed(minute),
         }
     }
