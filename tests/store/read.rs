@@ -74,7 +74,7 @@ fn a_list_ends_at_its_limit_and_the_next_goes_on_after_its_last() {
         for limit in 1..=3 {
             let (mut found, mut after) = (Vec::new(), None);
             loop {
-                let part = listed(&world, &Filter { state, after, limit, ..Filter::default() });
+                let part = listed(&world, &Filter { state, after, limit });
                 assert!(part.len() <= limit);
                 let Some(last) = part.last() else { break };
                 after = Some(Seq(*last));
