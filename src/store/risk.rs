@@ -18,7 +18,7 @@ use crate::clock::Stamp;
 use crate::decide::{self, kind, mark};
 use crate::limits::{
     Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, NoRoom, Refusals, Risk, Room,
-    RoomBooks, Subject, Window, headroom, lane_gauges, narrowest, room, rule_for, rule_gauges,
+    RoomBooks, Subject, Window, headroom, lane_gauges, room, rule_for, rule_gauges, rule_standing,
 };
 use crate::redemption::{Fingerprint, RewardCode, Seq, State};
 use crate::settings::{Offline, Rule};
@@ -472,9 +472,9 @@ impl Desk<'_> {
         let offline = self.around.offline;
         let of_rule = |rule: &Rule| ledger.account(&Scope::Rule(rule.name.to_string()), minute);
         let rules: Vec<Account> = offline.rules.iter().map(of_rule).collect();
-        let nows = self.books.named().map(|(lane, name)| self.lane_now(lane, name, ""));
-        let narrowest = narrowest(nows);
-        let gauges = |(rule, books): (&Rule, &Account)| rule_gauges(rule, &narrowest, *books);
+        let nows: Vec<LaneNow> =
+            self.books.named().map(|(lane, name)| self.lane_now(lane, name, "")).collect();
+        let gauges = |(rule, books): (&Rule, &Account)| rule_standing(rule, &nows, *books);
         Standing {
             lanes: self.books.named().map(|lane| self.lane_standing(lane, &rules)).collect(),
             rules: offline.rules.iter().zip(&rules).flat_map(gauges).collect(),

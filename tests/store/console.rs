@@ -16,7 +16,8 @@ use crate::world::{NOW_MS, World, declined, new, offline, parked};
 
 /// An open store with its console.
 struct Desk {
-    world: World,
+    /// Its directory.
+    _world: World,
     queue: Queue,
     routes: Router,
 }
@@ -29,7 +30,7 @@ impl Desk {
         let (gateway, started) = ("box".to_owned(), tokio::time::Instant::now());
         let info = Info { gateway, version: "9.9.9", started, clock, ready };
         let routes = router(Arc::new(Admin::new(queue.clone(), info)));
-        Self { world, queue, routes }
+        Self { _world: world, queue, routes }
     }
 
     /// The status, and the page or where it leads.
