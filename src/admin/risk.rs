@@ -47,6 +47,8 @@ pub(super) struct LaneRisk {
     pub(super) may_give: Option<u64>,
     /// When the outage's limit, a rule's or the hours end that.
     pub(super) trust_until: Option<String>,
+    /// In so many seconds.
+    pub(super) trust_left_s: Option<u64>,
     /// When the hours begin in which something may be given.
     pub(super) trust_from: Option<String>,
     /// What may be given, as the console says it.
@@ -106,6 +108,7 @@ impl LaneRisk {
             given: standing.given,
             may_give: at_once_ms.map(|_| room.map_or(0, |room| room.more)),
             trust_until: room.and_then(|room| after(room.within)),
+            trust_left_s: room.map(|room| room.within.as_secs()),
             trust_from: opens_in.and_then(after),
             room,
             trust_off: standing.off.as_ref().map(OffView::from),

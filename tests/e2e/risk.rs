@@ -250,6 +250,8 @@ fn beyond_the_hours_nothing_is_promised_and_the_store_is_not_ready() {
     let lane = gateway.lane("main");
     assert_eq!((&lane["trust"], &lane["may_give"]), (&"at_once".into(), &0.into()));
     assert!(lane["trust_until"].is_null(), "{lane}");
+    let status = gateway.says(&["status"]);
+    assert!(status.contains("nothing more may be given now"), "{status}");
     let home = gateway.operators().send("GET", "/", &[], b"").body;
     assert!(home.contains("may be given") && !home.contains("You may give"), "{home}");
 }
@@ -522,8 +524,8 @@ fn what_is_left_is_in_status_metrics_and_on_each_answer_that_was_given_on_trust(
     let status = gateway.says(&["status"]);
     assert!(
         status.contains(
-            "main: 50.00 at risk, 0.00 lost; 4,998 more may be pending, 50.00 more may \
-            be at risk, until "
+            "main: 50.00 at risk, 0.00 lost; 2 more may be given, 4,998 more may be pending, \
+             50.00 more may be at risk, until "
         ),
         "{status}"
     );
