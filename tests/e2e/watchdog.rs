@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::harness::{Gateway, Provider, Shim, Witness, Word, eventually};
+use crate::harness::{DATABASE, Gateway, Provider, Shim, Witness, Word, eventually};
 
 /// `WATCHDOG_USEC`, in milliseconds.
 const INTERVAL_MS: u64 = 400;
@@ -110,6 +110,8 @@ fn the_watchdog_is_fed_while_a_database_is_salvaged_under_the_daemon() {
     gateway.start();
     let id = gateway.list("pending")[0]["id"].as_str().unwrap().to_owned();
     spoil_the_events(&gateway.state_dir().join("redeemd.db"));
+    // The new database is held up, and no commit before the rescue.
+    shim.set(Word::Which, DATABASE);
     shim.set(Word::Block, 1);
     gateway.operators().send("GET", &format!("/api/v1/redemptions/{id}"), &[], b"");
     let told = |word: &str| {
