@@ -255,7 +255,7 @@ fn said(verdict: &Verdict) -> Option<CheckSaid> {
         Verdict::Declined { evidence: Evidence::Strong, .. } => Some(CheckSaid::Refused),
         Verdict::Parked { .. } => Some(CheckSaid::Neither),
         Verdict::Declined { evidence: Evidence::Weak, .. }
-        | Verdict::InProgress
+        | Verdict::InProgress { .. }
         | Verdict::Credential
         | Verdict::NotTheProvider { .. }
         | Verdict::Wait { .. }
@@ -266,7 +266,8 @@ fn said(verdict: &Verdict) -> Option<CheckSaid> {
     }
 }
 
-/// Only an answer in the contract's shape is the provider's word about a code. A 401 or 403 is
+/// Only an answer in the contract's shape is the provider's word about a code, and none that a
+/// portal or a firewall wrote. A 401 or 403 is
 /// about this gateway's credential, and a till would take it for its own.
 fn word(reply: Reply) -> Result<Answer, Silence> {
     let answer = reply.answer;

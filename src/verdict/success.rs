@@ -5,7 +5,10 @@ use serde_json::Value;
 
 use super::object::{self, Body, Object, cut, is_nothing, media_type, said, word};
 use super::words::{self, Said};
-use super::{ParkReason, Reply, Rules, Success, Verdict, not_the_provider};
+use super::{Evidence, ParkReason, Reply, Rules, Success, Verdict, not_the_provider};
+
+/// A 2xx that is not done yet.
+const WORKED_ON: Verdict = Verdict::InProgress { evidence: Evidence::Strong };
 
 /// A 2xx under the provider's rules.
 pub(super) fn judge(reply: &Reply, body: &Body<'_>, rules: &Rules) -> Verdict {
@@ -28,13 +31,13 @@ fn is_an_empty_answer(reply: &Reply) -> bool {
 
 /// HTTP's own word for "not done yet".
 fn confirmed(status: u16) -> Verdict {
-    if status == 202 { Verdict::InProgress } else { Verdict::Confirmed }
+    if status == 202 { WORKED_ON } else { Verdict::Confirmed }
 }
 
 fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     let parked = |reason| Verdict::Parked { reason, text: text(object) };
     if is_pending(object) || says_in_progress(object, rules) {
-        return Verdict::InProgress;
+        return WORKED_ON;
     }
     if says_failed(object) || says_used(object, rules) {
         return parked(ParkReason::SaysFailed { status });

@@ -815,8 +815,9 @@ fn what_is_being_worked_on_waits() {
         r#"{"message":"الطلب قيد المعالجة"}"#,
         r#"{"message":"جارٍ مُعالجة طلبك، الرجاء المحاولة لاحقاً"}"#,
     ] {
-        assert_eq!(of(409, body), Verdict::InProgress, "{body}");
-        assert_eq!(of(425, body), Verdict::InProgress, "{body}");
+        let waits = Verdict::InProgress { evidence: Evidence::Weak };
+        assert_eq!(of(409, body), waits, "{body}");
+        assert_eq!(of(425, body), waits, "{body}");
     }
     for body in [
         r#"{"message":"Reward has been used; try again later with another"}"#,
@@ -842,7 +843,8 @@ fn what_is_being_worked_on_waits() {
         (200, r#"{"status":"under review"}"#),
         (200, r#"{"status":"قيد المعالجة"}"#),
     ] {
-        assert_eq!(of(status, body), Verdict::InProgress, "{status} {body}");
+        let waits = Verdict::InProgress { evidence: Evidence::Strong };
+        assert_eq!(of(status, body), waits, "{status} {body}");
     }
     let gone_well = r#"{"success":true,"message":"Redeemed. Your points are being processed."}"#;
     assert_eq!(of(200, gone_well), Verdict::Confirmed);
