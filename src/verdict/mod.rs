@@ -234,6 +234,18 @@ pub fn judge(outcome: &Outcome, rules: &Rules) -> Verdict {
     }
 }
 
+/// What a success says of its own failure, for its till; `None` where it says nothing in words.
+#[must_use]
+pub fn said_in_words(answer: &Answer) -> Option<String> {
+    success::said_in_words(&Object::of(&answer.body)?)
+}
+
+/// Whether a captive portal or a firewall wrote an answer: members of it say so.
+#[must_use]
+pub fn is_of_a_portal(reply: &Reply) -> bool {
+    Body::of(reply).object().is_some_and(Object::is_of_a_portal)
+}
+
 fn judge_failure(failure: &Failure) -> Verdict {
     match (failure.phase, failure.deadline) {
         (Phase::Credential, _) => Verdict::Credential,

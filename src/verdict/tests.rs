@@ -853,6 +853,31 @@ fn what_is_being_worked_on_waits() {
     assert!(is_not_the_provider(&of(202, HTML)));
 }
 
+#[test]
+fn what_a_success_says_of_its_failure_is_told_in_its_own_words_whatever_their_member() {
+    for (body, expected) in [
+        (r#"{"success":false,"message":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"success":false,"reason":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"success":false,"msg":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"Success":false,"Message":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"Success":false,"Code":"E12","Message":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"success":false,"Errors":[{"text":"Reward expired"}]}"#, Some("Reward expired")),
+        (r#"{"success":false,"error_description":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"success":false,"at":1e400,"message":"Reward expired"}"#, Some("Reward expired")),
+        ("\u{feff}{\"success\":false,\"message\":\"Reward expired\"}", Some("Reward expired")),
+        (r#"{"success":false,"code":"REWARD_EXPIRED"}"#, Some("REWARD_EXPIRED")),
+        (r#"{"status":"failed","message":"Expired"}"#, Some("Expired")),
+        (r#"{"status":"error"}"#, None),
+        (r#"{"success":false,"message":" "}"#, None),
+        (r#"{"success":false}"#, None),
+    ] {
+        let answer =
+            Answer { status: 200, content_type: None, body: body.to_owned().into_bytes().into() };
+        assert_eq!(said_in_words(&answer).as_deref(), expected, "{body}");
+        assert!(matches!(of(200, body), Verdict::Parked { .. }), "{body}");
+    }
+}
+
 /// Members by which a 2xx says that it failed.
 const FAILURES: [&str; 77] = [
     r#""success":false"#,
