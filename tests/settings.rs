@@ -631,6 +631,17 @@ fn limits_that_bound_nothing_and_rules_that_are_never_asked_are_warned_of() {
             "[[offline.rule]]\nname = \"a\"\n{first}\n[[offline.rule]]\nname = \"b\"\n{second}"
         ))
     };
+    let business = "business = \"Gifts \"";
+    let warned = |text: &str| {
+        let said =
+            warnings(&format!("{text}[offline]\n[[offline.rule]]\nname = \"a\"\n{business}"));
+        said.iter().any(|line| line.starts_with("offline.rule[a].business: "))
+    };
+    for (listed, expected) in
+        [("[\"gift\"]", true), ("[\"shop\", \"gifts\"]", false), ("[]", false)]
+    {
+        assert_eq!(warned(&format!("{LEAST}businesses = {listed}\n")), expected, "{listed}");
+    }
     for first in ["", "code = \"*\"", "accept = false\nmax_pending = 7"] {
         let said = two(first, "till = \"t\"");
         assert!(

@@ -4,7 +4,7 @@ use std::time::UNIX_EPOCH;
 
 use crate::clock::{Day, Days};
 use crate::message::FilterFault;
-use crate::redemption::{Fingerprint, Seq, State};
+use crate::redemption::{Fingerprint, RewardCode, Seq, State};
 use crate::store::Search;
 
 /// How many rows a page has unless `limit` says otherwise.
@@ -47,13 +47,14 @@ pub(super) fn parse_with(
 }
 
 /// What an address can ask for.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "state",
     "code_ending",
     "till",
     "business",
     "branch",
     "lane",
+    "waiting",
     "since",
     "until",
     "newest",
@@ -81,6 +82,9 @@ fn set(wanted: &mut RowFilter, (key, value): (&str, &str), days: &Days) -> Resul
         "code" => {
             wanted.code = Some(hash(value).ok_or_else(|| FilterFault::NotOurs { key: of() })?);
         }
+        "code_ending" if value.chars().count() > RewardCode::SHOWN_MAX => {
+            return Err(FilterFault::Ending { key: of(), most: RewardCode::SHOWN_MAX as u64 });
+        }
         "code_ending" => search.code_ending = text,
         "till" => search.till = text,
         "business" => search.business = text,
@@ -104,13 +108,8 @@ fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), Filter
             let states = || choice("pending, confirmed, declined, parked, voided");
             search.state = Some(value.parse::<State>().map_err(|()| states())?);
         }
-        "newest" => {
-            search.newest = match value {
-                "1" | "true" | "on" => true,
-                "0" | "false" => false,
-                _ => return Err(choice("true, false")),
-            };
-        }
+        "newest" => search.newest = yes_or_no(value).ok_or_else(|| choice("true, false"))?,
+        "waiting" => search.waiting = yes_or_no(value).ok_or_else(|| choice("true, false"))?,
         "after" => {
             let seq = value.parse().ok().filter(|seq| *seq >= 0);
             search.after =
@@ -124,6 +123,14 @@ fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), Filter
         }
     }
     Ok(())
+}
+
+fn yes_or_no(value: &str) -> Option<bool> {
+    match value {
+        "1" | "true" | "on" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
 }
 
 /// Unix milliseconds of an RFC 3339 time, or what is meant by a day.
@@ -151,11 +158,12 @@ fn hash(text: &str) -> Option<Fingerprint> {
 
 /// Whether the filter asks for nothing but what the store keeps in order anyway.
 pub(super) fn is_plain(wanted: &RowFilter) -> bool {
-    let Search { code_ending, till, business, branch, since_ms, until_ms, newest, .. } =
-        &wanted.search;
-    let texts = [code_ending, till, business, branch];
+    let Search { since_ms, until_ms, newest, waiting, .. } = &wanted.search;
+    let Search { code_ending, till, business, branch, lane, .. } = &wanted.search;
+    let texts = [code_ending, till, business, branch, lane];
     wanted.code.is_none()
         && !newest
+        && !waiting
         && since_ms.or(*until_ms).is_none()
         && texts.iter().all(|text| text.is_none())
 }
@@ -187,6 +195,8 @@ mod tests {
             assert!(fault.starts_with(&format!("{key}: ")), "{fault}");
         }
         for wrong in [
+            ("code_ending", "-7F3Q"),
+            ("waiting", "yes"),
             ("limit", "1001"),
             ("limit", "1e3"),
             ("code", "abc"),
@@ -207,7 +217,7 @@ mod tests {
         );
         let all = [("state", "parked"), ("lane", "retm"), ("after", "41"), ("limit", "1000")];
         let wanted = parse(&pairs(&all)).unwrap();
-        assert!(is_plain(&wanted));
+        assert!(!is_plain(&wanted) && is_plain(&parse(&pairs(&[("state", "parked")])).unwrap()));
         let Search { state, after, limit, lane, .. } = wanted.search;
         assert_eq!(
             (state, after, limit, lane.as_deref()),

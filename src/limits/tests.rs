@@ -360,6 +360,28 @@ fn what_is_left_is_the_smallest_of_the_lanes_the_tills_and_the_rules() {
 }
 
 #[test]
+fn a_rule_stands_where_it_does_in_the_lane_that_leaves_it_least() {
+    let policy = policy(
+        "[[offline.rule]]\nname = \"all\"\nmax_pending = 50\nmax_outage = \"1h\"\n\
+         [[offline.rule]]\nname = \"tls\"\ncause = [\"tls\"]\nmax_pending = 50\n\
+         max_outage = \"1h\"",
+    );
+    let books = Account { pending: 3, ..Account::default() };
+    let left = |rule: usize, lanes: &[LaneNow]| {
+        let gauges = rule_standing(policy.rules.get(rule).unwrap(), lanes, books);
+        gauges.iter().map(|gauge| gauge.used.left(gauge.most)).collect::<Vec<_>>()
+    };
+    let of = |pending, seconds| vec![Measure::Count(pending), Measure::Seconds(seconds)];
+    let down = LaneNow { outage: HOUR / 2, ..LaneNow::down() };
+    let by_tls = tenth(LaneNow { outage: HOUR / 20, cause: Some(Cause::Tls), ..down });
+    assert_eq!(left(0, &[LaneNow::default()]), of(47, 3600));
+    assert_eq!(left(0, &[LaneNow::default(), down]), of(47, 1800));
+    assert_eq!(left(0, &[down, by_tls]), of(2, 180));
+    assert_eq!(left(1, &[down]), of(47, 3600), "no lane has the cause that it is for");
+    assert_eq!(left(1, &[down, by_tls]), of(2, 180));
+}
+
+#[test]
 fn somebody_is_told_at_eighty_percent_and_when_one_more_would_be_too_much() {
     let step =
         |used, most| Gauge { rule: None, limit: "max_pending", used, most }.step(Amount::whole(25));

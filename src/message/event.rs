@@ -162,8 +162,8 @@ messages! {
 
         /// The lane's waits were cut short.
         Flush
-        en: "tried at once",
-        ar: "جُرّب الإرسال فورًا";
+        en: "told to try at once",
+        ar: "طُلب الإرسال فورًا";
 
         /// Nothing is trusted, for a while or until it is switched on again.
         TrustOff {

@@ -52,7 +52,7 @@ pub(super) fn settings(layer: &Layer, around: &Machine, faults: &mut Faults) -> 
     let named = intake.tills.iter().map(|till| till.name.clone()).collect();
     let offline = Offline { rules, listed, exact, tills: named, ..offline };
     one_till(&offline, &providers, count, faults);
-    rules::look(&offline, &intake.tills, faults);
+    rules::look(&offline, &intake.tills, &providers, faults);
     let settings = Settings {
         intake,
         providers,

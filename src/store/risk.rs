@@ -18,7 +18,7 @@ use crate::clock::Stamp;
 use crate::decide::{self, kind, mark};
 use crate::limits::{
     Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, NoRoom, Refusals, Risk, Room,
-    RoomBooks, Subject, Window, headroom, lane_gauges, narrowest, room, rule_for, rule_gauges,
+    RoomBooks, Subject, Window, headroom, lane_gauges, room, rule_for, rule_gauges, rule_standing,
 };
 use crate::redemption::{Fingerprint, RewardCode, Seq, State};
 use crate::settings::{Offline, Rule};
@@ -368,6 +368,11 @@ impl Ledger {
         all.filter(|own| **own != folded).cloned().collect()
     }
 
+    /// What a redemption counts as of which nothing is known.
+    pub(super) fn nothing_known(&self) -> Given {
+        Given { worth: Worth::Assumed(self.unknown), rule: String::new() }
+    }
+
     /// Rows that a crash left, of which a 2xx may have left: they count as given
     /// ([`decide::marks_found`], whose bits these are).
     pub(super) fn adopt(
@@ -389,7 +394,7 @@ impl Ledger {
                 .query_map((oldest, first.0), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             rows.collect::<Result<_, _>>()?
         };
-        let given = Given { worth: Worth::Assumed(self.unknown), rule: String::new() };
+        let given = self.nothing_known();
         let to = Stand { pending: true, exposed: true, lost: false };
         for (seq, lane, till) in rows {
             if worth::insert(sql, Seq(seq), &given)? {
@@ -467,9 +472,9 @@ impl Desk<'_> {
         let offline = self.around.offline;
         let of_rule = |rule: &Rule| ledger.account(&Scope::Rule(rule.name.to_string()), minute);
         let rules: Vec<Account> = offline.rules.iter().map(of_rule).collect();
-        let nows = self.books.named().map(|(lane, name)| self.lane_now(lane, name, ""));
-        let narrowest = narrowest(nows);
-        let gauges = |(rule, books): (&Rule, &Account)| rule_gauges(rule, &narrowest, *books);
+        let now = self.books.named().map(|(lane, name)| self.lane_now(lane, name, ""));
+        let now: Vec<LaneNow> = now.collect();
+        let gauges = |(rule, books): (&Rule, &Account)| rule_standing(rule, &now, *books);
         Standing {
             lanes: self.books.named().map(|lane| self.lane_standing(lane, &rules)).collect(),
             rules: offline.rules.iter().zip(&rules).flat_map(gauges).collect(),

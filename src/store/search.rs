@@ -62,7 +62,8 @@ pub struct Search {
     pub state: Option<State>,
     /// This code.
     pub code: Option<CodeHash>,
-    /// The code ends so, in any case of ASCII letters.
+    /// The code ends so, in any case of ASCII letters; with no more characters than are shown of it,
+    /// else the whole code could be found out one after the other.
     pub code_ending: Option<String>,
     /// This till.
     pub till: Option<String>,
@@ -72,6 +73,8 @@ pub struct Search {
     pub branch: Option<String>,
     /// This lane.
     pub lane: Option<String>,
+    /// A person has to look at it.
+    pub waiting: bool,
     /// Accepted then or later, Unix milliseconds.
     pub since_ms: Option<i64>,
     /// Accepted before, Unix milliseconds.
@@ -151,7 +154,7 @@ impl Reader {
         };
         let part = |which: &String| {
             format!(
-                "SELECT seq, state, lane, till, business, code, branch, accepted_ms \
+                "SELECT seq, state, lane, till, business, code, branch, accepted_ms, marks \
                  FROM redemption WHERE {which} seq {} ?1",
                 order.0
             )
@@ -210,12 +213,15 @@ impl Reader {
             Ok(row.get_ref(at)? == ValueRef::Text(wanted.as_bytes()))
         };
         let state: i64 = row.get(1)?;
+        let marks: i64 = row.get(8)?;
+        let is_waiting = || State::from_number(state).is_some_and(|its| waits(its, marks, false));
         let lane: i64 = row.get(2)?;
         let accepted_ms: i64 = row.get(7)?;
         let its_business = row.get_ref(4)?.as_str().unwrap_or_default();
         let code = row.get_ref(5)?.as_str().unwrap_or_default();
         Ok(search.state.is_none_or(|wanted| wanted as i64 == state)
             && search.lane.as_ref().is_none_or(|name| self.lanes.get(&lane) == Some(name))
+            && (!search.waiting || is_waiting())
             && search.since_ms.is_none_or(|since| accepted_ms >= since)
             && search.until_ms.is_none_or(|until| accepted_ms < until)
             && is(3, search.till.as_ref())?
@@ -407,6 +413,9 @@ fn waits(state: State, marks: i64, is_new: bool) -> bool {
 }
 
 fn ends_with(code: &str, ending: &str) -> bool {
+    if ending.chars().count() > RewardCode::shown_of(code) {
+        return false;
+    }
     let at = code.len().checked_sub(ending.len());
     at.and_then(|at| code.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
 }
@@ -460,10 +469,15 @@ mod tests {
             limit: 50,
             ..Search::default()
         };
-        let (looks, rows) = all(&reader, ending("nothing"));
+        let (looks, rows) = all(&reader, ending("zz"));
         assert!(looks >= 3 && rows.is_empty(), "{looks}");
-        let (_, rows) = all(&reader, ending("-44321"));
-        assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [Seq(44_321)]);
+        let (_, rows) = all(&reader, ending("21"));
+        assert!(
+            rows.iter().any(|row| row.seq.0 == 44_321)
+                && rows.iter().all(|row| row.seq.0 % 100 == 21)
+        );
+        let (_, rows) = all(&reader, ending("321"));
+        assert!(rows.is_empty(), "no more of it than is shown");
         let newest =
             Search { newest: true, till: Some("till-1".to_owned()), limit: 3, ..Search::default() };
         let found = reader.search(&newest).unwrap();
