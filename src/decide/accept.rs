@@ -29,7 +29,8 @@ pub struct Situation<'a> {
     pub request: &'a Request,
     /// The newest redemption of the till's key.
     pub by_key: Option<&'a Row>,
-    /// The newest redemption of the code whose answer this till did not get.
+    /// The redemption of the code whose answer this till did not get, or that this very request was
+    /// given before, since it was owed.
     pub undelivered: Option<&'a Row>,
     /// The earlier redemptions of the code, reusable or not.
     pub earlier: Earlier<'a>,

@@ -285,6 +285,8 @@ fn may_trust(row: &Row, at: WaitContext<'_>) -> Result<(), NotGiven> {
         (_, WaitEnd::TurnedAway { retry_after_s: Some(after_s) }) => Err(NotGiven::Wait(after_s)),
         (_, WaitEnd::TurnedAway { retry_after_s: None }) => Err(NotGiven::Busy),
         (Trust::Unanswered, WaitEnd::InVain) if at.evidence => Ok(()),
-        (Trust::Unanswered | Trust::Never, WaitEnd::InVain) => Err(NotGiven::Unanswered),
+        (Trust::Unanswered | Trust::Never, WaitEnd::InVain) => {
+            Err(at.lane.retry_after_s.map_or(NotGiven::Unanswered, NotGiven::Wait))
+        }
     }
 }

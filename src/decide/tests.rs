@@ -199,6 +199,13 @@ fn a_wait_in_vain_is_trusted_with_evidence_from_others_or_where_the_provider_can
             "{end:?} {trust:?} {evidence}"
         );
     }
+    let limited = LaneNow { retry_after_s: Some(7), ..lane(Trust::Never) };
+    let offline = offline();
+    assert_eq!(
+        conclude(&sent, waiting(vain, limited, true, &offline)),
+        no(NotGiven::Wait(7)),
+        "another's 429 came while it was on the wire"
+    );
     let only = Row { in_flight: true, ..row(State::Pending, kind::PROVIDER_ONLY, 0) };
     assert_eq!(
         concluded(&only, vain, Trust::Unanswered, true),

@@ -569,7 +569,8 @@ impl Refusal {
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
         Some(match self {
-            Self::Used { .. } | Self::UsedLongAgo { .. } => Reason::Used,
+            // Of these, requests count what a check heard of the code.
+            Self::Used { .. } | Self::UsedLongAgo { .. } | Self::Provider { .. } => Reason::Used,
             Self::NotAccepting | Self::UnknownBusiness | Self::Held => Reason::NotAccepting,
             Self::LimitPending { .. } => Reason::LimitPending,
             Self::LimitTill { .. } | Self::LimitTillRate { .. } | Self::TillSlowed { .. } => {
@@ -596,8 +597,7 @@ impl Refusal {
             Self::Malformed { .. } | Self::MediaType => Reason::Malformed,
             Self::Token => Reason::Token,
             Self::Date { .. } => Reason::Date,
-            Self::Provider { .. }
-            | Self::ProviderRefused
+            Self::ProviderRefused
             | Self::TakenBack
             | Self::NoSuchPath
             | Self::WrongMethod { .. }

@@ -10,6 +10,7 @@ use crate::link::Cause;
 use crate::message::Language;
 use crate::redemption::Seq;
 use crate::store::{Claimed, Counts};
+use crate::trust::Trust;
 
 /// The lanes of the settings, in their order. A reload replaces them all at once.
 #[derive(Debug, Default)]
@@ -82,9 +83,25 @@ fn orphan(name: &str, pending: u64) -> LaneStatus {
     LaneStatus {
         name: name.to_owned(),
         link: "held",
+        drain: "held",
+        trust: Trust::Never.as_str(),
         cause: Some(cause.as_str().to_owned()),
         explanation: Some(cause.explanation(Language::English)),
         pending,
         ..LaneStatus::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lane_of_no_provider_is_shown_with_all_its_words() {
+        let counts = Counts { accepted: 2, pending: 2, ..Counts::default() };
+        let shown = Lanes::default().statuses(&[("gone".to_owned(), counts)]);
+        let words: Vec<_> =
+            shown.iter().map(|lane| (lane.link, lane.drain, lane.trust, lane.pending)).collect();
+        assert_eq!(words, [("held", "held", "never", 2)]);
     }
 }

@@ -116,6 +116,7 @@ impl Desk<'_> {
         let by_key = if in_index { self.by_key(names.key)? } else { None };
         let lane = self.books.lane(self.sql, &new.lane)?;
         let undelivered = (self.around.undelivered)(&new.till, &new.request);
+        let paid = self.paid_before(&rivals, new)?;
         let now = self.lane_now(lane, &new.lane, &new.till);
         let rivals = if now.ask || rules.reusable {
             rivals
@@ -141,7 +142,8 @@ impl Desk<'_> {
             undelivered: rivals
                 .rows
                 .iter()
-                .find(|row| Some(row.seq) == undelivered && is_of(row, &new.till)),
+                .find(|row| Some(row.seq) == undelivered && is_of(row, &new.till))
+                .or_else(|| rivals.rows.iter().find(|row| Some(row.seq) == paid)),
             earlier: rivals.earlier(),
             rules,
             lane: now,
@@ -190,7 +192,7 @@ impl Desk<'_> {
             }
             decide::Admission::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
             decide::Admission::KeyReused => Decision::KeyReused,
-            decide::Admission::Owed(row) => self.pay(&row, &new.till)?,
+            decide::Admission::Owed(row) => self.pay(&row, new)?,
             decide::Admission::Used(row) => Decision::Used(used_by(&row)),
             decide::Admission::BeingAsked => Decision::BeingAsked,
             decide::Admission::Refused(row) => {
@@ -265,11 +267,26 @@ impl Desk<'_> {
         })
     }
 
+    /// The redemption that this very request was given before, since it was owed: a repeat of it gets
+    /// the same.
+    fn paid_before(&self, rivals: &Rivals, new: &NewRedemption) -> Result<Option<Seq>, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE seq = ?1 AND what = 'owed_paid' AND \
+            by = ?2 AND detail = ?3)";
+        for row in rivals.rows.iter().rev().filter(|row| row.has(mark::OWED_PAID)) {
+            let given = (row.seq.0, &new.till, paid_for(&new.request));
+            if self.sql.prepare_cached(sql)?.query_row(given, |row| row.get(0))? {
+                return Ok(Some(row.seq));
+            }
+        }
+        Ok(None)
+    }
+
     /// One conditional update gives what is owed, once.
-    fn pay(&mut self, row: &Stored, till: &str) -> Result<Decision, StoreError> {
+    fn pay(&mut self, row: &Stored, new: &NewRedemption) -> Result<Decision, StoreError> {
+        let till = &new.till;
         let sql =
             "UPDATE redemption SET marks = (marks & ~?2) | ?3 WHERE seq = ?1 AND marks & ?2 <> 0";
-        let elsewhere = if row.till == till { 0 } else { mark::PAID_ELSEWHERE };
+        let elsewhere = if row.till == *till { 0 } else { mark::PAID_ELSEWHERE };
         let paid = self.sql.prepare_cached(sql)?.execute((
             row.seq.0,
             mark::OWED,
@@ -277,7 +294,7 @@ impl Desk<'_> {
         ))?;
         if paid == 1 {
             self.books.remark(row, (row.marks & !mark::OWED) | mark::OWED_PAID | elsewhere);
-            self.acted(row, "owed_paid", till, "")?;
+            self.acted(row, "owed_paid", till, &paid_for(&new.request))?;
         }
         Ok(Decision::Settled(Box::new(self.shown(row.seq)?)))
     }
@@ -411,6 +428,12 @@ impl Rivals {
 /// owed.
 fn is_of(row: &Stored, till: &str) -> bool {
     row.till == till || row.has(mark::PAID_ELSEWHERE)
+}
+
+/// What tells the request that was given what was owed from the till's others of the code.
+fn paid_for(request: &Request) -> String {
+    let Request { date, branch_id, timestamp, .. } = request;
+    format!("{date}, branch {branch_id}, timestamp {timestamp}")
 }
 
 fn taken(row: &Stored, worth_waiting: bool) -> Taken {

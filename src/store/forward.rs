@@ -411,7 +411,8 @@ impl Desk<'_> {
         }
         self.moved(row, state, marks)?;
         self.books.change(row, state, marks)?;
-        if state == State::Declined && marks & mark::ANSWERED != 0 {
+        let is_refused = state == State::Declined || matches!(op.ended, Ended::Parked { .. });
+        if is_refused && marks & mark::ANSWERED != 0 {
             let lane = self.books.name(row.lane).to_owned();
             self.refused((&lane, &row.till), &row.code)?;
         }

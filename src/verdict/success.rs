@@ -131,7 +131,6 @@ fn says_failed(object: &Object<'_>) -> bool {
         let value = object::read(raw);
         match name.as_str() {
             "status" => is_false(&value) || is_a_failure(&value) || is_http_failure(&value),
-            "result" => is_false(&value) || is_a_failure(&value),
             "code" | "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode"
             | "responsecode" => is_http_failure(&value),
             name if STATUS.contains(&name) => is_a_failure(&value),

@@ -162,6 +162,31 @@ fn m13_codes_that_the_provider_refuses_alike_hold_no_lane_and_give_nothing() {
 }
 
 #[test]
+fn a_token_endpoint_that_leads_nowhere_opens_nothing_and_a_line_that_is_cut_does() {
+    let provider = Provider::start();
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "secret").unwrap();
+    let lane = format!(
+        "[[provider]]\nname = \"main\"\nredeem_url = \"{}\"\ntimeout = \"1s\"\n\
+         [provider.oauth]\ntoken_url = \"http://{}/token\"\nclient_id = \"branch\"\n\
+         client_secret_file = \"{}\"",
+        provider.redeem_url,
+        free_port(),
+        secret.path().display()
+    );
+    let gateway = quick("500ms", &TILLS[..1]).more(&lane).start();
+    let till = gateway.till("till-1");
+    let invented = redeem_all(&till, "INV", 4);
+    assert_eq!(given(&invented), 0, "{invented:?}");
+    assert_eq!(gateway.lane("main")["cause"], "credential");
+    provider.cut();
+    eventually("the line is down", || (till.redeem("CUT-1").status == 200).then_some(()));
+    assert_eq!(gateway.lane("main")["cause"], "connect");
+    provider.restore();
+    eventually("it is back", || (gateway.lane("main")["cause"] == "credential").then_some(()));
+}
+
+#[test]
 fn a_check_url_that_leads_nowhere_opens_nothing() {
     let provider = Provider::start();
     let nowhere = format!("http://{}/check", free_port());

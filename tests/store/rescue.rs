@@ -184,6 +184,16 @@ fn every_row_that_arrives_is_uncertain_and_what_its_till_was_told_travels_with_i
 }
 
 #[test]
+fn what_a_crash_left_undecided_counts_as_given_where_it_arrives_too() {
+    let mut dead = World::up();
+    let id = dead.take("till-1", "A").id;
+    dead.crash();
+    let mut world = World::new();
+    import(&mut world, exported(&dead));
+    assert!(world.show(&id).trusted);
+}
+
+#[test]
 fn a_body_as_long_as_a_gateway_takes_travels_and_a_longer_one_is_refused() {
     let (mut a, mut b) = (World::new(), World::new());
     let with_body_of = |bytes: usize| {

@@ -375,6 +375,18 @@ fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again
 }
 
 #[test]
+fn codes_that_a_success_says_no_to_count_as_refused_to_their_till() {
+    let mut world = World::up();
+    for n in 0..10 {
+        let taken = world.take("till-2", &format!("SOFT-{n}"));
+        world.settle(taken.seq, 1, parked());
+    }
+    world.lane = LaneNow::down();
+    assert_eq!(limited(&mut world, new("till-2", "NOT-NOW")), Limit::Slowed(10));
+    world.take("till-1", "THE-OTHER-TILL");
+}
+
+#[test]
 fn an_event_tells_of_each_limit_at_eighty_percent_and_when_it_is_used_up() {
     let mut world = World::new();
     (world.offline.max_pending, world.offline.max_exposure) = (5, Amount::whole(200));

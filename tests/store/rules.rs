@@ -281,6 +281,24 @@ fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
 }
 
 #[test]
+fn a_repeat_of_the_request_that_was_given_what_was_owed_gets_the_same_and_another_does_not() {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    world.one(Settlement::new(asked.seq, 1, confirmed(), false));
+    world.decide(later("till-2", "A"));
+    assert!(world.show(&asked.id).owed_paid);
+    for can_ask in [true, false] {
+        world.lane = if can_ask { LaneNow::default() } else { LaneNow::down() };
+        let Decision::Settled(again) = world.decide(later("till-2", "A")) else { panic!() };
+        assert_eq!((again.id, again.state), (asked.id.clone(), State::Confirmed));
+    }
+    for other in [later("till-3", "A"), new("till-2", "A")] {
+        assert!(matches!(world.decide(other), Decision::Used(_)));
+    }
+}
+
+#[test]
 fn what_a_till_that_asked_again_hears_itself_is_not_owed() {
     let mut world = World::up();
     let asked = world.take("till-1", "A");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Exported, Octets, ProviderSaid};
-use crate::decide::mark;
+use crate::decide::{self, mark};
 use crate::message::Note;
 use crate::redemption::{Seq, State};
 use crate::store::row::{self, Stored};
@@ -101,6 +101,8 @@ impl Reader {
 
 fn plain(stored: &Stored, body: &[u8]) -> Exported {
     let doubt = if stored.in_flight { mark::UNCERTAIN } else { 0 };
+    // Its process is gone: what it left unmarked counts as given, on the next box too.
+    let marks = decide::marks_found(stored.state, stored.kind, stored.marks);
     Exported {
         id: stored.id(),
         state: stored.state,
@@ -115,7 +117,7 @@ fn plain(stored: &Stored, body: &[u8]) -> Exported {
         request: Octets::digits(&stored.request),
         accepted_ms: stored.accepted_ms,
         kind: stored.kind & super::KINDS,
-        marks: (stored.marks & super::MARKS) | doubt,
+        marks: (marks & super::MARKS) | doubt,
         attempts: stored.attempts,
         value: None,
         value_assumed: false,
