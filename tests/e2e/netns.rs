@@ -102,9 +102,9 @@ fn a_new_address_delivers_at_once_and_no_till_meets_the_old_connections() {
                        ip addr replace 10.7.0.4/24 dev wan0 && ip route replace default via \
                        10.7.0.1 dev wan0",
             );
-            // The kernel tells it within so long. The first request then meets no dead connection,
-            // on which it would wait in vain for all of `reply_within`.
-            moment(Duration::from_millis(300));
+            // Changes are told a second apart. The first request then meets no dead connection, on
+            // which it would wait in vain for all of `reply_within`.
+            moment(Duration::from_millis(1300));
             let first = till.redeem("AFTER");
             assert_eq!((first.status, first.state()), (200, "confirmed"), "{first:?}");
             assert!(gateway.wait_until_drained().confirmed >= 3);
