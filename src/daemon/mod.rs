@@ -140,6 +140,7 @@ impl RunningDaemon {
     /// It could not start.
     pub async fn start(prepared: Prepared, options: LoadOptions) -> Result<Self, DaemonError> {
         process::hide();
+        process::keep_files_private();
         process::raise_open_files();
         let signals = Signals::new()?;
         let (settings, credentials_dir) =

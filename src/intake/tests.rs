@@ -236,6 +236,8 @@ async fn rows_without_an_answer_say_what_is_known() {
 async fn a_success_that_says_it_failed_is_told_as_a_refusal_and_what_was_given_stands() {
     for (body, said) in [
         (r#"{"success":false,"message":"Reward expired"}"#, "Reward expired"),
+        (r#"{"success":false,"reason":"Reward expired"}"#, "Reward expired"),
+        (r#"{"Success":false,"Message":"Reward expired"}"#, "Reward expired"),
         (r#"{"errors":["no","more"]}"#, "no"),
         (r#"{"error":{"text":"gone"}}"#, "gone"),
         (r#"{"status":"error"}"#, "the provider refused this redemption"),

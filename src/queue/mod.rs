@@ -530,11 +530,16 @@ impl Queue {
         *self.shared.days.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(days);
     }
 
+    /// When days of the reports begin and end.
+    #[must_use]
+    pub fn days(&self) -> Arc<Days> {
+        Arc::clone(&self.shared.days.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The day of the reports that it is now.
     #[must_use]
     pub fn today(&self) -> Day {
-        let days = Arc::clone(&self.shared.days.read().unwrap_or_else(PoisonError::into_inner));
-        days.of(self.shared.clock.stamp().unix_ms)
+        self.days().of(self.shared.clock.stamp().unix_ms)
     }
 
     /// Keeps how many requests of tills were refused since the last time, with their day. While

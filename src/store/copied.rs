@@ -14,6 +14,9 @@ use super::{StoreError, keep};
 /// database knows what is in it and when it was changed (`st_ctime`, inode(7)), which no program
 /// that copies can set.
 pub(super) const COUNTERPART: &str = "counterpart";
+/// File systems keep times in steps of their own: JFFS2 and ext4 with small inodes of a second, FAT
+/// of two. A time that was told finer while the file was in the cache is cut after a reboot.
+const TIME_STEP_S: u64 = 2;
 /// More than this is not ours.
 const COUNTERPART_BYTES_MAX: u64 = 100;
 /// What the database knows of the counterpart; empty while that is written, or where it cannot be.
@@ -47,8 +50,25 @@ pub(super) fn is_copy(
 fn differs(known: Option<&str>, found: Option<&str>) -> bool {
     match (known, found) {
         (Some(""), _) | (_, None) => false,
-        (known, found) => known != found,
+        (Some(known), Some(found)) => !is_alike(known, found),
+        (None, Some(_)) => true,
     }
+}
+
+/// The same text and time, or the same time cut to its file system's step.
+fn is_alike(known: &str, found: &str) -> bool {
+    let parts = |text: &str| {
+        let (token, time) = text.split_once(' ')?;
+        let (seconds, fraction) = time.split_once('.')?;
+        Some((token.to_owned(), seconds.parse::<i64>().ok()?, fraction.to_owned()))
+    };
+    let (Some(known_parts), Some(found_parts)) = (parts(known), parts(found)) else {
+        return known == found;
+    };
+    let is_cut = found_parts.2.bytes().all(|digit| digit == b'0')
+        && known_parts.0 == found_parts.0
+        && known_parts.1.abs_diff(found_parts.1) <= TIME_STEP_S;
+    known == found || is_cut
 }
 
 fn is_elsewhere(known: &str, here: &str) -> Option<&'static str> {
@@ -163,17 +183,22 @@ mod tests {
     #[test]
     fn a_database_is_a_copy_where_both_sides_say_something_else() {
         for (known, found, is_copy) in [
-            (Some("a 1.0"), Some("a 1.0"), false),
-            (Some("a 1.0"), Some("b 2.0"), true),
+            (Some("a 1.5"), Some("a 1.5"), false),
+            (Some("a 1.5"), Some("b 2.5"), true),
+            // Cut to the step of its file system.
+            (Some("a 3.7"), Some("a 3.0"), false),
+            (Some("a 3.7"), Some("a 2.0"), false),
+            (Some("a 3.7"), Some("b 3.0"), true),
             // The counterpart was put back with the database: it was changed since.
-            (Some("a 1.0"), Some("a 2.0"), true),
+            (Some("a 1.5"), Some("a 1.6"), true),
+            (Some("a 1.5"), Some("a 9.0"), true),
             // A power cut while the counterpart was written.
-            (Some(""), Some("b 2.0"), false),
+            (Some(""), Some("b 2.5"), false),
             (Some(""), None, false),
             // The first start after an upgrade, and a copy from before it.
             (None, None, false),
-            (None, Some("a 1.0"), true),
-            (Some("a 1.0"), None, false),
+            (None, Some("a 1.5"), true),
+            (Some("a 1.5"), None, false),
         ] {
             assert_eq!(differs(known, found), is_copy, "{known:?} {found:?}");
         }
