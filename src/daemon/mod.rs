@@ -282,9 +282,12 @@ fn open_queue(settings: &Settings, clock: &Clock) -> Result<Queue, DaemonError> 
     let dir = &settings.gateway.state_dir;
     let (store, report) = Store::open(dir)
         .map_err(|error| DaemonError::State { path: dir.join(crate::store::FILE), error })?;
-    if crate::store::is_volatile(dir) {
-        tracing::warn!(dir = %dir.display(), "the state directory lies in memory (tmpfs): a power \
-            cut loses what is pending");
+    match crate::store::is_volatile(dir) {
+        Some(false) => {}
+        Some(true) => tracing::warn!(dir = %dir.display(), "the state directory lies in memory \
+            (tmpfs): a power cut loses what is pending"),
+        None => tracing::warn!(dir = %dir.display(), "the state directory lies on an overlay: if \
+            its upper layer is in memory, a power cut loses what is pending"),
     }
     tell_opening(&report);
     Queue::start(store, clock.clone(), settings.offline.clone())

@@ -436,6 +436,50 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::Queue;
+    use crate::settings::{Auth, SecretSource};
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_lane_that_does_not_come_round_lets_the_watchdog_wait_and_one_that_ended_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(dir.path()).unwrap();
+        let clock = crate::clock::Clock::manual(0, true);
+        let queue = Queue::start(store, clock, settings::Offline::default()).unwrap();
+        assert!(queue.ping().await.is_ok(), "the writer comes round");
+        let auth = Auth::Token(SecretSource::Credential("c".to_owned()));
+        let provider = Provider::new("main", "https://svc.retm.sa/redeem", auth);
+        let (lane, mut mail) = Lane::new(LaneSettings {
+            provider,
+            forward: Forward {
+                max_in_flight: 1,
+                retry_min: Duration::ZERO,
+                retry_max: Duration::ZERO,
+                reconnect_spread: Duration::ZERO,
+            },
+            reply_within: Duration::ZERO,
+            one_till: OneTill::Refuse,
+            unusable: None,
+        });
+        queue.set_lanes(vec![lane]).await.unwrap();
+        for comes_round in [true, false] {
+            let asker = queue.clone();
+            let asked = tokio::spawn(async move { asker.ping().await });
+            let (command, receipt) = mail.commands.recv().await.unwrap();
+            // The writer alone is no sign of life.
+            let writer = queue.memory("main").await;
+            assert!(command == LaneCommand::Ping && writer.is_ok() && !asked.is_finished());
+            if comes_round {
+                receipt.send(()).unwrap();
+            } else {
+                drop(receipt);
+            }
+            assert_eq!(asked.await.unwrap().is_ok(), comes_round);
+        }
+        drop(mail);
+        assert!(queue.ping().await.is_err());
+        queue.stop().await;
+    }
 
     #[test]
     fn the_providers_times_are_told_from_twenty_answers_on_and_for_a_day() {

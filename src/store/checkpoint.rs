@@ -125,7 +125,8 @@ impl Checkpointer {
             none => none.insert(Beside::open(&self.path)?),
         };
         connection::set(&beside.connection, "synchronous", syncing.pragma())?;
-        passive(&beside.connection)?;
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        passive(&beside.connection).map_err(|error| files::named(error, dir))?;
         beside
             .database
             .sync_data()

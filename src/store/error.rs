@@ -156,9 +156,7 @@ impl StoreError {
                 | rusqlite::Error::Utf8Error(..),
             ) => Trouble::Damaged,
             Self::Again { trouble, .. } => *trouble,
-            Self::File { error, .. } if error.kind() == std::io::ErrorKind::StorageFull => {
-                Trouble::Full
-            }
+            Self::File { error, .. } if is_full(error.kind()) => Trouble::Full,
             Self::File { .. } | Self::Taken { .. } => Trouble::Unwritable,
             Self::Unsynced { .. } => Trouble::Fatal,
             Self::Locked { .. }
@@ -177,6 +175,10 @@ impl StoreError {
     pub(crate) fn again(&self) -> Self {
         Self::Again { trouble: self.trouble(), text: self.to_string() }
     }
+}
+
+fn is_full(kind: std::io::ErrorKind) -> bool {
+    matches!(kind, std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn of_code(failure: rusqlite::ffi::Error) -> Trouble {

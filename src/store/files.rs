@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::copied::COUNTERPART;
-use super::{FILE, LOG, SHARED, Store, StoreError};
+use super::{FILE, LOG, SHARED, Store, StoreError, Trouble};
 
 /// What is written into `reserve` and given up when the disk is full.
 pub const RESERVE_BYTES: u64 = 1024 * 1024;
@@ -19,6 +19,10 @@ pub const FREE_BYTES_MIN: u64 = 1024 * 1024;
 const LOCK: &str = "lock";
 /// The file whose blocks are given up when the disk is full.
 const RESERVE: &str = "reserve";
+/// A file that is written to see whether a quota is used up, and how long it is: more than what
+/// SQLite may have written at once.
+const PROBE: &str = "probe";
+const PROBE_BYTES: u64 = 256 * 1024;
 
 /// So much is not filled in a tenth of a second, whoever writes: 2.5 GB/s.
 const FREE_BYTES_AMPLE: u64 = 256 * 1024 * 1024;
@@ -172,13 +176,32 @@ pub(super) fn demand_free(dir: &Path, bytes: u64) -> Result<(), StoreError> {
     }
 }
 
-/// Whether `dir` lies in memory: what is written there does not survive a power cut.
+/// Whether `dir` lies in memory, so that what is written there does not survive a power cut; `None`
+/// where it lies on an overlay whose upper layer cannot be seen.
 #[must_use]
-pub fn is_volatile(dir: &Path) -> bool {
-    /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of statfs(2).
+pub fn is_volatile(dir: &Path) -> Option<bool> {
+    /// `TMPFS_MAGIC`, `RAMFS_MAGIC` and `OVERLAYFS_SUPER_MAGIC` of statfs(2).
     const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
-    rustix::fs::statfs(dir)
-        .is_ok_and(|fs| u64::try_from(fs.f_type).is_ok_and(|kind| IN_MEMORY.contains(&kind)))
+    const OVERLAY: u64 = 0x794c_7630;
+    let kind =
+        |path: &Path| rustix::fs::statfs(path).ok().and_then(|fs| u64::try_from(fs.f_type).ok());
+    let is_in_memory = |kind: u64| IN_MEMORY.contains(&kind);
+    if kind(dir) != Some(OVERLAY) {
+        return Some(kind(dir).is_some_and(is_in_memory));
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let device = std::fs::metadata(dir).ok()?.dev();
+    kind(&upper_layer(&mounts, device)?).map(is_in_memory)
+}
+
+/// Where an overlay writes to, by its line of mountinfo (proc_pid_mountinfo(5)).
+fn upper_layer(mounts: &str, device: u64) -> Option<PathBuf> {
+    let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some(device.as_str()))?;
+    let (_, of_kind) = line.split_once(" - ")?;
+    let options = of_kind.rsplit(' ').next()?;
+    let upper = options.split(',').find_map(|option| option.strip_prefix("upperdir="))?;
+    Some(PathBuf::from(upper.replace("\\040", " ")))
 }
 
 /// Which file this is: its device, and its inode with the time of its birth mixed in, because a
@@ -221,12 +244,35 @@ pub(super) fn keep_reserve(dir: &Path) -> bool {
 }
 
 fn write_reserve(path: &Path) -> std::io::Result<()> {
+    fill(path, RESERVE_BYTES).inspect_err(|_| {
+        // A part of it would only take what others need.
+        drop(std::fs::remove_file(path));
+    })
+}
+
+/// Makes a file of so many bytes, and syncs it.
+fn fill(path: &Path, bytes: u64) -> std::io::Result<()> {
     let mut file = File::create(path)?;
-    let block = vec![0x5a; 64 * 1024];
-    for _ in 0..(RESERVE_BYTES / block.len() as u64) {
+    let block = [0x5a; 4096];
+    for _ in 0..bytes.div_ceil(block.len() as u64) {
         file.write_all(&block)?;
     }
     file.sync_all()
+}
+
+/// What failed because a quota is used up, as an error that says so: SQLite takes that for a broken
+/// disk, and the free space of the file system does not show it.
+pub(super) fn named(error: StoreError, dir: &Path) -> StoreError {
+    if error.trouble() != Trouble::Unwritable || !matches!(error, StoreError::Sqlite(_)) {
+        return error;
+    }
+    let path = dir.join(PROBE);
+    let probed = fill(&path, PROBE_BYTES);
+    drop(std::fs::remove_file(&path));
+    match probed {
+        Err(why) if why.kind() == std::io::ErrorKind::QuotaExceeded => file_error(&path)(why),
+        Ok(()) | Err(_) => error,
+    }
 }
 
 impl Store {
@@ -249,5 +295,33 @@ impl Store {
             FREE_BYTES_MIN..FREE_BYTES_AMPLE => Room::Tight,
             FREE_BYTES_AMPLE.. => Room::Ample,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_an_overlay_writes_to_is_told_by_its_mount() {
+        let mounts = "27 1 179:2 / /media/root-ro ro,relatime shared:2 - ext4 /dev/mmcblk0p2 ro\n\
+            28 1 0:25 / /media/root-rw rw - tmpfs tmpfs-root rw\n\
+            29 0 0:26 / / rw,relatime shared:1 - overlay overlay \
+            rw,lowerdir=/media/root-ro,upperdir=/media/root\\040rw/overlay,workdir=/media/w\n\
+            30 29 0:27 / /ro ro - overlay overlay ro,lowerdir=/a:/b\n";
+        let upper = |minor| upper_layer(mounts, rustix::fs::makedev(0, minor));
+        assert_eq!(upper(26), Some(PathBuf::from("/media/root rw/overlay")));
+        assert_eq!((upper(25), upper(27), upper(28)), (None, None, None));
+    }
+
+    #[test]
+    fn a_reserve_for_which_there_is_no_room_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("reserve");
+        std::fs::create_dir(&path).unwrap();
+        assert!(write_reserve(&path).is_err() && path.is_dir());
+        std::fs::remove_dir(&path).unwrap();
+        assert!(write_reserve(&path).is_ok());
+        assert_eq!(path.metadata().unwrap().len(), RESERVE_BYTES);
     }
 }

@@ -246,7 +246,7 @@ impl Store {
         around: &Surroundings<'_>,
     ) -> Result<(), StoreError> {
         let (books, next_seq) = (self.books.clone(), self.next_seq);
-        let result = self.attempt(tasks, around);
+        let result = self.attempt(tasks, around).map_err(|error| files::named(error, &self.dir));
         if result.is_err() {
             self.books = books;
             self.next_seq = next_seq;

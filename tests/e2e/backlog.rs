@@ -16,9 +16,9 @@ use crate::harness::{
 };
 use crate::oracle::Ledger;
 
-/// A long outage's rows: a hundred thousand where there is time, `make torture`.
+/// A long outage's rows: a million where there is time, `make torture`.
 fn many() -> usize {
-    if is_long_run() { 100_000 } else { 25_000 }
+    if is_long_run() { 1_000_000 } else { 25_000 }
 }
 
 fn is_long_run() -> bool {
@@ -88,7 +88,7 @@ fn start_with(rows: usize) -> (Duration, u64) {
     let mut witness = Witness::start(1);
     witness.cut();
     let lane =
-        Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
+        Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 2000000");
     let mut gateway = lane.stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     fill(&gateway, rows);

@@ -1,6 +1,7 @@
 //! Files that are not what the daemon wrote: damaged, put back from a copy, changed by one bit.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -110,6 +111,35 @@ fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_neve
     assert!(parked[0]["note"].as_str().unwrap().contains("checksum"), "{parked:?}");
     assert_eq!(provider.summary("codes_taken"), 2);
     assert!(provider.requests_for("KEPT-1").is_empty());
+}
+
+#[test]
+fn how_many_redemptions_a_salvage_lost_is_told_by_status_and_console() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 3);
+    let database = gateway.state_dir().join(DB);
+    let log = gateway.state_dir().join("redeemd.db-wal");
+    let log_bytes = fs::read(&log).unwrap().len();
+    let raw = Connection::open(&database).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name IN ('redemption', 'body')";
+    let mut statement = raw.prepare(sql).unwrap();
+    let pages: Vec<u64> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    drop(statement);
+    drop(raw);
+    // Each table is one page yet: with both, and with the log's older copies, all is lost.
+    fs::write(&log, vec![0; log_bytes]).unwrap();
+    let file = fs::File::options().write(true).open(&database).unwrap();
+    for page in pages {
+        file.write_all_at(&[0xa5; 4096], (page - 1) * 4096).unwrap();
+    }
+    gateway.start();
+    let told = |gateway: &Gateway| gateway.status()["storage"]["detail"].to_string();
+    eventually("the damage is met", || told(&gateway).contains("set aside").then_some(()));
+    assert!(told(&gateway).contains("3 were lost"), "{}", told(&gateway));
+    assert!(gateway.says(&["status"]).contains("3 were lost"));
+    let home = gateway.operators().send("GET", "/", &[], b"").body;
+    assert!(home.contains("3 were lost"), "{home}");
 }
 
 /// A gateway on `disk`, stopped in an outage with 450 redemptions of a page each, then damaged; the

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use crate::harness::{
-    DATABASE, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word, eventually, moment,
+    DATABASE, EDQUOT, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word,
+    eventually, moment,
 };
 use crate::oracle::Ledger;
 
@@ -333,6 +334,24 @@ fn a_disk_that_fails_to_write_stops_intake_and_delivery_until_it_writes_again() 
 #[test]
 fn a_disk_that_is_read_only_for_a_while_stops_intake_and_delivery_until_it_writes_again() {
     unwritable(EROFS);
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_a_full_disk_and_gives_up_the_reserve() {
+    let (shim, _witness, _ledger, mut gateway) = shimmed(1);
+    let reserve = gateway.state_dir().join("reserve");
+    assert!(reserve.exists());
+    shim.set(Word::WriteErrno, EDQUOT);
+    // The first request meets it.
+    let refused = eventually("intake refuses because of it", || {
+        Some(wait_until_refused(&gateway)).filter(|why| why.contains("disk is full"))
+    });
+    assert!(!reserve.exists(), "{refused}");
+    let log = gateway.log();
+    assert!(!log.contains("the disk cannot be written"), "{log}");
+    shim.set(Word::WriteErrno, 0);
+    wait_until_taken(&gateway, "AFTER");
+    assert!(reserve.exists());
 }
 
 #[test]

@@ -18,6 +18,8 @@ const STRANGERS: usize = 1050;
 const STRANGERS_TORTURE: usize = 3000;
 /// Addresses of this machine that they come from.
 const SOURCES: usize = 16;
+/// Nineteen of twenty redemptions beside them take less.
+const SERVED_WITHIN: Duration = Duration::from_secs(1);
 /// The pause between two bytes of one stranger.
 const DRIP_EVERY: Duration = Duration::from_millis(500);
 
@@ -215,7 +217,11 @@ fn a_till_is_served_beside_more_strangers_of_every_kind_than_there_are_places() 
     let till = gateway.till("till-1");
     assert_eq!(till.redeem("BEFORE").status, 200);
     let flood = Flood::start(gateway.tills(), &Kind::ALL, STRANGERS);
-    serve(&gateway, "BESIDE", 100);
+    let mut took = serve(&gateway, "BESIDE", 100);
+    took.sort_unstable();
+    // A build that is not optimised, on a machine that others load; what a stranger may hold up for
+    // seconds would be ten times as much.
+    assert!(took[94] < SERVED_WITHIN, "{took:?}");
     assert_eq!(till.redeem("ON-ITS-OLD-CONNECTION").status, 200);
     println!("{} hostile connections, {} bytes resident", flood.opened(), resident(&mut gateway));
     drop(flood);

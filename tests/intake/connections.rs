@@ -36,7 +36,15 @@ async fn a_header_that_trickles_is_told_so_and_others_are_served_meanwhile() {
     slow.write_all(b"GET / HTTP/1.1\r\nx-slow").await.expect("written");
     let mut other = host.connect().await;
     assert!(ask(&mut other, &get_request("/")).await.starts_with("HTTP/1.1 200"));
-    let told = answer(&mut slow).await;
+    // It trickles on, each byte well within the time: all of the header has to come within it.
+    for _ in 0..15 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if slow.write_all(b"w").await.is_err() {
+            break;
+        }
+    }
+    let told = tokio::time::timeout(Duration::from_millis(100), answer(&mut slow)).await;
+    let told = told.expect("it is ended although it trickles");
     assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
     let body = r#"{"data":[],"message":"the request's header did not arrive in time","errors":[]}"#;
     assert!(told.ends_with(body), "{told}");

@@ -16,11 +16,9 @@ fn the_kernels_changes_are_seen_once_and_others_are_not() {
         .args(["-rn", "ip", "link", "add", "name", "probe0", "type", "veth"])
         .status();
     if !available.is_ok_and(|status| status.success()) {
-        eprintln!(
-            "NOT TESTED: network namespaces with veth cannot be had here; network events were not \
-             tried"
-        );
-        return;
+        let why = "network namespaces with veth cannot be had here";
+        assert!(std::env::var("REDEEMD_SKIP").as_deref() != Ok("never"), "cannot run here: {why}");
+        return println!("SKIPPED: {why}");
     }
     let output = Command::new("unshare")
         .arg("-rn")

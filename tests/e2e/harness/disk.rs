@@ -161,6 +161,7 @@ pub(crate) const DATABASE: i32 = 1;
 pub(crate) const LOG: i32 = 2;
 pub(crate) const EIO: i32 = 5;
 pub(crate) const EROFS: i32 = 30;
+pub(crate) const EDQUOT: i32 = 122;
 
 /// The shim: built, and a control file.
 pub(crate) struct Shim {

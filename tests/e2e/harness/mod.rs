@@ -17,7 +17,7 @@ mod witness;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-pub(crate) use disk::{DATABASE, EIO, EROFS, LOG, Mount, Shim, Word, skipped, spoil};
+pub(crate) use disk::{DATABASE, EDQUOT, EIO, EROFS, LOG, Mount, Shim, Word, skipped, spoil};
 pub(crate) use gateway::{Builder, Gateway};
 pub(crate) use medium::Moment;
 pub(crate) use network::{Network, in_a_network_of_its_own};

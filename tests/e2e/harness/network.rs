@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::disk::skipped;
 use super::eventually;
 use super::process::{binary, within_command};
 use super::provider::Provider;
@@ -37,8 +38,7 @@ pub(crate) fn in_a_network_of_its_own(name: &str, test: impl FnOnce()) {
     let asked_for = std::env::var_os(WITHOUT).is_some() || !rustix::process::geteuid().is_root();
     if let Err(why) = possible() {
         assert!(asked_for, "{name} cannot be tested: {why}; {WITHOUT}=1 leaves it out");
-        eprintln!("\n*** NOT TESTED: {name}: {why} ***\n");
-        return;
+        return skipped(&format!("{name}: {why}"));
     }
     let status = Command::new("unshare")
         .args(["--net", "--mount", "--"])
