@@ -822,6 +822,8 @@ fn two_providers_share_no_name_and_no_business() {
             "\"retm\" already",
         )],
     );
+    let dressed = second("name = \"b\"\nbusinesses = [\" Ｍ\"]");
+    refused(&own, &[(&dressed, "provider[b].businesses", "\"retm\" already")]);
     refused(&own, &[(&second("name = \"retm\"\nbusinesses = [\"n\"]"), "provider[retm]", "taken")]);
 }
 

@@ -20,8 +20,8 @@ use crate::listen::{Peer, bearer};
 use crate::message::Denied;
 use crate::settings::{AdminToken, AdminUser, Role, SecretSource, Settings};
 
-/// Where the console's pages follow what changes.
-pub(super) const EVENTS: &str = "/events";
+/// Where the console's pages follow what changes, as the routes of the console have it.
+const EVENTS: &str = "/events";
 /// How often the files of tokens and password hashes are read while somebody asks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

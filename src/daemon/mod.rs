@@ -305,8 +305,9 @@ fn tell_opening(report: &OpenReport) {
         Some(migrated) => tracing::info!("{migrated}"),
         None => {}
     }
-    if report.moved {
+    if let Some(why) = report.copied {
         tracing::warn!(
+            why,
             "the database is a copy or was restored: every pending redemption is treated as \
              uncertain"
         );

@@ -11,6 +11,7 @@ use crate::message::{Language, Refusal, Texts};
 use crate::queue::QueueError;
 use crate::redemption::{Answer, Id, Redemption, State};
 use crate::store::{Headroom, relayed};
+use crate::verdict;
 
 const REDEEMD_ID: HeaderName = HeaderName::from_static("redeemd-id");
 const REDEEMD_STATE: HeaderName = HeaderName::from_static("redeemd-state");
@@ -160,30 +161,11 @@ pub(super) fn settled(
         // What the till was told stands, whatever a person decides about it.
         (State::Pending | State::Parked, _) if row.trusted => accepted(accepted_status),
         (State::Parked, Some(answer)) if (200..300).contains(&answer.status) => {
-            no(StatusCode::BAD_REQUEST, &Refusal::Provider { said: said(&answer.body, language) })
+            let said = verdict::said_in_words(answer);
+            let said = said.unwrap_or_else(|| Refusal::ProviderRefused.text(language));
+            no(StatusCode::BAD_REQUEST, &Refusal::Provider { said })
         }
         (State::Pending | State::Parked, _) => ask_again(),
     };
     about(answer, &row.id, row.state)
-}
-
-/// What a success says of its own failure: the first words in it.
-fn said(body: &[u8], language: Language) -> String {
-    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let words = |key: &str| first_words(value.get(key)?);
-    let said =
-        ["message", "errors", "error", "errorMessage", "error_message"].into_iter().find_map(words);
-    said.unwrap_or_else(|| Refusal::ProviderRefused.text(language))
-}
-
-fn first_words(value: &serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
-        serde_json::Value::Array(list) => list.iter().find_map(first_words),
-        serde_json::Value::Object(map) => map.values().find_map(first_words),
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::String(_) => None,
-    }
 }

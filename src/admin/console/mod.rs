@@ -24,7 +24,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
-use super::access::EVENTS;
 use super::filter::written;
 use super::find::SearchedCodes;
 use super::rights::Asker;
@@ -66,7 +65,7 @@ pub(super) fn routes(shared: &Arc<Admin>) -> Router<Arc<Admin>> {
         .route("/search", get(search::page).post(search::by_code))
         .route("/redemptions/{id}", get(story::page))
         .route("/trail", get(trail::page))
-        .route(EVENTS, get(live::events))
+        .route("/events", get(live::events))
         .layer(from_fn_with_state(Arc::clone(shared), see));
     let decisions = Router::new()
         .route("/redemptions/{id}/{action}", post(act::on_one))
