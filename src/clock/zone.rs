@@ -96,7 +96,8 @@ impl Days {
         (begins_s - ahead_s(near_s)) * 1000
     }
 
-    /// So far after the beginning of its date a day begins, seconds; less than nothing: on the date before.
+    /// So far after the beginning of its date a day begins, seconds; less than nothing: on the date
+    /// before.
     fn offset_s(&self) -> i64 {
         (if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 }) * 60
     }

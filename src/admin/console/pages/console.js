@@ -95,6 +95,7 @@ function follow(address) {
   }
   document.addEventListener('visibilitychange', look);
   window.addEventListener('pagehide', close);
+  window.addEventListener('pageshow', look);
   look();
 }
 
