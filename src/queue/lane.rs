@@ -463,8 +463,8 @@ mod tests {
         });
         queue.set_lanes(vec![lane]).await.unwrap();
         for comes_round in [true, false] {
-            let asker = queue.clone();
-            let asked = tokio::spawn(async move { asker.ping().await });
+            let handle = queue.clone();
+            let asked = tokio::spawn(async move { handle.ping().await });
             let (command, receipt) = mail.commands.recv().await.unwrap();
             // The writer alone is no sign of life.
             let writer = queue.memory("main").await;

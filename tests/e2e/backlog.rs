@@ -29,6 +29,8 @@ fn is_long_run() -> bool {
 const LOG_BYTES_MAX: u64 = 48 * 1024 * 1024;
 /// An ordinary day's.
 const FEW: usize = 1_000;
+/// A start with a million rows, on a busy machine.
+const READY_MAX: Duration = Duration::from_secs(3);
 /// How long a stop may take: `TimeoutStopSec=` of the unit is longer.
 const STOP_MAX: Duration = Duration::from_secs(15);
 /// So many rows that a start's look of 200 ms does not get through them.
@@ -115,8 +117,11 @@ fn start_with(rows: usize) -> (Duration, u64) {
 #[test]
 fn a_long_outages_rows_are_ready_as_soon_as_a_thousand_and_take_no_more_memory() {
     let (few, many) = (start_with(FEW), start_with(many()));
-    // The rows behind the table of guards are read, some ten thousands however many there are.
-    assert!(many.0 < few.0 * 5 + Duration::from_millis(50), "{many:?} beside {few:?}");
+    // The rows behind the table of guards are read, some ten thousands however many there are. A
+    // million take a second of a build that is not optimised on a busy machine, and would take
+    // several if each of them were read.
+    let most = if is_long_run() { READY_MAX } else { few.0 * 5 + Duration::from_millis(50) };
+    assert!(many.0 < most, "{many:?} beside {few:?}");
     assert!(many.1 < few.1 * 5 / 4, "{many:?} beside {few:?}");
 }
 
