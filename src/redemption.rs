@@ -177,23 +177,29 @@ impl RewardCode {
         fold::code(&self.0)
     }
 
+    /// The most characters of a code's end, or of its beginning, that are ever shown.
+    pub const SHOWN_MAX: usize = 4;
+
+    /// How many characters of the end of `code`, or of its beginning, are shown: at most
+    /// [`Self::SHOWN_MAX`] and at most a quarter.
+    #[must_use]
+    pub fn shown_of(code: &str) -> usize {
+        (code.chars().count() / 4).min(Self::SHOWN_MAX)
+    }
+
     /// At most the last four characters and at most a quarter of the code, after three dots.
     #[must_use]
     pub fn masked(&self) -> String {
-        let count = self.0.chars().count();
-        let shown = (count / 4).min(4);
-        let end: String = self.0.chars().skip(count - shown).collect();
+        let hidden = self.0.chars().count() - Self::shown_of(&self.0);
+        let end: String = self.0.chars().skip(hidden).collect();
         format!("…{end}")
     }
-}
 
-impl RewardCode {
     /// What codes of one series have in common: at most the first four characters and at most a
     /// quarter of the code.
     #[must_use]
     pub fn prefix(&self) -> String {
-        let shown = (self.0.chars().count() / 4).min(4);
-        self.0.chars().take(shown).collect()
+        self.0.chars().take(Self::shown_of(&self.0)).collect()
     }
 }
 
@@ -382,10 +388,14 @@ pub struct Redemption {
     pub owed_paid: bool,
     /// A person has seen to it.
     pub handled: bool,
+    /// Who that was, and the person's note.
+    pub handled_by: Option<(String, String)>,
     /// A person freed its code.
     pub freed: bool,
     /// Declined after it was given on trust: a fact for life.
     pub lost: bool,
+    /// One of the declines for which its lane was held.
+    pub streak: bool,
     /// In doubt for a reason that our own attempts do not explain: a copied database, an import.
     pub in_doubt: bool,
     /// Voided because its till was told "ask again" before any byte left.
@@ -439,8 +449,10 @@ impl Redemption {
             owed: false,
             owed_paid: false,
             handled: false,
+            handled_by: None,
             freed: false,
             lost: false,
+            streak: false,
             in_doubt: false,
             turned_away: false,
             value: None,

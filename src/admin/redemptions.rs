@@ -1,5 +1,7 @@
 //! Redemptions as operators see them: pages of rows, one row with its events, codes masked.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use axum::extract::rejection::BytesRejection;
@@ -17,6 +19,7 @@ use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::clock::rfc3339;
 use crate::decide::Attempt;
+use crate::fold;
 use crate::message::{self, Denied, Language};
 use crate::queue::Story;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
@@ -33,7 +36,7 @@ const SAID_CHARS_MAX: usize = 300;
 const SAID_BYTES_MAX: usize = 4096;
 
 /// `GET
-/// /api/v1/redemptions?state=&code_ending=&till=&business=&branch=&lane=&since=&until=&newest=&after=&limit=`
+/// /api/v1/redemptions?state=&code_ending=&till=&business=&branch=&lane=&waiting=&since=&until=&newest=&after=&limit=`
 pub(super) async fn list(
     Shared(admin): Shared<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
@@ -44,16 +47,19 @@ pub(super) async fn list(
         .map_err(|_| unfit(Denied::QueryUnread))?;
     let wanted = parse(&pairs).map_err(|faults| unfit(Denied::Filter { faults }))?;
     if let Some(lane) = &wanted.search.lane {
-        let lanes = admin.queue.lanes();
-        if !lanes.iter().any(|its| its.name == *lane) {
-            return Err(unfit(no_such_lane(lane, lanes.iter().map(|lane| lane.name.as_str()))));
+        // A provider that the settings no longer name may have rows all the same.
+        let named = admin.queue.lanes().into_iter().map(|lane| lane.name);
+        let booked = admin.queue.counts_by_lane().into_iter().map(|(name, _)| name);
+        let lanes: BTreeSet<String> = named.chain(booked).collect();
+        if !lanes.contains(lane) {
+            return Err(unfit(no_such_lane(lane, lanes.iter().map(String::as_str))));
         }
     }
     if !is_plain(&wanted) {
         return Ok(Json(found_page(&find(&admin, wanted).await?, &asker)));
     }
-    let Search { state, lane, after, limit, .. } = wanted.search;
-    Ok(Json(page(&admin.queue.list(Filter { state, lane, after, limit }).await?, limit, &asker)))
+    let Search { state, after, limit, .. } = wanted.search;
+    Ok(Json(page(&admin.queue.list(Filter { state, after, limit }).await?, limit, &asker)))
 }
 
 /// A page: its rows and, where there may be more, the `after` of the next.
@@ -139,6 +145,9 @@ pub(super) struct ListedRow<'a> {
     owed: bool,
     owed_paid: bool,
     handled: bool,
+    /// Who handled it, and why; `null` as long as nobody has.
+    handled_by: Option<&'a str>,
+    handled_note: Option<&'a str>,
     freed: bool,
     lost: bool,
     in_doubt: bool,
@@ -176,6 +185,8 @@ impl<'a> ListedRow<'a> {
             owed: row.owed,
             owed_paid: row.owed_paid,
             handled: row.handled,
+            handled_by: row.handled_by.as_ref().map(|(by, _)| by.as_str()),
+            handled_note: row.handled_by.as_ref().map(|(_, note)| note.as_str()),
             freed: row.freed,
             lost: row.lost,
             in_doubt: row.in_doubt,
@@ -229,18 +240,48 @@ fn words(answer: &Answer) -> Option<String> {
     message.into_iter().chain(errors).find(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
-/// `text` with the code masked wherever it stands, in any case of ASCII letters.
+/// `text` with the code masked wherever it stands, whatever its case, its script's digits, and the
+/// spaces and dashes between: providers write codes in their own way.
 fn without(text: &str, code: &RewardCode) -> String {
-    let (low_text, low_code) = (text.to_ascii_lowercase(), code.reveal().to_ascii_lowercase());
-    let mut shown = String::with_capacity(text.len());
-    let mut from = 0;
-    for (at, _) in low_text.match_indices(&low_code).filter(|_| !low_code.is_empty()) {
-        shown.push_str(text.get(from..at).unwrap_or_default());
-        shown.push_str(&code.masked());
-        from = at + low_code.len();
+    let (there, wanted) = (letters(text), letters(code.reveal()));
+    if wanted.is_empty() {
+        // It is made of signs alone.
+        let is_blank = fold::is_blank(code.reveal());
+        return if is_blank {
+            text.to_owned()
+        } else {
+            text.replace(code.reveal(), &code.masked())
+        };
+    }
+    let (mut shown, mut from, mut at) = (String::with_capacity(text.len()), 0, 0);
+    while let Some(part) = there.get(at..at + wanted.len()) {
+        let is_the_code = part.iter().zip(&wanted).all(|((one, _), (other, _))| one == other);
+        let (Some((_, first)), Some((_, last))) = (part.first(), part.last()) else { break };
+        if is_the_code {
+            shown.push_str(text.get(from..first.start).unwrap_or_default());
+            shown.push_str(&code.masked());
+            from = last.end;
+        }
+        at += if is_the_code { wanted.len() } else { 1 };
     }
     shown.push_str(text.get(from..).unwrap_or_default());
     shown
+}
+
+/// The letters and digits of `text`, folded, each with where it stands.
+fn letters(text: &str) -> Vec<(char, Range<usize>)> {
+    let mut found = Vec::new();
+    for (at, c) in text.char_indices() {
+        let place = at..at + c.len_utf8();
+        if c.is_ascii() {
+            found.extend(c.is_ascii_alphanumeric().then(|| (c.to_ascii_lowercase(), place)));
+        } else {
+            let folded = fold::words(c.encode_utf8(&mut [0; 4]));
+            let seen = folded.chars().filter(|c| c.is_alphanumeric());
+            found.extend(seen.map(|c| (c, place.clone())));
+        }
+    }
+    found
 }
 
 #[derive(Debug, Serialize)]
@@ -332,6 +373,24 @@ mod tests {
                 "how it begins is not for everybody"
             );
         }
+    }
+
+    #[test]
+    fn a_code_that_the_provider_writes_otherwise_is_masked_all_the_same() {
+        let masked = |text: &str, code: &str| without(text, &RewardCode::new(code.to_owned()));
+        for (said, code) in [
+            ("Reward ABCD1234EFGH0000 has been used", "ABCD-1234-EFGH-0000"),
+            ("Reward abcd 1234 efgh 0000 has been used", "ABCD1234EFGH0000"),
+            ("Reward ABCD\u{2011}1234\u{2011}EFGH\u{2011}0000 has been used", "abcd1234efgh0000"),
+            ("Reward ABCD-١٢٣٤-EFGH-٠٠٠٠ has been used", "ABCD-1234-EFGH-0000"),
+            ("Reward ＡＢＣＤ１２３４ＥＦＧＨ００００ has been used", "ABCD1234EFGH0000"),
+        ] {
+            assert_eq!(masked(said, code), "Reward …0000 has been used");
+        }
+        assert_eq!(masked("ABCD-1234 twice: ABCD1234", "abcd 1234"), "…34 twice: …34");
+        assert_eq!(masked("ABCD-1235 is another", "ABCD-1234"), "ABCD-1235 is another");
+        assert_eq!(masked("the code *** is none", "***"), "the code … is none");
+        assert_eq!(masked("nothing is left out", ""), "nothing is left out");
     }
 
     #[test]

@@ -375,6 +375,11 @@ fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits()
             .as_str()
             .is_some_and(|detail| detail.contains("moves house"))
     );
+    let page = |path: &str| gateway.operators().send("GET", path, &[], b"").body;
+    let trail = page("/trail");
+    assert!(trail.contains("tills are trusted meanwhile: the provider moves house"), "{trail}");
+    let home = page("/");
+    assert!(home.contains("An operator holds") && !home.contains("line has been down"), "{home}");
 }
 
 #[test]
