@@ -14,41 +14,22 @@ const KEEP_EVERY_MS: i64 = 60_000;
 const KEEP_CLOSELY_MS: i64 = 1000;
 /// A stop counts for so long at most.
 const STOP_MS_MAX: i64 = 7 * 24 * 3_600_000;
-/// A stop counts once the clock has stood by it for so long, over further stops too: a box that is
-/// switched off each night never runs so long at a stretch.
+/// A stop counts once the clock has stood by it for so long.
 const PROOF_MS: i64 = 24 * 3_600_000;
-/// Stops that wait for their proof apart from each other; beyond that the two newest count as one.
-const STOPS_MAX: usize = 32;
-
-/// A stop that the clock has told of and that does not count yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Stop {
-    /// How long nobody looked, milliseconds.
-    stop_ms: i64,
-    /// How long the gateway has been on since.
-    proof_ms: i64,
-}
 
 /// The clock of what is kept and forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub(super) struct Elapsed {
     /// The elapsed time when this was kept, milliseconds.
     passed_ms: i64,
-    /// The newest stop.
-    #[serde(flatten)]
-    newest: Stop,
-    /// Those before it.
-    earlier: Vec<Stop>,
-    /// The wall clock when it was last trusted, Unix milliseconds.
+    /// A stop that the clock has told of and that does not count yet, milliseconds.
+    stop_ms: i64,
+    /// How long the gateway has been on since.
+    proof_ms: i64,
+    /// The wall clock when this was kept, Unix milliseconds.
     wall_ms: i64,
-    /// Whether it ever was.
+    /// Whether it was trusted then.
     trusted: bool,
-    /// For how long the gateway has been on since, milliseconds.
-    since_ms: i64,
-    /// This process has seen a trusted clock.
-    #[serde(skip)]
-    is_told: bool,
     /// The process' uptime at the last look, milliseconds; `None` before the first.
     #[serde(skip)]
     looked_ms: Option<i64>,
@@ -94,64 +75,44 @@ impl Elapsed {
 
     /// The elapsed time now, milliseconds.
     pub(super) fn now(&mut self, uptime_ms: i64, stamp: Stamp) -> i64 {
-        match self.looked_ms.replace(uptime_ms) {
-            Some(looked_ms) => self.pass(uptime_ms.saturating_sub(looked_ms).max(0)),
-            None => self.began_ms = self.passed_ms,
+        if let Some(looked_ms) = self.looked_ms {
+            self.pass(uptime_ms.saturating_sub(looked_ms).max(0), stamp);
+        } else {
+            self.began_ms = self.passed_ms;
+            self.stopped(stamp);
         }
-        if stamp.trusted {
-            self.told(stamp.unix_ms);
-        }
+        self.looked_ms = Some(uptime_ms);
+        (self.wall_ms, self.trusted) = (stamp.unix_ms, stamp.trusted);
         self.passed_ms
     }
 
-    fn pass(&mut self, ms: i64) {
+    /// The first look of a process: the clocks tell how long nobody looked.
+    fn stopped(&mut self, stamp: Stamp) {
+        if self.trusted && stamp.trusted && self.wall_ms > 0 {
+            let stop_ms = stamp.unix_ms.saturating_sub(self.wall_ms).clamp(0, STOP_MS_MAX);
+            self.stop_ms = self.stop_ms.saturating_add(stop_ms);
+            self.proof_ms = 0;
+        }
+    }
+
+    fn pass(&mut self, ms: i64, stamp: Stamp) {
         self.passed_ms = self.passed_ms.saturating_add(ms);
-        self.since_ms = self.since_ms.saturating_add(ms);
-        for stop in self.stops() {
-            stop.proof_ms = stop.proof_ms.saturating_add(ms);
-        }
-        let proven = self.stops().filter(|stop| stop.proof_ms >= PROOF_MS);
-        let counts =
-            proven.fold(0i64, |sum, stop| sum.saturating_add(std::mem::take(stop).stop_ms));
-        self.earlier.retain(|stop| stop.stop_ms > 0);
-        self.passed_ms = self.passed_ms.saturating_add(counts);
-    }
-
-    fn stops(&mut self) -> impl Iterator<Item = &mut Stop> {
-        self.earlier.iter_mut().chain([&mut self.newest])
-    }
-
-    /// A trusted clock tells how long nobody looked: a process' first, which may come late on a box
-    /// without a battery.
-    fn told(&mut self, unix_ms: i64) {
-        let away_ms = unix_ms.saturating_sub(self.wall_ms).saturating_sub(self.since_ms);
-        if away_ms < -STEP_MS_MAX {
-            // It went back: what it told of stops is not to be believed.
-            (self.newest, self.earlier) = (Stop::default(), Vec::new());
-        } else if !self.is_told && self.trusted && self.wall_ms > 0 {
-            self.stopped(away_ms.clamp(0, STOP_MS_MAX));
-        }
-        (self.wall_ms, self.trusted, self.since_ms) = (unix_ms, true, 0);
-        self.is_told = true;
-    }
-
-    fn stopped(&mut self, stop_ms: i64) {
-        if stop_ms == 0 {
+        if self.stop_ms == 0 {
             return;
         }
-        let before = std::mem::replace(&mut self.newest, Stop { stop_ms, proof_ms: 0 });
-        if self.earlier.len() >= STOPS_MAX {
-            self.newest.stop_ms = stop_ms.saturating_add(before.stop_ms);
-        } else if before.stop_ms > 0 {
-            self.earlier.push(before);
+        if stamp.unix_ms < self.wall_ms.saturating_sub(STEP_MS_MAX) {
+            // The clock went back: what it told of the stop is not to be believed.
+            self.stop_ms = 0;
+        }
+        self.proof_ms = self.proof_ms.saturating_add(ms);
+        if self.proof_ms >= PROOF_MS {
+            self.passed_ms = self.passed_ms.saturating_add(std::mem::take(&mut self.stop_ms));
         }
     }
 
-    /// The stops that do not count yet.
+    /// The stop that does not count yet.
     pub(super) fn doubted(&self) -> Doubted {
-        let stops = self.earlier.iter().chain([&self.newest]);
-        let stop_ms = stops.fold(0i64, |sum, stop| sum.saturating_add(stop.stop_ms));
-        Doubted { began_ms: self.began_ms, stop_ms }
+        Doubted { began_ms: self.began_ms, stop_ms: self.stop_ms }
     }
 
     /// Keeps it now and then, in the transaction that is under way; `closely`: with it goes what
@@ -211,60 +172,6 @@ mod tests {
         assert_eq!(doubted.now(0, at(30 * 24 * HOUR)), HOUR);
         assert_eq!(doubted.now(HOUR, at(3 * HOUR)), 2 * HOUR, "it went back");
         assert_eq!(doubted.now(48 * HOUR, at(50 * HOUR)), 49 * HOUR);
-    }
-
-    /// The next process, which begins when this one was kept.
-    fn restarted(kept: &Elapsed) -> Elapsed {
-        serde_json::from_str(&serde_json::to_string(kept).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn each_night_counts_two_days_later_on_a_box_that_is_on_for_half_of_each_day() {
-        let mut elapsed = Elapsed::default();
-        for day in 0..10 {
-            elapsed = restarted(&elapsed);
-            let morning = (1 + 24 * day) * HOUR;
-            elapsed.now(0, at(morning));
-            elapsed.now(12 * HOUR, at(morning + 12 * HOUR));
-        }
-        assert_eq!(
-            elapsed.passed_ms,
-            (10 + 8) * 12 * HOUR,
-            "ten days, and all nights but the last"
-        );
-        assert_eq!(elapsed.doubted().stop_ms, 12 * HOUR);
-    }
-
-    #[test]
-    fn a_box_without_a_battery_tells_of_its_stop_when_its_clock_is_set() {
-        let mut elapsed = Elapsed::default();
-        elapsed.now(0, at(HOUR));
-        elapsed.now(HOUR, at(2 * HOUR));
-        let mut next = restarted(&elapsed);
-        next.now(0, Stamp { unix_ms: 0, trusted: false });
-        next.now(HOUR, Stamp { unix_ms: HOUR, trusted: false });
-        next.now(2 * HOUR, at(9 * HOUR));
-        assert_eq!(next.doubted().stop_ms, 5 * HOUR, "of seven hours it was on for two");
-        let mut corrected = restarted(&next);
-        corrected.now(0, at(5 * HOUR));
-        assert_eq!(corrected.doubted().stop_ms, 0, "the clock had been wrong");
-    }
-
-    #[test]
-    fn stops_that_wait_for_their_proof_are_bounded_and_none_is_forgotten() {
-        let mut elapsed = Elapsed::default();
-        for minute in 0..1000 {
-            elapsed = restarted(&elapsed);
-            elapsed.now(0, at(HOUR + minute * 60_000));
-        }
-        assert_eq!((elapsed.earlier.len(), elapsed.doubted().stop_ms), (STOPS_MAX, 999 * 60_000));
-    }
-
-    #[test]
-    fn what_an_earlier_build_kept_is_read() {
-        let text = r#"{"passed_ms":7,"stop_ms":5,"proof_ms":3,"wall_ms":9,"trusted":true}"#;
-        let read: Elapsed = serde_json::from_str(text).unwrap();
-        assert_eq!((read.passed_ms, read.doubted().stop_ms, read.trusted), (7, 5, true));
     }
 
     #[test]
