@@ -185,6 +185,21 @@ impl RewardCode {
         let end: String = self.0.chars().skip(count - shown).collect();
         format!("…{end}")
     }
+
+    /// `text` with the code masked wherever it stands, in any case of ASCII letters.
+    #[must_use]
+    pub fn masked_in(&self, text: &str) -> String {
+        let (low_text, low_code) = (text.to_ascii_lowercase(), self.0.to_ascii_lowercase());
+        let mut shown = String::with_capacity(text.len());
+        let mut from = 0;
+        for (at, _) in low_text.match_indices(&low_code).filter(|_| !low_code.is_empty()) {
+            shown.push_str(text.get(from..at).unwrap_or_default());
+            shown.push_str(&self.masked());
+            from = at + low_code.len();
+        }
+        shown.push_str(text.get(from..).unwrap_or_default());
+        shown
+    }
 }
 
 impl RewardCode {

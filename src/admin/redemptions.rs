@@ -210,7 +210,7 @@ pub(super) fn kind_of(row: &Redemption) -> String {
 
 /// The provider's words with the code masked: providers repeat it in their refusals.
 fn said(answer: &Answer, code: &RewardCode) -> Option<String> {
-    Some(without(&words(answer)?, code).chars().take(SAID_CHARS_MAX).collect())
+    Some(code.masked_in(&words(answer)?).chars().take(SAID_CHARS_MAX).collect())
 }
 
 /// The first of `message` and the strings of `errors`.
@@ -227,20 +227,6 @@ fn words(answer: &Answer) -> Option<String> {
         .flatten()
         .filter_map(Value::as_str);
     message.into_iter().chain(errors).find(|text| !text.trim().is_empty()).map(str::to_owned)
-}
-
-/// `text` with the code masked wherever it stands, in any case of ASCII letters.
-fn without(text: &str, code: &RewardCode) -> String {
-    let (low_text, low_code) = (text.to_ascii_lowercase(), code.reveal().to_ascii_lowercase());
-    let mut shown = String::with_capacity(text.len());
-    let mut from = 0;
-    for (at, _) in low_text.match_indices(&low_code).filter(|_| !low_code.is_empty()) {
-        shown.push_str(text.get(from..at).unwrap_or_default());
-        shown.push_str(&code.masked());
-        from = at + low_code.len();
-    }
-    shown.push_str(text.get(from..).unwrap_or_default());
-    shown
 }
 
 #[derive(Debug, Serialize)]
