@@ -160,6 +160,14 @@ enum Message {
     Stop(oneshot::Sender<()>),
 }
 
+impl Message {
+    /// It may wait a moment for others.
+    fn is_patient(&mut self) -> bool {
+        let Self::Do(ask) = self else { return false };
+        ask.task().is_patient()
+    }
+}
+
 /// The handle. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Queue {

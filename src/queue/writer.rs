@@ -34,6 +34,10 @@ const BATCHES_MAX: usize = 64;
 const SPIN: Duration = Duration::from_micros(100);
 /// After a larger batch more are on their way, and the next one is the larger for a moment's sleep.
 const SPIN_OPS_MAX: usize = 2;
+/// How long what no till waits for, such as a probe's row, waits for others that are to be synced.
+/// A till that has its answer asks again within that time if it is in a hurry, and a sync of a card
+/// takes longer.
+const COMPANY: Duration = Duration::from_millis(2);
 /// After so long without work the WAL is moved into the database, unless it holds little: what a
 /// probe of the link leaves is not worth waking for.
 const IDLE: Duration = Duration::from_secs(2);
@@ -258,7 +262,14 @@ impl Writer {
             (true, false) => IDLE,
             (false, false) => FILES_EVERY,
         };
-        tokio::time::timeout(patience, self.messages.recv_many(batch, BATCH_OPS_MAX)).await.ok()
+        let receive = self.messages.recv_many(batch, BATCH_OPS_MAX);
+        tokio::time::timeout(patience, receive).await.ok()?;
+        if !batch.is_empty() && batch.iter_mut().all(Message::is_patient) {
+            let company = self.messages.recv_many(batch, BATCH_OPS_MAX);
+            // Whether or not somebody came.
+            let _came = tokio::time::timeout(COMPANY, company).await;
+        }
+        Some(batch.len())
     }
 
     /// Who was just answered may ask again at once: to sleep and to be woken would take longer than

@@ -252,11 +252,12 @@ impl Desk<'_> {
     }
 
     /// The row as this process finds it, which is written down: what it counts for is what its
-    /// marks say.
+    /// marks say. A row that was parked at the start, and that somebody retried, has no worth yet.
     pub(super) fn found(&mut self, row: &Stored) -> Result<Stored, StoreError> {
         let found = row.clone().found_by(self.books.first);
         if found.marks != row.marks {
             self.mark(row, found.marks)?;
+            self.give(&found, &self.books.ledger.nothing_known(), false)?;
         }
         Ok(found)
     }

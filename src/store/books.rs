@@ -521,6 +521,10 @@ impl Operation for Remember {
     type Output = Option<Duration>;
     const KIND: OperationKind = OperationKind::Ending;
 
+    fn is_patient(&self) -> bool {
+        true
+    }
+
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Option<Duration>, StoreError> {
         desk.remember(&self.lane, &self.memory, &self.streak)?;
         let lane = desk.books.lane(desk.sql, &self.lane)?;

@@ -160,6 +160,11 @@ impl Operation for Claim {
     type Output = Vec<Claimed>;
     const KIND: OperationKind = OperationKind::Beginning;
 
+    /// A probe.
+    fn is_patient(&self) -> bool {
+        self.rows_max == 1
+    }
+
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Vec<Claimed>, StoreError> {
         desk.claim(self)
     }
@@ -174,6 +179,10 @@ impl Operation for Claim {
 impl Operation for Settlement {
     type Output = Settled;
     const KIND: OperationKind = OperationKind::Ending;
+
+    fn is_patient(&self) -> bool {
+        !self.show && self.about.status.is_none()
+    }
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Settled, StoreError> {
         desk.settle(self)
@@ -190,6 +199,10 @@ impl Operation for Settlement {
 impl Operation for Unclaim {
     type Output = ();
     const KIND: OperationKind = OperationKind::Ending;
+
+    fn is_patient(&self) -> bool {
+        true
+    }
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
         desk.unclaim(&self.0)

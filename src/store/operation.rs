@@ -34,6 +34,12 @@ pub trait Operation: Send + 'static {
     /// Nothing of the transaction is kept.
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Self::Output, StoreError>;
 
+    /// It may wait a moment for others: no till waits for its end, and a sync of its own would make
+    /// the next till wait.
+    fn is_patient(&self) -> bool {
+        false
+    }
+
     /// What follows outside of the store, once it is committed.
     fn after(&self, _output: &mut Self::Output, _effects: &mut dyn AfterCommit) {}
 }
@@ -62,6 +68,8 @@ pub trait AfterCommit {
 pub trait Task: Send {
     /// What depends on it.
     fn kind(&self) -> OperationKind;
+    /// Whether it may wait a moment for others.
+    fn is_patient(&self) -> bool;
     /// Does it and keeps the output.
     ///
     /// # Errors
@@ -101,6 +109,10 @@ impl<O: Operation> Job<O> {
 impl<O: Operation> Task for Job<O> {
     fn kind(&self) -> OperationKind {
         O::KIND
+    }
+
+    fn is_patient(&self) -> bool {
+        self.operation.is_patient()
     }
 
     fn perform(&mut self, desk: &mut Desk<'_>) -> Result<(), StoreError> {

@@ -367,6 +367,11 @@ impl Ledger {
         all.filter(|own| **own != folded).cloned().collect()
     }
 
+    /// What a redemption counts as of which nothing is known.
+    pub(super) fn nothing_known(&self) -> Given {
+        Given { worth: Worth::Assumed(self.unknown), rule: String::new() }
+    }
+
     /// Rows that a crash left, of which a 2xx may have left: they count as given
     /// ([`decide::marks_found`], whose bits these are).
     pub(super) fn adopt(
@@ -388,7 +393,7 @@ impl Ledger {
                 .query_map((oldest, first.0), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
             rows.collect::<Result<_, _>>()?
         };
-        let given = Given { worth: Worth::Assumed(self.unknown), rule: String::new() };
+        let given = self.nothing_known();
         let to = Stand { pending: true, exposed: true, lost: false };
         for (seq, lane, till) in rows {
             if worth::insert(sql, Seq(seq), &given)? {

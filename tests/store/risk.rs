@@ -9,7 +9,7 @@ use redeemd::message::Language;
 use redeemd::redemption::Id;
 use redeemd::store::{
     Acted, AskStanding, Conclusion, Decision, Ended, FILE, Handling, LaneStanding, NewRedemption,
-    Recount, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
+    Recount, Settlement, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
 };
 use redeemd::value::Amount;
 
@@ -268,6 +268,21 @@ fn a_live_row_that_an_orderly_stop_left_undecided_counts_as_given() {
     assert_eq!(at_risk(&mut world), (25, 0), "once");
     let row = world.show(&taken.id);
     assert!(row.trusted && row.value.is_some(), "{row:?}");
+}
+
+#[test]
+fn a_live_row_that_was_parked_undecided_counts_as_given_once_it_is_retried_after_a_start() {
+    let mut world = World::up();
+    let taken = world.take("till-1", "A");
+    world.one(Settlement::new(taken.seq, 1, parked(), false));
+    world.restart();
+    world.retry(&taken.id);
+    let attempt = world.claim()[0].attempt;
+    let row = world.show(&taken.id);
+    assert!(row.trusted && row.value.is_some(), "{row:?}");
+    assert_eq!(at_risk(&mut world), (25, 0));
+    world.settle(taken.seq, attempt, confirmed());
+    assert_eq!(at_risk(&mut world), (0, 0));
 }
 
 #[test]
