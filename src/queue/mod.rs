@@ -307,7 +307,7 @@ impl Queue {
     /// A till that waited for this row's answer has got it or not. Where none of them did, and none
     /// has asked again meanwhile, what was refused before is owed.
     pub fn delivered(&self, seq: Seq, audience: Audience, is_heard: bool) {
-        if !audience.is_in_vain(is_heard, self.shared.repeats.of(seq)) {
+        if !audience.end(is_heard, self.shared.repeats.of(seq)) {
             return;
         }
         let (message, _) = asked::ask(Unheard(seq));

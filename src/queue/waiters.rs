@@ -27,7 +27,7 @@ impl Audience {
 
     /// What became of one of the answers; whether it was the last, none was heard, and nobody has
     /// asked again since then.
-    pub(super) fn is_in_vain(self, is_heard: bool, repeats: u32) -> bool {
+    pub(super) fn end(self, is_heard: bool, repeats: u32) -> bool {
         self.heard.fetch_or(is_heard, Ordering::AcqRel);
         let was_heard = Arc::into_inner(self.heard).is_none_or(AtomicBool::into_inner);
         !was_heard && repeats == self.repeats
@@ -170,11 +170,8 @@ mod tests {
         ] {
             let all = Audience::new(7);
             let told = [all.clone(), all.clone(), all];
-            let ended: Vec<bool> = told
-                .into_iter()
-                .zip(heard)
-                .map(|(one, heard)| one.is_in_vain(heard, repeats))
-                .collect();
+            let ended: Vec<bool> =
+                told.into_iter().zip(heard).map(|(one, heard)| one.end(heard, repeats)).collect();
             assert_eq!(ended, [false, false, in_vain], "{heard:?} {repeats}");
         }
     }
