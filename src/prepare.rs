@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,7 +52,8 @@ impl Prepared {
 /// # Errors
 /// All problems at once.
 pub fn prepare(options: &LoadOptions) -> Result<Prepared, Problems> {
-    let loaded = load(options)?;
+    let mut loaded = load(options)?;
+    loaded.warnings.extend(open_to_others(&loaded.settings.gateway.state_dir));
     let settings = &loaded.settings;
     let mut problems = Vec::new();
     let tills_certificate = certificate("intake.tls", settings.intake.tls.as_ref(), &mut problems);
@@ -68,6 +70,21 @@ pub fn prepare(options: &LoadOptions) -> Result<Prepared, Problems> {
     }
     let broken = broken(settings, &context);
     Ok(Prepared { loaded, tills_certificate, admin_certificate, broken })
+}
+
+/// The database holds whole codes, and whoever may write beside it may put another in its place.
+fn open_to_others(state_dir: &Path) -> Option<String> {
+    let has = |path: &Path, mode: u32| {
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.mode() & mode != 0)
+    };
+    let is_read = has(state_dir, 0o001) && has(&state_dir.join(crate::store::FILE), 0o004);
+    let may = match has(state_dir, 0o002) {
+        true => "change what is in it",
+        false if is_read => "read the database in it, which holds whole reward codes",
+        false => return None,
+    };
+    let dir = state_dir.display();
+    Some(format!("gateway.state_dir: every user of this machine can {may}: chmod o= {dir}"))
 }
 
 /// The rule of `intake.listen` for an address that somebody else chose: systemd, by the socket

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -177,39 +178,75 @@ impl RewardCode {
         fold::code(&self.0)
     }
 
+    /// The most characters of a code's end, or of its beginning, that are ever shown.
+    pub const SHOWN_MAX: usize = 4;
+
+    /// How many characters of the end of `code`, or of its beginning, are shown: at most
+    /// [`Self::SHOWN_MAX`] and at most a quarter.
+    #[must_use]
+    pub fn shown_of(code: &str) -> usize {
+        (code.chars().count() / 4).min(Self::SHOWN_MAX)
+    }
+
     /// At most the last four characters and at most a quarter of the code, after three dots.
     #[must_use]
     pub fn masked(&self) -> String {
-        let count = self.0.chars().count();
-        let shown = (count / 4).min(4);
-        let end: String = self.0.chars().skip(count - shown).collect();
+        let hidden = self.0.chars().count() - Self::shown_of(&self.0);
+        let end: String = self.0.chars().skip(hidden).collect();
         format!("…{end}")
     }
 
-    /// `text` with the code masked wherever it stands, in any case of ASCII letters.
+    /// `text` with the code masked wherever it stands, whatever its case, its script's digits, and the
+    /// spaces and dashes between: providers write codes in their own way.
     #[must_use]
     pub fn masked_in(&self, text: &str) -> String {
-        let (low_text, low_code) = (text.to_ascii_lowercase(), self.0.to_ascii_lowercase());
-        let mut shown = String::with_capacity(text.len());
-        let mut from = 0;
-        for (at, _) in low_text.match_indices(&low_code).filter(|_| !low_code.is_empty()) {
-            shown.push_str(text.get(from..at).unwrap_or_default());
-            shown.push_str(&self.masked());
-            from = at + low_code.len();
+        let (there, wanted) = (letters(text), letters(self.reveal()));
+        if wanted.is_empty() {
+            // It is made of signs alone.
+            let is_blank = fold::is_blank(self.reveal());
+            return if is_blank {
+                text.to_owned()
+            } else {
+                text.replace(self.reveal(), &self.masked())
+            };
+        }
+        let (mut shown, mut from, mut at) = (String::with_capacity(text.len()), 0, 0);
+        while let Some(part) = there.get(at..at + wanted.len()) {
+            let is_the_code = part.iter().zip(&wanted).all(|((one, _), (other, _))| one == other);
+            let (Some((_, first)), Some((_, last))) = (part.first(), part.last()) else { break };
+            if is_the_code {
+                shown.push_str(text.get(from..first.start).unwrap_or_default());
+                shown.push_str(&self.masked());
+                from = last.end;
+            }
+            at += if is_the_code { wanted.len() } else { 1 };
         }
         shown.push_str(text.get(from..).unwrap_or_default());
         shown
     }
-}
 
-impl RewardCode {
     /// What codes of one series have in common: at most the first four characters and at most a
     /// quarter of the code.
     #[must_use]
     pub fn prefix(&self) -> String {
-        let shown = (self.0.chars().count() / 4).min(4);
-        self.0.chars().take(shown).collect()
+        self.0.chars().take(Self::shown_of(&self.0)).collect()
     }
+}
+
+/// The letters and digits of `text`, folded, each with where it stands.
+fn letters(text: &str) -> Vec<(char, Range<usize>)> {
+    let mut found = Vec::new();
+    for (at, c) in text.char_indices() {
+        let place = at..at + c.len_utf8();
+        if c.is_ascii() {
+            found.extend(c.is_ascii_alphanumeric().then(|| (c.to_ascii_lowercase(), place)));
+        } else {
+            let folded = fold::words(c.encode_utf8(&mut [0; 4]));
+            let seen = folded.chars().filter(|c| c.is_alphanumeric());
+            found.extend(seen.map(|c| (c, place.clone())));
+        }
+    }
+    found
 }
 
 impl fmt::Debug for RewardCode {
@@ -397,10 +434,14 @@ pub struct Redemption {
     pub owed_paid: bool,
     /// A person has seen to it.
     pub handled: bool,
+    /// Who that was, and the person's note.
+    pub handled_by: Option<(String, String)>,
     /// A person freed its code.
     pub freed: bool,
     /// Declined after it was given on trust: a fact for life.
     pub lost: bool,
+    /// One of the declines for which its lane was held.
+    pub streak: bool,
     /// In doubt for a reason that our own attempts do not explain: a copied database, an import.
     pub in_doubt: bool,
     /// Voided because its till was told "ask again" before any byte left.
@@ -454,8 +495,10 @@ impl Redemption {
             owed: false,
             owed_paid: false,
             handled: false,
+            handled_by: None,
             freed: false,
             lost: false,
+            streak: false,
             in_doubt: false,
             turned_away: false,
             value: None,

@@ -15,6 +15,7 @@ mod served;
 mod shown;
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -52,9 +53,19 @@ impl Gateway {
     /// clocks say `date`.
     async fn start_at(unix_ms: i64, date: &'static str, version: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let own = std::fs::Permissions::from_mode(0o700);
+        std::fs::create_dir(folder.path().join("state")).unwrap();
+        std::fs::set_permissions(folder.path().join("state"), own).unwrap();
+        Self::start_in(folder, unix_ms, (date, version)).await
+    }
+
+    async fn start_in(
+        folder: tempfile::TempDir,
+        unix_ms: i64,
+        (date, version): (&'static str, &'static str),
+    ) -> Self {
         let settings = redeemd::settings::parse(&settings(folder.path()), "box").unwrap().settings;
         let state = folder.path().join("state");
-        std::fs::create_dir(&state).unwrap();
         let (store, _) = Store::open(&state).unwrap();
         let queue =
             Queue::start(store, Clock::manual(unix_ms, true), settings.offline.clone()).unwrap();
@@ -305,6 +316,29 @@ async fn good_settings_pass_the_check_with_their_warnings() {
 }
 
 #[tokio::test]
+async fn a_database_that_others_can_read_is_warned_of() {
+    let gateway = Gateway::start().await;
+    let state = gateway.folder.path().join("state");
+    let set = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for (dir, file, said) in [
+        (0o755, 0o644, "can read the database"),
+        (0o755, 0o600, ""),
+        (0o700, 0o644, ""),
+        (0o777, 0o600, "can change what is in it"),
+    ] {
+        set(&state, dir);
+        set(&state.join("redeemd.db"), file);
+        let ran = gateway.run(&["check"]).await;
+        let warned = ran.err.lines().find(|line| line.contains("gateway.state_dir"));
+        assert_eq!(warned.is_some(), !said.is_empty(), "{dir:o} {file:o}: {}", ran.err);
+        assert!(warned.unwrap_or_default().contains(said), "{}", ran.err);
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn status_shows_the_books_and_the_lanes_to_people_and_machines() {
     let gateway = Gateway::start().await;
     gateway.accept("CODE-AAAA-1111", "till-1").await;
@@ -360,7 +394,52 @@ async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
     }
     let unknown = gateway.run(&["list", "--lane", "nope"]).await;
     assert_eq!(unknown.code, 1);
-    assert!(unknown.err.contains("retm, other"), "{}", unknown.err);
+    assert!(unknown.err.contains("other, retm"), "{}", unknown.err);
+    gateway.end().await;
+}
+
+/// So many confirmed rows of one lane, between two of the other that were declined after the fact.
+fn two_lanes(state: &Path, rows: u32) {
+    let (mut store, _) = Store::open(state).unwrap();
+    store.ensure_lanes(&["retm".to_owned(), "other".to_owned()]).unwrap();
+    let path = store.path();
+    store.close().unwrap();
+    let sql = rusqlite::Connection::open(path).unwrap();
+    // 64: given on trust; 32,768: lost.
+    let insert = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}),
+            a (i, is_lost) AS (SELECT i, i IN (1, {rows}) FROM n)
+         INSERT INTO redemption SELECT i, randomblob(12), NULL,
+            (SELECT lane FROM lane WHERE name = CASE WHEN is_lost THEN 'other' ELSE 'retm' END),
+            'till-1', i, i, randomblob(16), i, 'shop', 'CODE-' || i, '042', '2026-11-01 10:00:00',
+            1793491200000 + i, 49, 0, 0, CASE WHEN is_lost THEN 2 ELSE 1 END, 0,
+            CASE WHEN is_lost THEN 64 + 32768 ELSE 32 END, 1, 1793491200000 + i FROM a"
+    );
+    sql.execute(&insert, []).unwrap();
+    let counted = "UPDATE lane SET
+        accepted = (SELECT count(*) FROM redemption WHERE redemption.lane = lane.lane),
+        confirmed = (SELECT count(*) FROM redemption WHERE redemption.lane = lane.lane AND \
+        state = 1),
+        declined = (SELECT count(*) FROM redemption WHERE redemption.lane = lane.lane AND \
+        state = 2)";
+    sql.execute(counted, []).unwrap();
+}
+
+#[tokio::test]
+async fn a_lanes_few_rows_are_listed_and_reported_however_many_others_lie_between() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    two_lanes(&state, 50_010);
+    let at = (1_793_491_300_000, ("2026-11-01 10:00:00", "9.9.9"));
+    let gateway = Gateway::start_in(folder, at.0, at.1).await;
+    let listed = gateway.run(&["list", "--lane", "other", "--all", "--json"]).await;
+    assert_eq!(listed.json().len(), 2, "{}", listed.err);
+    let declined = ["list", "--lane", "other", "--state", "declined", "--waiting", "--json"];
+    assert_eq!(gateway.run(&declined).await.json().len(), 2);
+    let report = gateway.run(&["report", "--lane", "other", "--json"]).await.json();
+    let exceptions = report.iter().filter(|line| line["kind"] == "exception");
+    assert_eq!(exceptions.count(), 2, "{report:?}");
     gateway.end().await;
 }
 
@@ -482,6 +561,40 @@ async fn what_a_person_has_seen_to_is_marked_and_what_is_pending_cannot_be() {
 }
 
 #[tokio::test]
+async fn what_a_person_has_handled_waits_nowhere_any_more() {
+    let gateway = Gateway::start().await;
+    let ids = shown::story(&gateway).await;
+    let waiting = async || -> Vec<Value> {
+        let rows = gateway.run(&["list", "--waiting", "--json"]).await.json();
+        rows.iter().map(|row| row["id"].clone()).collect()
+    };
+    assert_eq!(waiting().await, [json!(ids[1]), json!(ids[2])]);
+    let check = gateway.run(&["status", "--check"]).await;
+    assert!(check.code == 1 && check.out.starts_with("1 parked"), "{check:?}");
+    for id in &ids[1..3] {
+        assert_eq!(gateway.run(&["handled", id, "--note", "asked them"]).await.code, 0);
+    }
+    assert!(waiting().await.is_empty());
+    let check = gateway.run(&["status", "--check"]).await;
+    assert_eq!((check.code, check.out.as_str()), (0, ""), "{}", check.err);
+    let report = gateway.run(&["report"]).await.out;
+    assert!(report.contains("somebody has handled each") && !report.contains("1 parked"));
+    let lines = gateway.run(&["report", "--json"]).await.json();
+    let lost = lines.iter().find(|line| line["kind"] == "exception").unwrap();
+    for (key, value) in [
+        ("id", json!(ids[1])),
+        ("handled", json!(true)),
+        ("handled_note", json!("asked them")),
+        ("value", json!("25.00")),
+        ("value_assumed", json!(true)),
+        ("rule", Value::Null),
+    ] {
+        assert_eq!(lost[key], value, "{key}: {lost}");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn a_list_has_the_columns_that_are_asked_for() {
     let gateway = Gateway::start().await;
     gateway.accept("CODE-IIII-1111", "صندوق").await;
@@ -517,6 +630,11 @@ async fn an_export_to_standard_output_is_the_file_and_warns_beside_it() {
         ran.err
     );
     assert!(!Path::new("-").exists());
+    let (trail, _) = gateway.queue.look(|reader| reader.trail(None, 10)).await.unwrap();
+    let [export] = trail.as_slice() else { panic!("{trail:?}") };
+    let user = redeemd::admin::user_name(rustix::process::getuid().as_raw());
+    assert_eq!((export.what.as_str(), &export.by), ("export", &user));
+    assert!(export.detail.contains(r#""redemptions":1"#), "{}", export.detail);
     gateway.end().await;
 }
 
@@ -550,7 +668,7 @@ async fn a_backup_to_a_pipe_is_the_database_alone_and_nothing_is_written_on_a_te
     std::fs::create_dir(&restored).unwrap();
     std::fs::write(restored.join("redeemd.db"), &ran.stdout).unwrap();
     let (store, report) = Store::open(&restored).unwrap();
-    assert!(report.moved && report.uncertain == 1, "{report:?}");
+    assert!(report.copied.is_some() && report.uncertain == 1, "{report:?}");
     drop(store);
     let mut command = Command::new("script");
     let line = format!(
@@ -691,7 +809,6 @@ DAY         LANE  ACCEPTED  LATE  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
 
 #[tokio::test]
 async fn a_backup_of_a_running_gateway_is_whole_its_owners_alone_and_known_as_a_copy() {
-    use std::os::unix::fs::PermissionsExt;
     let gateway = Gateway::start().await;
     let id = gateway.accept("CODE-OOOO-1111", "till-1").await;
     let restored = gateway.folder.path().join("restored");
@@ -716,7 +833,7 @@ async fn a_backup_of_a_running_gateway_is_whole_its_owners_alone_and_known_as_a_
     let again = gateway.run(&["backup", file.to_str().unwrap()]).await;
     assert!(again.code == 1 && again.err.contains("exists"), "{}", again.err);
     let (store, report) = Store::open(&restored).unwrap();
-    assert!(report.moved && report.uncertain == 1, "{report:?}");
+    assert!(report.copied.is_some() && report.uncertain == 1, "{report:?}");
     assert_eq!(store.counts().iter().map(|(_, counts)| counts.pending).sum::<u64>(), 1);
     let more = gateway.accept("CODE-PPPP-1111", "till-1").await;
     assert_ne!(more, id, "the gateway goes on");

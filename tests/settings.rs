@@ -316,7 +316,7 @@ fn every_key_arrives_where_it_belongs() {
          TimeOfDay { hour: 8, minute: 0 }, to: TimeOfDay { hour: 23, minute: 30 } }), code_form: \
          Some(CodeForm { length: (10, 12), alphabet: Digits, check: Some(Luhn) }) }, rules: \
          [".to_owned(),
-        r#"Rule { name: "r", codes: ["A*"], businesses: ["shop"], branches: ["7", "8"], tills: ["t"], kinds: ["voucher"], checked_within: Some(7200s), causes: [Tls, Clock], accept: Some(true), caps: Caps { max_value: Some(Amount(70000)), max_exposure: Some(Amount(80000)), max_pending: Some(9), max_per_hour: Some(10), max_per_day: Some(11), max_outage: Some(43200s), hours: Some(Hours { from: TimeOfDay { hour: 18, minute: 0 }, to: TimeOfDay { hour: 2, minute: 0 } }), code_form: Some(CodeForm { length: (8, 8), alphabet: Any, check: Some(Gs1) }) } }], listed: {"p": {"m"}}, exact: {"p"} }"#.to_owned(),
+        r#"Rule { name: "r", codes: ["A*"], businesses: ["shop"], branches: ["7", "8"], tills: ["t"], kinds: ["voucher"], checked_within: Some(7200s), causes: [Tls, Clock], accept: Some(true), caps: Caps { max_value: Some(Amount(70000)), max_exposure: Some(Amount(80000)), max_pending: Some(9), max_per_hour: Some(10), max_per_day: Some(11), max_outage: Some(43200s), hours: Some(Hours { from: TimeOfDay { hour: 18, minute: 0 }, to: TimeOfDay { hour: 2, minute: 0 } }), code_form: Some(CodeForm { length: (8, 8), alphabet: Any, check: Some(Gs1) }) } }], listed: {"p": {"m"}}, exact: {"p"}, tills: ["t"] }"#.to_owned(),
         "Forward { max_in_flight: 256, retry_min: 100ms, retry_max: 3600s, reconnect_spread: 600s \
          }".to_owned(),
         "RetentionSettings { settled: 3600s, codes: 0ns }".to_owned(),
@@ -631,6 +631,17 @@ fn limits_that_bound_nothing_and_rules_that_are_never_asked_are_warned_of() {
             "[[offline.rule]]\nname = \"a\"\n{first}\n[[offline.rule]]\nname = \"b\"\n{second}"
         ))
     };
+    let business = "business = \"Gifts \"";
+    let warned = |text: &str| {
+        let said =
+            warnings(&format!("{text}[offline]\n[[offline.rule]]\nname = \"a\"\n{business}"));
+        said.iter().any(|line| line.starts_with("offline.rule[a].business: "))
+    };
+    for (listed, expected) in
+        [("[\"gift\"]", true), ("[\"shop\", \"gifts\"]", false), ("[]", false)]
+    {
+        assert_eq!(warned(&format!("{LEAST}businesses = {listed}\n")), expected, "{listed}");
+    }
     for first in ["", "code = \"*\"", "accept = false\nmax_pending = 7"] {
         let said = two(first, "till = \"t\"");
         assert!(
@@ -811,6 +822,8 @@ fn two_providers_share_no_name_and_no_business() {
             "\"retm\" already",
         )],
     );
+    let dressed = second("name = \"b\"\nbusinesses = [\" Ｍ\"]");
+    refused(&own, &[(&dressed, "provider[b].businesses", "\"retm\" already")]);
     refused(&own, &[(&second("name = \"retm\"\nbusinesses = [\"n\"]"), "provider[retm]", "taken")]);
 }
 

@@ -80,7 +80,10 @@ fuzz_target!(|input: Input| {
             let masked = streak::masked(&message, &RewardCode::new("AB-12".to_owned()));
             assert!(!masked.contains(|c: char| c.is_ascii_digit()));
         }
-        Verdict::InProgress => assert!(is_success || matches!(status, 409 | 425)),
+        Verdict::InProgress { evidence } => {
+            assert!(is_success || matches!(status, 409 | 425));
+            assert_eq!(evidence == Evidence::Strong, is_success);
+        }
         Verdict::Credential => assert!(matches!(status, 401 | 403)),
         Verdict::Wait { clean, .. } => {
             assert_eq!((clean, matches!(status, 429 | 503)), (status == 429, true))

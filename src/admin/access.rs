@@ -18,8 +18,10 @@ use super::throttle::PasswordThrottle;
 use super::{cookie, who};
 use crate::listen::{Peer, bearer};
 use crate::message::Denied;
-use crate::settings::{AdminToken, AdminUser, Offline, Role, SecretSource, Settings};
+use crate::settings::{AdminToken, AdminUser, Role, SecretSource, Settings};
 
+/// Where the console's pages follow what changes, as the routes of the console have it.
+const EVENTS: &str = "/events";
 /// How often the files of tokens and password hashes are read while somebody asks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -38,8 +40,6 @@ pub struct AccessRules {
     pub credentials_dir: Option<PathBuf>,
     /// Where the key of searched codes is kept; without one it is forgotten at the end.
     pub state_dir: Option<PathBuf>,
-    /// The limits that headroom is shown of.
-    pub offline: Option<Offline>,
     /// The businesses that the settings name.
     pub businesses: Vec<String>,
     /// The tills that the settings name.
@@ -58,7 +58,6 @@ impl AccessRules {
             users: admin.users.clone(),
             credentials_dir,
             state_dir: Some(settings.gateway.state_dir.clone()),
-            offline: Some(settings.offline.clone()),
             businesses: settings
                 .providers
                 .iter()
@@ -154,9 +153,9 @@ impl Access {
     }
 
     /// A session counts as long as its person's hash is the one that was signed in with.
-    fn session(&self, headers: &HeaderMap) -> Option<Actor> {
+    fn session(&self, headers: &HeaderMap, is_use: bool) -> Option<Actor> {
         let id = cookie::of(headers, cookie::session_name(self.rules().tls))?;
-        let session = self.sessions.find(id)?;
+        let session = self.sessions.find(id, is_use)?;
         match self.user(&session.name) {
             Some((role, hash)) if fingerprint(&hash) == session.hash => {
                 Some(Actor { name: session.name, role, signed_in: true })
@@ -230,7 +229,9 @@ pub(super) async fn identify(
     let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
     let is_local =
         peer.uid.is_some() || peer.addr.is_some_and(|addr| addr.ip().to_canonical().is_loopback());
-    let who = match identified(&access, peer, request.headers()) {
+    // The stream of a page that is open comes again by itself.
+    let is_use = request.uri().path() != EVENTS;
+    let who = match identified(&access, peer, (request.headers(), is_use)) {
         Ok(who) => who,
         Err(problem) => return challenged(problem.into_response()),
     };
@@ -239,7 +240,11 @@ pub(super) async fn identify(
     next.run(request).await
 }
 
-fn identified(access: &Access, peer: Peer, headers: &HeaderMap) -> Result<Option<Actor>, Problem> {
+fn identified(
+    access: &Access,
+    peer: Peer,
+    (headers, is_use): (&HeaderMap, bool),
+) -> Result<Option<Actor>, Problem> {
     if let Some(uid) = peer.uid {
         return Ok(Some(Actor {
             name: who::user_name(uid),
@@ -252,5 +257,5 @@ fn identified(access: &Access, peer: Peer, headers: &HeaderMap) -> Result<Option
         let unknown = || Problem::denied(StatusCode::UNAUTHORIZED, Denied::UnknownToken);
         return known.map(Some).ok_or_else(unknown);
     }
-    Ok(access.session(headers))
+    Ok(access.session(headers, is_use))
 }

@@ -1,9 +1,10 @@
 //! What is looked for, as it stands in an address: the API and the console read the same names.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
+use crate::clock::{Day, Days};
 use crate::message::FilterFault;
-use crate::redemption::{Fingerprint, Seq, State};
+use crate::redemption::{Fingerprint, RewardCode, Seq, State};
 use crate::store::Search;
 
 /// How many rows a page has unless `limit` says otherwise.
@@ -12,7 +13,6 @@ pub const LIMIT_DEFAULT: usize = 100;
 pub const LIMIT_MAX: usize = 1000;
 /// The longest value, in bytes.
 const VALUE_BYTES_MAX: usize = 256;
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A filter and, beside it, the keyed hash of a searched code.
 #[derive(Clone, Debug)]
@@ -21,8 +21,16 @@ pub(super) struct RowFilter {
     pub(super) code: Option<Fingerprint>,
 }
 
-/// The query's filter, or every fault in it.
+/// The query's filter, or every fault in it; its days are those of UTC.
 pub(super) fn parse(pairs: &[(String, String)]) -> Result<RowFilter, Vec<FilterFault>> {
+    parse_with(pairs, &Days::utc())
+}
+
+/// As [`parse`], with days that begin and end so.
+pub(super) fn parse_with(
+    pairs: &[(String, String)],
+    days: &Days,
+) -> Result<RowFilter, Vec<FilterFault>> {
     let mut wanted =
         RowFilter { search: Search { limit: LIMIT_DEFAULT, ..Search::default() }, code: None };
     let mut faults = Vec::new();
@@ -32,20 +40,21 @@ pub(super) fn parse(pairs: &[(String, String)]) -> Result<RowFilter, Vec<FilterF
         faults.extend(if repeated {
             Some(twice())
         } else {
-            set(&mut wanted, key, value.trim()).err()
+            set(&mut wanted, (key, value.trim()), days).err()
         });
     }
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
 }
 
 /// What an address can ask for.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "state",
     "code_ending",
     "till",
     "business",
     "branch",
     "lane",
+    "waiting",
     "since",
     "until",
     "newest",
@@ -55,7 +64,7 @@ const KEYS: [&str; 12] = [
     "code",
 ];
 
-fn set(wanted: &mut RowFilter, key: &str, value: &str) -> Result<(), FilterFault> {
+fn set(wanted: &mut RowFilter, (key, value): (&str, &str), days: &Days) -> Result<(), FilterFault> {
     let of = || key.to_owned();
     if !KEYS.contains(&key) {
         let known = KEYS.into_iter().filter(|key| *key != "code").collect::<Vec<_>>().join(", ");
@@ -73,13 +82,19 @@ fn set(wanted: &mut RowFilter, key: &str, value: &str) -> Result<(), FilterFault
         "code" => {
             wanted.code = Some(hash(value).ok_or_else(|| FilterFault::NotOurs { key: of() })?);
         }
+        "code_ending" if value.chars().count() > RewardCode::SHOWN_MAX => {
+            return Err(FilterFault::Ending { key: of(), most: RewardCode::SHOWN_MAX as u64 });
+        }
         "code_ending" => search.code_ending = text,
         "till" => search.till = text,
         "business" => search.business = text,
         "branch" => search.branch = text,
         "lane" => search.lane = text,
-        "since" => search.since_ms = Some(time(key, value, Duration::ZERO)?),
-        "until" => search.until_ms = Some(time(key, value, DAY)?),
+        "since" => search.since_ms = Some(time(key, value, |day| days.begin_of(day))?),
+        "until" => {
+            search.until_ms =
+                Some(time(key, value, |day| days.begin_of(Day::new(day.number() + 1)))?)
+        }
         _ => return of_the_page(search, key, value),
     }
     Ok(())
@@ -93,13 +108,8 @@ fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), Filter
             let states = || choice("pending, confirmed, declined, parked, voided");
             search.state = Some(value.parse::<State>().map_err(|()| states())?);
         }
-        "newest" => {
-            search.newest = match value {
-                "1" | "true" | "on" => true,
-                "0" | "false" => false,
-                _ => return Err(choice("true, false")),
-            };
-        }
+        "newest" => search.newest = yes_or_no(value).ok_or_else(|| choice("true, false"))?,
+        "waiting" => search.waiting = yes_or_no(value).ok_or_else(|| choice("true, false"))?,
         "after" => {
             let seq = value.parse().ok().filter(|seq| *seq >= 0);
             search.after =
@@ -115,14 +125,22 @@ fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), Filter
     Ok(())
 }
 
-/// Unix milliseconds of a day in UTC, with `of_a_day` added, or of an RFC 3339 time.
-fn time(key: &str, text: &str, of_a_day: Duration) -> Result<i64, FilterFault> {
+fn yes_or_no(value: &str) -> Option<bool> {
+    match value {
+        "1" | "true" | "on" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+/// Unix milliseconds of an RFC 3339 time, or what is meant by a day.
+fn time(key: &str, text: &str, of: impl FnOnce(Day) -> i64) -> Result<i64, FilterFault> {
     let wrong = || FilterFault::Time { key: key.to_owned() };
-    let is_day = text.len() == 10;
-    let whole = if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let at = humantime::parse_rfc3339_weak(&whole).map_err(|_| wrong())?;
-    let since = at.duration_since(UNIX_EPOCH).map_err(|_| wrong())?
-        + if is_day { of_a_day } else { Duration::ZERO };
+    if text.len() == 10 {
+        return Day::parse(text).map(of).ok_or_else(wrong);
+    }
+    let at = humantime::parse_rfc3339_weak(text).map_err(|_| wrong())?;
+    let since = at.duration_since(UNIX_EPOCH).map_err(|_| wrong())?;
     i64::try_from(since.as_millis()).map_err(|_| wrong())
 }
 
@@ -140,11 +158,12 @@ fn hash(text: &str) -> Option<Fingerprint> {
 
 /// Whether the filter asks for nothing but what the store keeps in order anyway.
 pub(super) fn is_plain(wanted: &RowFilter) -> bool {
-    let Search { code_ending, till, business, branch, since_ms, until_ms, newest, .. } =
-        &wanted.search;
-    let texts = [code_ending, till, business, branch];
+    let Search { since_ms, until_ms, newest, waiting, .. } = &wanted.search;
+    let Search { code_ending, till, business, branch, lane, .. } = &wanted.search;
+    let texts = [code_ending, till, business, branch, lane];
     wanted.code.is_none()
         && !newest
+        && !waiting
         && since_ms.or(*until_ms).is_none()
         && texts.iter().all(|text| text.is_none())
 }
@@ -176,6 +195,8 @@ mod tests {
             assert!(fault.starts_with(&format!("{key}: ")), "{fault}");
         }
         for wrong in [
+            ("code_ending", "-7F3Q"),
+            ("waiting", "yes"),
             ("limit", "1001"),
             ("limit", "1e3"),
             ("code", "abc"),
@@ -196,7 +217,7 @@ mod tests {
         );
         let all = [("state", "parked"), ("lane", "retm"), ("after", "41"), ("limit", "1000")];
         let wanted = parse(&pairs(&all)).unwrap();
-        assert!(is_plain(&wanted));
+        assert!(!is_plain(&wanted) && is_plain(&parse(&pairs(&[("state", "parked")])).unwrap()));
         let Search { state, after, limit, lane, .. } = wanted.search;
         assert_eq!(
             (state, after, limit, lane.as_deref()),

@@ -92,11 +92,15 @@ pub(super) async fn find(admin: &Admin, wanted: RowFilter) -> Result<FoundRows, 
     let memory = &admin.desk.searches;
     let mut search = wanted.search;
     if let Some(hash) = wanted.code {
-        if let Some(code) = memory.code(hash) {
+        if let Some(code) = memory.code(hash).filter(|_| search.after.is_none()) {
             let businesses = rules.businesses.clone();
             let rows = admin.queue.look(move |reader| reader.of_code(&code, &businesses)).await?;
-            return Ok(FoundRows { looked: rows.len(), rows, next: None, cut_short: false });
+            // Its business may be none of those that are known.
+            if !rows.is_empty() {
+                return Ok(FoundRows { looked: rows.len(), rows, next: None, cut_short: false });
+            }
         }
+        search.newest = true;
         search.code = Some(CodeHash { key: Arc::clone(memory.key(&rules)), hash });
     }
     admin.queue.look(move |reader| reader.search(&search)).await

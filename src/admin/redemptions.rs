@@ -1,5 +1,6 @@
 //! Redemptions as operators see them: pages of rows, one row with its events, codes masked.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::rejection::BytesRejection;
@@ -33,7 +34,7 @@ const SAID_CHARS_MAX: usize = 300;
 const SAID_BYTES_MAX: usize = 4096;
 
 /// `GET
-/// /api/v1/redemptions?state=&code_ending=&till=&business=&branch=&lane=&since=&until=&newest=&after=&limit=`
+/// /api/v1/redemptions?state=&code_ending=&till=&business=&branch=&lane=&waiting=&since=&until=&newest=&after=&limit=`
 pub(super) async fn list(
     Shared(admin): Shared<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
@@ -44,16 +45,19 @@ pub(super) async fn list(
         .map_err(|_| unfit(Denied::QueryUnread))?;
     let wanted = parse(&pairs).map_err(|faults| unfit(Denied::Filter { faults }))?;
     if let Some(lane) = &wanted.search.lane {
-        let lanes = admin.queue.lanes();
-        if !lanes.iter().any(|its| its.name == *lane) {
-            return Err(unfit(no_such_lane(lane, lanes.iter().map(|lane| lane.name.as_str()))));
+        // A provider that the settings no longer name may have rows all the same.
+        let named = admin.queue.lanes().into_iter().map(|lane| lane.name);
+        let booked = admin.queue.counts_by_lane().into_iter().map(|(name, _)| name);
+        let lanes: BTreeSet<String> = named.chain(booked).collect();
+        if !lanes.contains(lane) {
+            return Err(unfit(no_such_lane(lane, lanes.iter().map(String::as_str))));
         }
     }
     if !is_plain(&wanted) {
         return Ok(Json(found_page(&find(&admin, wanted).await?, &asker)));
     }
-    let Search { state, lane, after, limit, .. } = wanted.search;
-    Ok(Json(page(&admin.queue.list(Filter { state, lane, after, limit }).await?, limit, &asker)))
+    let Search { state, after, limit, .. } = wanted.search;
+    Ok(Json(page(&admin.queue.list(Filter { state, after, limit }).await?, limit, &asker)))
 }
 
 /// A page: its rows and, where there may be more, the `after` of the next.
@@ -139,6 +143,9 @@ pub(super) struct ListedRow<'a> {
     owed: bool,
     owed_paid: bool,
     handled: bool,
+    /// Who handled it, and why; `null` as long as nobody has.
+    handled_by: Option<&'a str>,
+    handled_note: Option<&'a str>,
     freed: bool,
     lost: bool,
     in_doubt: bool,
@@ -176,6 +183,8 @@ impl<'a> ListedRow<'a> {
             owed: row.owed,
             owed_paid: row.owed_paid,
             handled: row.handled,
+            handled_by: row.handled_by.as_ref().map(|(by, _)| by.as_str()),
+            handled_note: row.handled_by.as_ref().map(|(_, note)| note.as_str()),
             freed: row.freed,
             lost: row.lost,
             in_doubt: row.in_doubt,
@@ -318,6 +327,24 @@ mod tests {
                 "how it begins is not for everybody"
             );
         }
+    }
+
+    #[test]
+    fn a_code_that_the_provider_writes_otherwise_is_masked_all_the_same() {
+        let masked = |text: &str, code: &str| RewardCode::new(code.to_owned()).masked_in(text);
+        for (said, code) in [
+            ("Reward ABCD1234EFGH0000 has been used", "ABCD-1234-EFGH-0000"),
+            ("Reward abcd 1234 efgh 0000 has been used", "ABCD1234EFGH0000"),
+            ("Reward ABCD\u{2011}1234\u{2011}EFGH\u{2011}0000 has been used", "abcd1234efgh0000"),
+            ("Reward ABCD-١٢٣٤-EFGH-٠٠٠٠ has been used", "ABCD-1234-EFGH-0000"),
+            ("Reward ＡＢＣＤ１２３４ＥＦＧＨ００００ has been used", "ABCD1234EFGH0000"),
+        ] {
+            assert_eq!(masked(said, code), "Reward …0000 has been used");
+        }
+        assert_eq!(masked("ABCD-1234 twice: ABCD1234", "abcd 1234"), "…34 twice: …34");
+        assert_eq!(masked("ABCD-1235 is another", "ABCD-1234"), "ABCD-1235 is another");
+        assert_eq!(masked("the code *** is none", "***"), "the code … is none");
+        assert_eq!(masked("nothing is left out", ""), "nothing is left out");
     }
 
     #[test]

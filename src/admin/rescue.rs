@@ -11,9 +11,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::audit::keep;
 use super::rights::Asker;
 use super::{Admin, Problem};
-use crate::message::{Denied, FilterFault};
+use crate::message::{Denied, Event, FilterFault};
 use crate::redemption::Seq;
 use crate::store::{Arrived, Exported, Import};
 
@@ -26,9 +27,10 @@ pub const IMPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest name of a gateway, in characters.
 const FROM_CHARS_MAX: usize = 128;
 
-/// `GET /api/v1/export?after=`
+/// `GET /api/v1/export?after=`; each page with rows is recorded before it leaves.
 pub(super) async fn export(
     State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
     let after = match uri.query() {
@@ -42,6 +44,10 @@ pub(super) async fn export(
         Problem::denied(StatusCode::BAD_REQUEST, Denied::Filter { faults: vec![fault] })
     })?;
     let page = admin.queue.export(Seq(after), EXPORT_ROWS_MAX).await?;
+    if !page.rows.is_empty() {
+        let told = Event::Export { redemptions: page.rows.len() as u64 };
+        keep(&admin, ("export", asker.name()), "", &told).await;
+    }
     Ok(Json(json!({ "gateway": admin.info.gateway, "page": page })))
 }
 

@@ -12,7 +12,7 @@ use super::Admin;
 use super::given::{ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, known};
 use super::rights::Asker;
 use crate::clock::rfc3339;
-use crate::limits::{Gauge, Measure};
+use crate::limits::{Gauge, Measure, NoRoom, Room};
 use crate::store::{LaneStanding, Off};
 use crate::value::Amount;
 
@@ -42,8 +42,18 @@ pub(super) struct LaneRisk {
     /// How many are pending that were given on trust.
     #[serde(skip)]
     pub(super) given: u64,
-    /// When the outage's limit ends trust, where the lane gives on trust at once.
+    /// How many more may be given of which no check is remembered, where the lane gives on trust
+    /// at once.
+    pub(super) may_give: Option<u64>,
+    /// When the outage's limit, a rule's or the hours end that.
     pub(super) trust_until: Option<String>,
+    /// In so many seconds.
+    pub(super) trust_left_s: Option<u64>,
+    /// When the hours begin in which something may be given.
+    pub(super) trust_from: Option<String>,
+    /// What may be given, as the console says it.
+    #[serde(skip)]
+    pub(super) room: Option<Room>,
     /// Why nothing is accepted on trust.
     pub(super) trust_off: Option<OffView>,
 }
@@ -81,21 +91,26 @@ impl From<&Off> for OffView {
 impl LaneRisk {
     /// `at_once_ms`: the wall clock, where the lane gives on trust at once.
     pub(super) fn of(standing: &LaneStanding, at_once_ms: Option<i64>) -> Self {
-        let outage = standing.gauges.iter().find(|gauge| gauge.limit == "max_outage");
-        let until = |now_ms: i64| {
-            let Measure::Seconds(left_s) = outage.map(|gauge| gauge.used.left(gauge.most))? else {
-                return None;
-            };
-            let span = i64::try_from(left_s).ok()?.saturating_mul(1000);
-            Some(rfc3339(now_ms.saturating_add(span)))
+        let after = |span: Duration| {
+            let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+            at_once_ms.map(|now_ms| rfc3339(now_ms.saturating_add(span_ms)))
         };
+        let opens_in = match standing.room {
+            Err(NoRoom::Hours(opens_in)) => Some(opens_in),
+            Err(NoRoom::Closed) | Ok(_) => None,
+        };
+        let room = standing.room.ok().filter(|_| at_once_ms.is_some());
         Self {
             exposure: standing.exposure,
             lost: standing.lost,
             headroom: standing.gauges.iter().map(|gauge| (gauge.limit, gauge.into())).collect(),
             gauges: standing.gauges.clone(),
             given: standing.given,
-            trust_until: at_once_ms.filter(|_| standing.off.is_none()).and_then(until),
+            may_give: at_once_ms.map(|_| room.map_or(0, |room| room.more)),
+            trust_until: room.and_then(|room| after(room.within)),
+            trust_left_s: room.map(|room| room.within.as_secs()),
+            trust_from: opens_in.and_then(after),
+            room,
             trust_off: standing.off.as_ref().map(OffView::from),
         }
     }

@@ -64,12 +64,14 @@ impl Sessions {
         Some(id)
     }
 
-    /// The session of this id, which counts as used now.
-    pub(super) fn find(&self, id: &str) -> Option<Session> {
+    /// The session of this id; `is_use`: it counts as used now.
+    pub(super) fn find(&self, id: &str, is_use: bool) -> Option<Session> {
         let id = fingerprint(id);
         let mut all = self.all();
         let session = all.iter_mut().find(|session| session.id == id && !session.is_over())?;
-        session.used = Instant::now();
+        if is_use {
+            session.used = Instant::now();
+        }
         Some(session.clone())
     }
 
@@ -109,16 +111,32 @@ mod tests {
     async fn a_session_ends_unused_and_it_ends_used() {
         let sessions = Sessions::default();
         let id = sessions.begin("amal", fingerprint("hash")).unwrap();
-        assert!(id.len() == 64 && sessions.find(&id).is_some() && sessions.find("0").is_none());
+        assert!(
+            id.len() == 64
+                && sessions.find(&id, true).is_some()
+                && sessions.find("0", true).is_none()
+        );
         tokio::time::advance(IDLE_MAX).await;
-        assert!(sessions.find(&id).is_none());
+        assert!(sessions.find(&id, true).is_none());
         let id = sessions.begin("amal", fingerprint("hash")).unwrap();
         for _ in 0..6 {
             tokio::time::advance(AGE_MAX / 7).await;
-            assert!(sessions.find(&id).is_some());
+            assert!(sessions.find(&id, true).is_some());
         }
         tokio::time::advance(AGE_MAX / 7 * 2).await;
-        assert!(sessions.find(&id).is_none());
+        assert!(sessions.find(&id, true).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_is_left_open_is_no_use() {
+        let sessions = Sessions::default();
+        let id = sessions.begin("amal", fingerprint("hash")).unwrap();
+        for _ in 0..3 {
+            tokio::time::advance(IDLE_MAX / 4).await;
+            assert!(sessions.find(&id, false).is_some());
+        }
+        tokio::time::advance(IDLE_MAX / 4).await;
+        assert!(sessions.find(&id, false).is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -131,9 +149,9 @@ mod tests {
             ids.push(sessions.begin("amal", fingerprint("hash")).unwrap());
         }
         assert!(
-            sessions.find(&ids[0]).is_none()
-                && sessions.find(&ids[1]).is_some()
-                && sessions.find(&other).is_some()
+            sessions.find(&ids[0], true).is_none()
+                && sessions.find(&ids[1], true).is_some()
+                && sessions.find(&other, true).is_some()
         );
     }
 }

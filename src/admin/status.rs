@@ -14,12 +14,11 @@ use super::rights::Asker;
 use super::risk::{self, LaneRisk, RuleGauges};
 use super::{Admin, Problem};
 use crate::checked::{self, Answerer};
-use crate::limits::{self, Gauge, LaneNow};
+use crate::limits::Gauge;
 use crate::log;
 use crate::message::{Cause, Denied, Language};
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
-use crate::settings::Offline;
 use crate::store::{Counts, LaneStanding, Standing};
 use crate::trust::Trust;
 
@@ -181,41 +180,27 @@ impl Admin {
 
     /// Whether some lane can be asked, or gives on trust within its limits.
     fn takes_some(&self, standing: &Standing) -> bool {
-        let rules = self.access.rules();
         let (lanes, now) = (self.queue.configured(), Instant::now());
-        let counts = self.queue.counts_by_lane();
         lanes.iter().any(|lane| {
             let its = lane.now(now);
-            let pending = counts
-                .iter()
-                .find(|(name, _)| name == lane.name())
-                .map_or(0, |(_, counts)| counts.pending);
             let of_lane = standing.lanes.iter().find(|its| its.name == lane.name());
-            let is_within = |offline: &Offline| {
-                limits::of_lane(offline, &LaneNow { pending, ..its }).is_ok() && accepts(offline)
-            };
             its.ask
                 || (matches!(its.trust, Trust::AtOnce { .. })
-                    && of_lane.is_none_or(gives_some)
-                    && rules.offline.as_ref().is_none_or(is_within))
+                    && of_lane.is_none_or(|lane| self.gives_some(lane)))
         })
     }
-}
 
-/// Whether anything may be accepted on trust.
-fn accepts(offline: &Offline) -> bool {
-    offline.accept || offline.rules.iter().any(|rule| rule.accept == Some(true))
-}
-
-/// Whether trust is on in a lane, and something left of each limit.
-fn gives_some(lane: &LaneStanding) -> bool {
-    lane.off.is_none() && !lane.gauges.iter().any(Gauge::is_used_up)
+    /// Whether something may be given in a lane: a code of which nothing is known, or one whose
+    /// check is remembered.
+    fn gives_some(&self, lane: &LaneStanding) -> bool {
+        lane.room.is_ok() || (lane.takes_checked && self.queue.checks_kept() > 0)
+    }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::limits::{Gauge, Measure};
+    use crate::limits::{Gauge, Measure, NoRoom};
     use crate::store::LaneStanding;
     use crate::value::Amount;
 
@@ -264,8 +249,16 @@ pub(super) mod tests {
         };
         let (name, exposure) = ("retm".to_owned(), Amount(125_000));
         let gauges = vec![gauge(3, 100), money];
-        let lane =
-            LaneStanding { name, given: 3, exposure, lost: Amount::whole(7), gauges, off: None };
+        let lane = LaneStanding {
+            name,
+            given: 3,
+            exposure,
+            lost: Amount::whole(7),
+            gauges,
+            off: None,
+            room: Err(NoRoom::Closed),
+            takes_checked: false,
+        };
         Standing { lanes: vec![lane], ..Standing::default() }
     }
 

@@ -10,6 +10,7 @@ use super::exit::{CliError, say};
 use super::input::line;
 use super::options::{FlushArgs, HandledArgs, HoldArgs, VoidArgs};
 use super::show::path;
+use super::table::duration;
 use super::wait::wait;
 use crate::text::escaped;
 
@@ -29,8 +30,8 @@ pub(super) async fn flush(
 ) -> Result<(), CliError> {
     let FlushArgs { lane, wait: waits } = args;
     let order = LaneOrder { word: "flush", done: "tried at once", arguments: json!({}) };
-    let held = held(&daemon.get("/api/v1/status").await?);
-    tell(daemon, &order, (lane.as_deref(), &held), json, out).await?;
+    let waiting = waiting(&daemon.get("/api/v1/status").await?);
+    tell(daemon, &order, (lane.as_deref(), &waiting), json, out).await?;
     if waits { wait(daemon, lane.as_deref(), json, out).await } else { Ok(()) }
 }
 
@@ -59,21 +60,37 @@ pub(super) async fn release(
     tell(daemon, &order, (args.lane.as_deref(), &[]), json, out).await
 }
 
-/// The lanes that are held, each with its cause: what is held is not sent, however often it is
-/// flushed.
-fn held(status: &Value) -> Vec<(String, String)> {
-    let word =
-        |lane: &Value, key| lane.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+/// The lanes that are held or that the provider told to wait, each with what is said of it: nothing
+/// is sent there, however often it is flushed.
+fn waiting(status: &Value) -> Vec<(String, String)> {
     let lanes = status.get("lanes").and_then(Value::as_array).into_iter().flatten();
-    let held = lanes.filter(|lane| word(lane, "link") == "held");
-    held.map(|lane| (word(lane, "name"), word(lane, "cause"))).collect()
+    let said = |lane: &Value| {
+        let word = |key| lane.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let is_held = word("link") == "held";
+        let waits = lane.get("waiting_s").and_then(Value::as_u64);
+        let said = match waits.filter(|_| !is_held) {
+            Some(seconds) => format!(
+                "the provider asked it to wait, {} more: that is not cut short",
+                duration(seconds)
+            ),
+            None if is_held => {
+                format!(
+                    "it is held ({}) and stays so; `redeemd status` says what to do",
+                    word("cause")
+                )
+            }
+            None => return None,
+        };
+        Some((word("name"), said))
+    };
+    lanes.filter_map(said).collect()
 }
 
-/// Gives an order to a lane or to all; of the `held` ones it is said that they stay so.
+/// Gives an order to a lane or to all; of those in `waiting` it is said why nothing is done.
 pub(super) async fn tell(
     daemon: &Daemon,
     order: &LaneOrder,
-    (lane, held): (Option<&str>, &[(String, String)]),
+    (lane, waiting): (Option<&str>, &[(String, String)]),
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
@@ -89,16 +106,8 @@ pub(super) async fn tell(
     for lane in
         value.get("lanes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     {
-        match held.iter().find(|(name, _)| name == lane) {
-            Some((_, cause)) => {
-                let (lane, cause) = (escaped(lane), escaped(cause));
-                writeln!(
-                    out,
-                    "{lane}: it is held ({cause}) and stays so; `redeemd status` says what to do"
-                )?;
-            }
-            None => writeln!(out, "{}: {}", escaped(lane), order.done)?,
-        }
+        let why = waiting.iter().find(|(name, _)| name == lane).map(|(_, why)| why.as_str());
+        writeln!(out, "{}: {}", escaped(lane), escaped(why.unwrap_or(order.done)))?;
     }
     Ok(())
 }
@@ -252,6 +261,15 @@ mod tests {
         assert_eq!(id_in(r#"{"seq":41,"id":"41-abc"}"#).as_deref(), Some("41-abc"));
         assert_eq!(id_in(" \n"), None);
         assert_eq!(id_in("{broken").as_deref(), Some("{broken"));
+    }
+
+    #[test]
+    fn a_flush_says_of_a_lane_that_waits_that_it_goes_on_waiting() {
+        let lane = |(name, link, waiting_s): (&str, &str, Option<u64>)| json!({"name": name, "link": link, "cause": "operator", "waiting_s": waiting_s});
+        let lanes = [("a", "up", None), ("b", "up", Some(3600)), ("c", "held", Some(9))].map(lane);
+        let said = waiting(&json!({ "lanes": lanes }));
+        assert_eq!(said.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+        assert!(said[0].1.contains("1 h 0 min more") && said[1].1.contains("held (operator)"));
     }
 
     #[test]

@@ -229,6 +229,7 @@ ID      STATE    LANE  TILL        BUSINESS  CODE   ACCEPTED              TRIES 
         assert_eq!(print(&Column::USUAL), expected);
         let chosen = print(&[Column::Tries, Column::Branch, Column::Date]);
         assert_eq!(chosen, "TRIES  BRANCH  DATE\n    2  042     2026-11-01 10:00:00\n");
+        assert_eq!(print(&[Column::Value, Column::Rule]), "VALUE  RULE\n\n", "of no acceptance");
     }
 
     #[test]

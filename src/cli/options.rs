@@ -29,7 +29,7 @@ pub struct ListFilter {
     /// nor a log shows it
     #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with_all = ALL_BUT_THE_CODE)]
     pub code: Option<String>,
-    /// Only codes that end so
+    /// Only codes that end so: at most four characters, and no more than the list shows of a code
     #[arg(long, value_name = "END")]
     pub code_ending: Option<String>,
     /// Only this till
@@ -41,6 +41,10 @@ pub struct ListFilter {
     /// Only this branch
     #[arg(long, value_name = "ID")]
     pub branch: Option<String>,
+    /// Only what waits for a person: parked, or declined after the fact, confirmed by inference or
+    /// owed, and not handled yet
+    #[arg(long)]
+    pub waiting: bool,
     /// Only what was accepted from this time on: 2026-11-01 or 2026-11-01T10:00:00Z, in UTC
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub since: Option<String>,
@@ -52,7 +56,7 @@ pub struct ListFilter {
     pub newest: bool,
 }
 
-const ALL_BUT_THE_CODE: [&str; 12] = [
+const ALL_BUT_THE_CODE: [&str; 13] = [
     "state",
     "lane",
     "after",
@@ -62,6 +66,7 @@ const ALL_BUT_THE_CODE: [&str; 12] = [
     "till",
     "business",
     "branch",
+    "waiting",
     "since",
     "until",
     "newest",
@@ -71,7 +76,7 @@ const ALL_BUT_THE_CODE: [&str; 12] = [
 #[derive(Args, Clone, Debug, Default)]
 pub struct Shown {
     /// These columns, in this order, separated by commas: id, seq, state, lane, till, business,
-    /// branch, code, date, accepted, settled, tries, marks, said, note
+    /// branch, code, date, accepted, settled, tries, value, rule, marks, said, note
     #[arg(long, value_delimiter = ',', value_name = "NAMES", conflicts_with = "json")]
     pub columns: Vec<Column>,
 }
@@ -194,11 +199,12 @@ impl ListFilter {
             ("since", &self.since),
             ("until", &self.until),
         ];
-        let newest = self.newest.then(|| ("newest", "true".to_owned()));
+        let set = |key, is_set: bool| is_set.then(|| (key, "true".to_owned()));
         named
             .into_iter()
             .filter_map(|(key, value)| Some((key, value.clone()?)))
-            .chain(newest)
+            .chain(set("waiting", self.waiting))
+            .chain(set("newest", self.newest))
             .collect()
     }
 }

@@ -45,11 +45,19 @@ pub(super) struct RowView {
     pub(super) turned_away: bool,
     #[serde(default)]
     pub(super) handled: bool,
+    /// The note of whoever handled it.
+    #[serde(default)]
+    pub(super) handled_note: Option<String>,
     #[serde(default)]
     pub(super) freed: bool,
     /// What it counts as, from a daemon that says so.
     #[serde(default)]
     pub(super) value: Option<String>,
+    #[serde(default)]
+    pub(super) value_assumed: bool,
+    /// The rule by which it was given.
+    #[serde(default)]
+    pub(super) rule: Option<String>,
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
     pub(super) accepted_at: String,
@@ -67,6 +75,13 @@ impl RowView {
         Self::deserialize(value)
             .map_err(|error| CliError::Internal(format!("a redemption cannot be read: {error}")))
     }
+}
+
+/// What it counts as, and whether a setting says so and no check; empty where it was not given on
+/// trust.
+pub(super) fn value(row: &RowView) -> String {
+    let assumed = if row.value_assumed { " assumed" } else { "" };
+    row.value.as_ref().map(|value| format!("{value}{assumed}")).unwrap_or_default()
 }
 
 /// What is special about a row, in words.
@@ -120,6 +135,10 @@ pub enum Column {
     Settled,
     /// How often it was sent.
     Tries,
+    /// What it counts as, given on trust.
+    Value,
+    /// The rule by which it was given.
+    Rule,
     /// What is special about it.
     Marks,
     /// What the provider said.
@@ -157,6 +176,8 @@ impl Column {
             Self::Accepted => ("ACCEPTED", Align::Left),
             Self::Settled => ("SETTLED", Align::Left),
             Self::Tries => ("TRIES", Align::Right),
+            Self::Value => ("VALUE", Align::Left),
+            Self::Rule => ("RULE", Align::Left),
             Self::Marks => ("MARKS", Align::Left),
             Self::Said => ("SAID", Align::Left),
             Self::Note => ("NOTE", Align::Left),
@@ -178,6 +199,8 @@ impl Column {
             Self::Accepted => row.accepted_at.clone(),
             Self::Settled => row.settled_at.clone().unwrap_or_default(),
             Self::Tries => row.attempts.to_string(),
+            Self::Value => value(row),
+            Self::Rule => row.rule.clone().unwrap_or_default(),
             Self::Marks => marks(row),
             Self::Said => row.provider_said.clone().unwrap_or_default(),
             Self::Note => row.note.clone().unwrap_or_default(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::args::ShowArgs;
 use super::ask::{Daemon, encoded};
 use super::exit::CliError;
-use super::row::{RowView, marks};
+use super::row::{RowView, marks, value};
 use super::table::paragraph;
 use crate::clock::rfc3339;
 use crate::redemption::Id;
@@ -41,11 +41,10 @@ pub(super) fn path(id: &str) -> Result<String, CliError> {
     Ok(format!("/api/v1/redemptions/{}", encoded(id)))
 }
 
-fn render(value: &Value) -> Result<String, CliError> {
-    let row = RowView::read(value)?;
-    let branch = value.get("branch_id").and_then(Value::as_str).unwrap_or_default();
-    let answer =
-        value.get("answer_status").and_then(Value::as_u64).map(|status| status.to_string());
+fn render(told: &Value) -> Result<String, CliError> {
+    let row = RowView::read(told)?;
+    let branch = told.get("branch_id").and_then(Value::as_str).unwrap_or_default();
+    let answer = told.get("answer_status").and_then(Value::as_u64).map(|status| status.to_string());
     let fields = [
         ("id", Some(row.id.clone())),
         ("state", Some(row.state.clone())),
@@ -58,6 +57,8 @@ fn render(value: &Value) -> Result<String, CliError> {
         ("till's time", Some(row.date.clone())),
         ("accepted", Some(row.accepted_at.clone())),
         ("settled", row.settled_at.clone()),
+        ("value", Some(value(&row)).filter(|value| !value.is_empty())),
+        ("rule", row.rule.clone()),
         ("attempts", Some(row.attempts.to_string())),
         ("answer", answer),
         ("provider said", row.provider_said.clone()),
@@ -67,8 +68,8 @@ fn render(value: &Value) -> Result<String, CliError> {
     for (label, value) in fields {
         text.extend(value.map(|value| paragraph(label, &value, INDENT)));
     }
-    text.push_str(&attempts(value));
-    text.push_str(&events(value));
+    text.push_str(&attempts(told));
+    text.push_str(&events(told));
     Ok(text)
 }
 
@@ -115,6 +116,8 @@ mod tests {
         value["settled_at"] = json!("2026-11-01T09:00:00Z");
         value["answer_status"] = json!(400);
         value["provider_said"] = json!("Reward …7F3Q has been used\u{1b}[2J");
+        (value["value"], value["value_assumed"]) = (json!("25.00"), json!(true));
+        value["rule"] = json!("gifts");
         value["events"] = json!([
             {"at": "2026-11-01T10:00:00Z", "what": "retry", "by": "ops", "detail": ""},
             {"at": "2026-11-01T11:00:00Z", "what": "late_answer", "by": "redeemd", "detail": "200"},
@@ -137,6 +140,8 @@ code            …7F3Q
 till's time     2026-11-01 10:00:00
 accepted        2026-11-01T07:00:00Z
 settled         2026-11-01T09:00:00Z
+value           25.00 assumed
+rule            gifts
 attempts        2
 answer          400
 provider said   Reward …7F3Q has been used\\u{1b}[2J

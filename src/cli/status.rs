@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::ages::ages;
 use super::ask::Daemon;
 use super::exit::CliError;
+use super::list::Pages;
 use super::options::StatusArgs;
 use super::table::{Align, Table, count, duration, paragraph};
 use super::terminal::{self, Screen};
@@ -113,7 +114,9 @@ pub(super) async fn status(
         return ages(daemon, json, out).await;
     }
     if args.check {
-        return check(&daemon.get(PATH).await?, json, out);
+        let value = daemon.get(PATH).await?;
+        let waiting = parked_waiting(daemon, &read(&value)?).await?;
+        return check(&value, waiting, json, out);
     }
     loop {
         let value = daemon.get(PATH).await?;
@@ -133,9 +136,27 @@ pub(super) async fn status(
     }
 }
 
+/// How many are parked that nobody has handled.
+async fn parked_waiting(daemon: &Daemon, status: &DaemonStatus) -> Result<u64, CliError> {
+    let mut pages = Pages { state: Some("parked"), ..Pages::all_of(None) };
+    pages.wanted = vec![("waiting", "true".to_owned())];
+    let (mut found, mut is_there_more) = (0, status.counts.parked > 0);
+    while is_there_more {
+        let page = match pages.next(daemon).await {
+            Ok(page) => page,
+            // A daemon of an earlier build does not tell them apart.
+            Err(CliError::Failed(_)) => return Ok(status.counts.parked),
+            Err(error) => return Err(error),
+        };
+        found += page.rows.len() as u64;
+        is_there_more = page.next.is_some();
+    }
+    Ok(found)
+}
+
 /// `--check`: nothing and 0 when all is well.
-fn check(value: &Value, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let needs = needs(&read(value)?);
+fn check(value: &Value, parked: u64, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    let needs = needs(&read(value)?, parked);
     if json {
         writeln!(out, "{}", serde_json::json!({ "needs": needs }))?;
     } else {
@@ -146,8 +167,8 @@ fn check(value: &Value, json: bool, out: &mut dyn Write) -> Result<(), CliError>
     if needs.is_empty() { Ok(()) } else { Err(CliError::SaidAlready) }
 }
 
-/// What does not end by itself.
-fn needs(status: &DaemonStatus) -> Vec<String> {
+/// What does not end by itself; `parked`: so many wait for a person.
+fn needs(status: &DaemonStatus, parked: u64) -> Vec<String> {
     let mut needs = Vec::new();
     if !status.storage.ok || !status.storage.detail.is_empty() {
         needs.push(format!("storage: {}", storage(&status.storage)));
@@ -158,10 +179,10 @@ fn needs(status: &DaemonStatus) -> Vec<String> {
     if !status.counts.balance() {
         needs.push(format!("the books do not balance: {}", books(&status.counts)));
     }
-    if status.counts.parked > 0 {
-        let parked = count(status.counts.parked);
+    if parked > 0 {
         needs.push(format!(
-            "{parked} parked: decide with `retry` or `void`; `redeemd list --state parked`"
+            "{} parked: decide with `retry`, `void` or `handled`; `redeemd list --waiting`",
+            count(parked)
         ));
     }
     needs.extend(
@@ -512,11 +533,9 @@ of the last 1,000 came later than a till waits
     #[test]
     fn a_check_says_what_does_not_end_by_itself_and_nothing_when_all_is_well() {
         let mut value = sample();
-        value["counts"]["parked"] = json!(0);
-        value["counts"]["accepted"] = json!(1203);
         let checked = |value: &Value| {
             let mut out = Vec::new();
-            let done = check(value, false, &mut out);
+            let done = check(value, 0, false, &mut out);
             (done.is_ok(), String::from_utf8(out).unwrap())
         };
         assert_eq!(
@@ -530,7 +549,8 @@ of the last 1,000 came later than a till waits
         assert!(!is_well && text.contains("retm is down") && text.contains("salvaged"), "{text}");
         value["lanes"][0]["cause"] = json!("a cause of tomorrow");
         assert!(!checked(&value).0);
-        assert_eq!(needs(&read(&sample()).unwrap()).len(), 1, "one is parked");
+        assert_eq!(needs(&read(&sample()).unwrap(), 1).len(), 1, "one is parked");
+        assert!(needs(&read(&sample()).unwrap(), 0).is_empty(), "somebody has handled it");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::UnicodeWidthChar;
 
 use super::terminal::{Screen, colour, width};
 use crate::message::{Language, grouped, short};
@@ -41,7 +41,7 @@ impl Table {
     pub(super) fn row(&mut self, cells: &[String]) {
         let cells: Vec<String> = cells.iter().map(|cell| escaped(cell).into_owned()).collect();
         for (column, cell) in self.columns.iter_mut().zip(&cells) {
-            column.2 = column.2.max(cell.width());
+            column.2 = column.2.max(columns(cell));
         }
         self.rows.push(cells);
     }
@@ -64,7 +64,7 @@ impl Table {
                 line.push_str(&self.last_cell(cell));
                 break;
             }
-            let padding = " ".repeat(width - cell.width().min(*width));
+            let padding = " ".repeat(width - columns(cell).min(*width));
             let cell = self.dressed(cell);
             match align {
                 Align::Left => line.extend([&cell, &padding, "  "]),
@@ -78,7 +78,7 @@ impl Table {
     fn last_cell(&self, cell: &str) -> String {
         let before: usize = self.columns.iter().rev().skip(1).map(|(_, _, width)| width + 2).sum();
         let left = self.screen.columns.map_or(usize::MAX, |columns| columns.saturating_sub(before));
-        if left < LAST_CELL_MIN || cell.width() <= left {
+        if left < LAST_CELL_MIN || columns(cell) <= left {
             return self.dressed(cell);
         }
         let parts: Vec<String> =
@@ -103,6 +103,12 @@ fn is_read_from_the_right(c: char) -> bool {
     matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
 }
 
+/// The columns that a terminal gives to a text: it places character by character, and joins no lam
+/// and alef into one, as whole texts are measured.
+fn columns(text: &str) -> usize {
+    text.chars().filter_map(UnicodeWidthChar::width).sum()
+}
+
 /// `label` and its text beside it, wrapped under itself.
 pub(super) fn paragraph(label: &str, text: &str, indent: usize) -> String {
     let safe = escaped(text);
@@ -122,7 +128,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let Some(line) = lines.last_mut() else { break };
-        if !line.is_empty() && line.width() + 1 + word.width() > width {
+        if !line.is_empty() && columns(line) + 1 + columns(word) > width {
             lines.push(word.to_owned());
         } else {
             if !line.is_empty() {
@@ -167,6 +173,9 @@ mod tests {
         table.row(&["مُكافأة".into(), "1".into()]);
         table.row(&["漢字".into(), "2".into()]);
         assert_eq!(table.take_rows(), "مُكافأة  1\n漢字    2\n");
+        // A lam and an alef are two characters, and terminals give each its own column.
+        table.row(&["الأول".into(), "3".into()]);
+        assert_eq!(table.take_rows(), "الأول   3\n");
     }
 
     #[test]

@@ -55,9 +55,9 @@ pub(super) fn headroom(lane: &Value) -> Option<String> {
     let gauges = lane.get("headroom")?.as_object()?;
     let left = |limit: &str| gauges.get(limit).and_then(|gauge| gauge.get("left"));
     let (exposure, lost) = (text(lane, "exposure"), text(lane, "lost"));
-    let ends = lane.get("trust_until").and_then(|_| left("max_outage")?.as_u64());
-    let ends = ends.filter(|_| lane.get("trust_until").is_some_and(Value::is_string));
-    if ends.is_none() && exposure == "0.00" {
+    let seconds = |key: &str| lane.get(key).and_then(Value::as_u64);
+    let (gives, ends) = (seconds("may_give"), seconds("trust_left_s"));
+    if gives.is_none() && exposure == "0.00" {
         return None;
     }
     let more = |limit: &str, words: &str| {
@@ -65,7 +65,12 @@ pub(super) fn headroom(lane: &Value) -> Option<String> {
         let left = left.as_str().map_or_else(|| count(left.as_u64().unwrap_or(0)), str::to_owned);
         Some(format!("{left} {words}"))
     };
+    let given = |number| match number {
+        0 => "nothing more may be given now".to_owned(),
+        number => format!("{} more may be given", count(number)),
+    };
     let parts = [
+        gives.map(given),
         more("max_pending", "more may be pending"),
         more("max_exposure", "more may be at risk"),
         more("max_per_hour", "more in this hour"),
@@ -81,7 +86,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// When the outage's limit ends trust: a time of this machine's clock, or how far that is away.
+/// When trust ends: a time of this machine's clock, or how far that is away.
 fn until(left_s: u64) -> String {
     if left_s >= DAY_S {
         return format!("for {} more", duration(left_s));

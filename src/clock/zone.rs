@@ -83,9 +83,22 @@ impl Days {
     /// The day that a moment belongs to.
     #[must_use]
     pub fn of(&self, unix_ms: i64) -> Day {
-        let into_s =
-            if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 } * 60;
-        Day::new(self.zone.local_s(unix_ms).saturating_sub(into_s).div_euclid(DAY_S))
+        Day::new(self.zone.local_s(unix_ms).saturating_sub(self.into_s()).div_euclid(DAY_S))
+    }
+
+    /// When a day begins, Unix milliseconds.
+    #[must_use]
+    pub fn begin_of(&self, day: Day) -> i64 {
+        let begins_s = day.number() * DAY_S + self.into_s();
+        let ahead_s = |unix_s: i64| self.zone.local_s(unix_s * 1000) - unix_s;
+        // How far the zone is ahead is known of a moment: of one that is near, then of this one.
+        let near_s = begins_s - ahead_s(begins_s);
+        (begins_s - ahead_s(near_s)) * 1000
+    }
+
+    /// So far into its date a day begins, seconds; less than nothing: on the date before.
+    fn into_s(&self) -> i64 {
+        (if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 }) * 60
     }
 }
 
@@ -108,6 +121,25 @@ mod tests {
         assert_eq!(shown("UTC0"), "2026-10-31 23:59 UTC");
         assert_eq!(shown("AST-3"), "2026-11-01 02:59 UTC+03:00");
         assert_eq!(shown("NST3:30"), "2026-10-31 20:29 UTC-03:30");
+    }
+
+    #[test]
+    fn a_day_begins_with_its_first_moment_also_where_the_clock_is_put_forward_or_back() {
+        let (summer, winter) = ("2027-03-28", "2027-10-31");
+        for zone in ["UTC0", "AST-3", "NST3:30", "CET-1CEST,M3.5.0,M10.5.0/3"] {
+            for ends_min in [0, 60, 4 * 60, 22 * 60] {
+                for text in ["2026-11-01", summer, winter, "2027-03-29", "2027-11-01"] {
+                    let (days, day) = (days(zone, ends_min), Day::parse(text).unwrap());
+                    let begin = days.begin_of(day);
+                    let around = [begin - 1000, begin].map(|at| days.of(at).number());
+                    assert_eq!(
+                        around,
+                        [day.number() - 1, day.number()],
+                        "{zone} {ends_min} {text}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct Core<R> {
     credentials_dir: Option<PathBuf>,
     intake: Arc<Intake>,
     admin: Arc<Admin>,
+    /// Whether the operators' listener speaks TLS: until a restart as it began.
+    admin_tls: bool,
     lanes: RunningLanes<R>,
     upkeep: Upkeep,
     ready: watch::Sender<bool>,
@@ -58,7 +60,8 @@ impl<R: Transport + Clone> Core<R> {
         let mut lanes = RunningLanes::new(&settings.gateway.name, parts);
         lanes.set(settings, Broken::IsHeld).await?;
         let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir.clone());
-        Ok(Self { queue, clock, credentials_dir, intake, admin, lanes, upkeep, ready })
+        let admin_tls = settings.admin.tls.is_some();
+        Ok(Self { queue, clock, credentials_dir, intake, admin, admin_tls, lanes, upkeep, ready })
     }
 
     /// Intake listens: `readyz` says so.
@@ -102,7 +105,8 @@ impl<R: Transport + Clone> Core<R> {
         self.queue.set_offline(settings.offline.clone());
         self.queue.set_days(days(settings));
         self.intake.reload(settings);
-        self.admin.set_rules(admin::AccessRules::of(settings, self.credentials_dir.clone()));
+        let rules = admin::AccessRules::of(settings, self.credentials_dir.clone());
+        self.admin.set_rules(admin::AccessRules { tls: self.admin_tls, ..rules });
         self.upkeep.set_retention(retention(settings));
         Ok(())
     }

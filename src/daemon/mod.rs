@@ -140,6 +140,7 @@ impl RunningDaemon {
     /// It could not start.
     pub async fn start(prepared: Prepared, options: LoadOptions) -> Result<Self, DaemonError> {
         process::hide();
+        process::keep_files_private();
         process::raise_open_files();
         let signals = Signals::new()?;
         let (settings, credentials_dir) =
@@ -304,8 +305,9 @@ fn tell_opening(report: &OpenReport) {
         Some(migrated) => tracing::info!("{migrated}"),
         None => {}
     }
-    if report.moved {
+    if let Some(why) = report.copied {
         tracing::warn!(
+            why,
             "the database is a copy or was restored: every pending redemption is treated as \
              uncertain"
         );

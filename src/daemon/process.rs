@@ -1,8 +1,14 @@
 //! What this process may use and who may look into it, whatever the unit says.
 
+use rustix::fs::Mode;
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
+    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit, umask,
 };
+
+/// What the process makes from now on is for its user alone: the database holds whole codes.
+pub(super) fn keep_files_private() {
+    umask(Mode::from_raw_mode(0o077));
+}
 
 /// Makes the process one that nobody can dump: a core, or a debugger of the same user, would show
 /// codes and tokens. Also closes `/proc/self/io` and the like to the process itself.

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::clock::Clock;
 use crate::notify::Notify;
-use crate::queue::{LaneCommand, Queue};
+use crate::queue::Queue;
 use crate::redemption::Seq;
 use crate::refused;
 use crate::store::Retention;
@@ -69,7 +69,11 @@ impl Upkeep {
     pub(super) async fn tick(&mut self, queue: &Queue, clock: &Clock) {
         tokio::select! {
             () = next(&mut self.feed) => {
-                self.work.spawn(feed(queue.clone(), Arc::clone(&self.notify)));
+                if queue.salvage_goes_on() {
+                    self.notify.feed();
+                } else {
+                    self.work.spawn(feed(queue.clone(), Arc::clone(&self.notify)));
+                }
             }
             _ = self.prune.tick() => {
                 self.work.spawn(prune(queue.clone(), clock.clone(), self.retention));
@@ -114,8 +118,7 @@ async fn are_due(at: &mut Option<Instant>) {
 /// Feeds the watchdog once the writer and each lane have come round; one that is stuck lets it
 /// starve.
 async fn feed(queue: Queue, notify: Arc<Notify>) {
-    let lanes_are_alive = queue.command(None, LaneCommand::Ping).await.is_ok();
-    if lanes_are_alive && queue.ping().await.is_ok() {
+    if queue.ping().await.is_ok() {
         notify.feed();
     }
 }

@@ -108,13 +108,16 @@ fn kept_by_what_was_not_read(earlier: Earlier<'_>) -> Option<Kept> {
 }
 
 fn hold(row: &Row, asking: Asking<'_>) -> CodeHold {
+    let Request { business_refrence, reward_code, .. } = asking.request;
     let is_other = !row.is_to_the_byte(asking.request);
-    if row.has(mark::FREED) || (asking.exact && row.code != asking.request.reward_code) {
+    if row.has(mark::FREED) || (asking.exact && row.code != *reward_code) {
         return CodeHold::Free;
     }
     match plain_hold(row, asking) {
         // Other bytes that fold alike may be another code to the provider.
         CodeHold::Used if is_other => CodeHold::Provider,
+        // What one business owes another does not give.
+        CodeHold::Owed if !row.competes_with(business_refrence, reward_code) => CodeHold::Provider,
         hold @ (CodeHold::Free
         | CodeHold::Provider
         | CodeHold::Refused

@@ -105,6 +105,15 @@ fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
 }
 
 #[test]
+fn what_one_business_owes_is_not_given_for_anothers_code_and_holds_it() {
+    let owed = row(State::Confirmed, 0, mark::OWED);
+    let alike = Row { business: "SHOP ".to_owned(), ..owed.clone() };
+    let elsewhere = Row { business: "hats".to_owned(), ..owed };
+    assert_eq!(held(&alike, "till-2", CODE, false, 105), "owed");
+    assert_eq!(held(&elsewhere, "till-2", CODE, false, 105), "used");
+}
+
+#[test]
 fn other_bytes_that_fold_alike_are_the_providers_question() {
     for (state, marks) in
         [(State::Pending, 0), (State::Parked, mark::UNCERTAIN), (State::Confirmed, 0)]

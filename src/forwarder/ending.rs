@@ -37,7 +37,7 @@ pub(super) fn for_lane(verdict: &Verdict, row: &Claimed) -> Heard {
         Verdict::Confirmed
         | Verdict::Declined { .. }
         | Verdict::Parked { .. }
-        | Verdict::InProgress
+        | Verdict::InProgress { .. }
         | Verdict::Credential
         | Verdict::NotTheProvider { .. }
         | Verdict::Wait { .. }
@@ -56,7 +56,9 @@ pub(super) fn heard(verdict: &Verdict) -> Heard {
             Heard::Declined { strong: *evidence == Evidence::Strong }
         }
         Verdict::Parked { .. } => Heard::Parked,
-        Verdict::InProgress => Heard::InProgress,
+        Verdict::InProgress { evidence } => {
+            Heard::InProgress { strong: *evidence == Evidence::Strong }
+        }
         Verdict::Unreadable { .. } => Heard::Unreadable,
         Verdict::Credential => Heard::Credential,
         Verdict::NotTheProvider { .. } => Heard::NotTheProvider,
@@ -104,7 +106,7 @@ pub(super) fn word(heard: Heard) -> &'static str {
         Heard::Confirmed => "confirmed",
         Heard::Declined { .. } => "declined",
         Heard::Parked => "parked",
-        Heard::InProgress => "in_progress",
+        Heard::InProgress { .. } => "in_progress",
         Heard::Unreadable => "unreadable",
         Heard::Credential => "credential",
         Heard::NotTheProvider => "not_the_provider",

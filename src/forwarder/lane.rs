@@ -488,11 +488,12 @@ impl<R: Transport> Forwarder<R> {
             LaneCommand::Flush => self.nudge(Nudge::Flush),
             LaneCommand::Hold { by, note, trust } => {
                 let detail = held_by(&by, &note, trust);
-                self.record("hold", by, &note);
+                let told = crate::message::Event::HoldTrusting { note: note.clone() };
+                self.record("hold", by, if trust { told.to_stored() } else { note });
                 self.on(schedule::LaneEvent::Hold { detail, trust });
             }
             LaneCommand::Release { by } => {
-                self.record("release", by, "");
+                self.record("release", by, String::new());
                 self.nudge(Nudge::Release);
             }
             LaneCommand::Ping => {}
@@ -508,7 +509,7 @@ impl<R: Transport> Forwarder<R> {
     }
 
     /// What an operator did to the lane: when, by whom and why.
-    fn record(&mut self, what: &str, by: String, note: &str) {
+    fn record(&mut self, what: &str, by: String, detail: String) {
         let lane = self.lane.name();
         tracing::info!(lane, by, "{by}: {what} of lane {lane}");
         let event = Event {
@@ -517,7 +518,7 @@ impl<R: Transport> Forwarder<R> {
             lane: lane.to_owned(),
             what: what.to_owned(),
             by,
-            detail: note.to_owned(),
+            detail,
         };
         let queue = self.context.queue.clone();
         self.tasks.spawn(async move {

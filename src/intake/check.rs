@@ -255,7 +255,7 @@ fn said(verdict: &Verdict) -> Option<CheckSaid> {
         Verdict::Declined { evidence: Evidence::Strong, .. } => Some(CheckSaid::Refused),
         Verdict::Parked { .. } => Some(CheckSaid::Neither),
         Verdict::Declined { evidence: Evidence::Weak, .. }
-        | Verdict::InProgress
+        | Verdict::InProgress { .. }
         | Verdict::Credential
         | Verdict::NotTheProvider { .. }
         | Verdict::Wait { .. }
@@ -266,9 +266,13 @@ fn said(verdict: &Verdict) -> Option<CheckSaid> {
     }
 }
 
-/// Only an answer in the contract's shape is the provider's word about a code. A 401 or 403 is
+/// Only an answer in the contract's shape is the provider's word about a code, and none that a
+/// portal or a firewall wrote. A 401 or 403 is
 /// about this gateway's credential, and a till would take it for its own.
 fn word(reply: Reply) -> Result<Answer, Silence> {
+    if verdict::is_of_a_portal(&reply) {
+        return Err(Silence::Down);
+    }
     let answer = reply.answer;
     let is_whole_word = !reply.truncated
         && match contract::shape(&answer.body) {
@@ -314,6 +318,9 @@ mod tests {
             (200, "<html>log in</html>", Err(Silence::Down)),
             (200, "", Err(Silence::Down)),
             (302, "", Err(Silence::Down)),
+            (200, r#"{"captive":true,"user-portal-url":"https://p.example"}"#, Err(Silence::Down)),
+            (200, r#"{"support_id":"123","message":"blocked"}"#, Err(Silence::Down)),
+            (400, r#"{"Incident-Id":"7","message":"blocked"}"#, Err(Silence::Down)),
             (400, refusal, Ok(400)),
             (404, refusal, Ok(404)),
             (404, "{}", Err(Silence::Down)),

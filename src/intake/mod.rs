@@ -24,6 +24,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::answered;
+use crate::fold;
 use crate::listen::{Guest, Inbound, Peer};
 use crate::message::{Language, Refusal, Texts};
 use crate::queue::Queue;
@@ -65,8 +66,8 @@ struct Current {
     accepted_status: StatusCode,
     max_body_bytes: usize,
     tills: Tills,
-    /// One lane each.
-    providers: Vec<Provider>,
+    /// One lane each, with its businesses folded.
+    providers: Vec<(Provider, Vec<String>)>,
     texts: Texts,
     unknown_check: UnknownCheck,
 }
@@ -81,21 +82,27 @@ impl Current {
             accepted_status: StatusCode::from_u16(intake.accepted_status).unwrap_or(StatusCode::OK),
             max_body_bytes: intake.max_body_bytes,
             tills: Tills::new(&intake.tills, credentials_dir),
-            providers: settings.providers.clone(),
+            providers: settings.providers.iter().cloned().map(with_businesses).collect(),
             texts: intake.texts.clone(),
             unknown_check: settings.offline.unknown_check,
         }
     }
 
-    /// The lane that serves `business`: the first that names it, else the one that serves all
-    /// others.
+    /// The lane that serves `business`, in whatever clothes: the first that names it, else the one
+    /// that serves all others.
     fn lane(&self, business: &str) -> Option<&Provider> {
-        let names = |lane: &&Provider| lane.businesses.iter().any(|served| served == business);
-        self.providers
-            .iter()
-            .find(names)
-            .or_else(|| self.providers.iter().find(|lane| lane.businesses.is_empty()))
+        let business = fold::code(business);
+        let serves = |named: &Vec<String>| named.iter().any(|named| *named == business);
+        let lane = |is_it: &dyn Fn(&Vec<String>) -> bool| {
+            self.providers.iter().find(|(_, named)| is_it(named)).map(|(lane, _)| lane)
+        };
+        lane(&serves).or_else(|| lane(&Vec::is_empty))
     }
+}
+
+fn with_businesses(lane: Provider) -> (Provider, Vec<String>) {
+    let named = lane.businesses.iter().map(|business| fold::code(business).into_owned()).collect();
+    (lane, named)
 }
 
 /// The routes of the tills' HTTP. They are looked up at each request, because a reload may change

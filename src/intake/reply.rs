@@ -11,6 +11,7 @@ use crate::message::{Language, Refusal, Texts};
 use crate::queue::QueueError;
 use crate::redemption::{Answer, Id, Redemption, State};
 use crate::store::{Headroom, relayed};
+use crate::verdict;
 
 const REDEEMD_ID: HeaderName = HeaderName::from_static("redeemd-id");
 const REDEEMD_STATE: HeaderName = HeaderName::from_static("redeemd-state");
@@ -18,6 +19,8 @@ const REDEEMD_HEADROOM: HeaderName = HeaderName::from_static("redeemd-headroom")
 const REDEEMD_AGE: HeaderName = HeaderName::from_static("redeemd-age");
 /// What could not be decided is asked again after so long, seconds.
 pub(super) const ASK_AGAIN_S: u64 = 2;
+/// What a limit, a person or a full disk stands against is asked again after so long, seconds.
+const NOT_SOON_S: u64 = 30;
 const REDEEMD_REPEAT: HeaderName = HeaderName::from_static("redeemd-repeat");
 
 /// A body of ours.
@@ -38,7 +41,7 @@ pub(super) fn queue_fault(error: &QueueError, language: Language) -> Response {
     let (why, after_s) = match error {
         QueueError::Busy { retry_after_s } => (Refusal::QueueBusy, Some(*retry_after_s)),
         QueueError::Refusing(why) => (Refusal::NotStored { why: why.clone() }, None),
-        QueueError::Stopping => (Refusal::Stopping, None),
+        QueueError::Stopping => (Refusal::Stopping, Some(ASK_AGAIN_S)),
     };
     refusal(StatusCode::SERVICE_UNAVAILABLE, &why, language, after_s)
 }
@@ -116,7 +119,7 @@ pub(super) fn in_own_words(mut answer: Response, texts: &Texts) -> Response {
     answer
 }
 
-/// A refusal in the contract's shape and the till's language.
+/// A refusal in the contract's shape and the till's language. Each 503 says when to ask again.
 pub(super) fn refusal(
     status: StatusCode,
     refusal: &Refusal,
@@ -126,7 +129,8 @@ pub(super) fn refusal(
     let mut answer =
         json(status, contract::refusal(&refusal.text(language), &refusal.errors(language)));
     answer.extensions_mut().insert(ToldRefusal { refusal: refusal.clone(), language });
-    if let Some(after_s) = after_s {
+    let is_for_now = status == StatusCode::SERVICE_UNAVAILABLE;
+    if let Some(after_s) = after_s.or(is_for_now.then_some(NOT_SOON_S)) {
         answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
     }
     answer
@@ -140,15 +144,14 @@ pub(super) fn settled(
     language: Language,
 ) -> Response {
     let no = |status, why: &Refusal| refuse(status, why, language);
+    let ask_again = || {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        refusal(status, &Refusal::Untrusted, language, Some(ASK_AGAIN_S))
+    };
     let answer = match (row.state, &row.answer) {
         // It shared the wait of one that was turned away: nobody took it back, asking again is a
         // new question.
-        (State::Voided, _) if row.turned_away => refusal(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &Refusal::Untrusted,
-            language,
-            Some(ASK_AGAIN_S),
-        ),
+        (State::Voided, _) if row.turned_away => ask_again(),
         (State::Voided, _) => no(StatusCode::CONFLICT, &Refusal::TakenBack),
         // The provider's "already used" is about our own earlier attempt: the till must never see
         // it as a refusal.
@@ -158,32 +161,11 @@ pub(super) fn settled(
         // What the till was told stands, whatever a person decides about it.
         (State::Pending | State::Parked, _) if row.trusted => accepted(accepted_status),
         (State::Parked, Some(answer)) if (200..300).contains(&answer.status) => {
-            no(StatusCode::BAD_REQUEST, &Refusal::Provider { said: said(&answer.body, language) })
+            let said = verdict::said_in_words(answer);
+            let said = said.unwrap_or_else(|| Refusal::ProviderRefused.text(language));
+            no(StatusCode::BAD_REQUEST, &Refusal::Provider { said })
         }
-        (State::Pending | State::Parked, _) => {
-            no(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Untrusted)
-        }
+        (State::Pending | State::Parked, _) => ask_again(),
     };
     about(answer, &row.id, row.state)
-}
-
-/// What a success says of its own failure: the first words in it.
-fn said(body: &[u8], language: Language) -> String {
-    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let words = |key: &str| first_words(value.get(key)?);
-    let said =
-        ["message", "errors", "error", "errorMessage", "error_message"].into_iter().find_map(words);
-    said.unwrap_or_else(|| Refusal::ProviderRefused.text(language))
-}
-
-fn first_words(value: &serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
-        serde_json::Value::Array(list) => list.iter().find_map(first_words),
-        serde_json::Value::Object(map) => map.values().find_map(first_words),
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::String(_) => None,
-    }
 }

@@ -11,10 +11,11 @@ use crate::settings::{Auth, SecretSource};
 
 const GOOD: &str = r#"{"reward_code":"9876543210123456","business_refrence":"shop","branch_id":"7","date":"2026-11-23 14:03:11","timestamp":"1"}"#;
 
-fn lane(name: &str, businesses: &[&str]) -> Provider {
+fn lane(name: &str, businesses: &[&str]) -> (Provider, Vec<String>) {
     let businesses = businesses.iter().map(|name| (*name).to_owned()).collect();
     let auth = Auth::Token(SecretSource::Credential(name.to_owned()));
-    Provider { businesses, ..Provider::new(name, "https://svc.retm.sa/redeem", auth) }
+    let provider = Provider::new(name, "https://svc.retm.sa/redeem", auth);
+    with_businesses(Provider { businesses, ..provider })
 }
 
 fn current() -> Current {
@@ -60,6 +61,17 @@ fn the_first_lane_that_names_a_business_serves_it_else_the_one_for_all_others() 
     current.providers.insert(0, lane("rest", &[]));
     assert_eq!(name(&current, "shop").as_deref(), Some("first"));
     assert_eq!(name(&current, "unknown").as_deref(), Some("rest"));
+}
+
+#[test]
+fn a_business_in_other_clothes_is_served_by_the_lane_that_names_it() {
+    let mut current = current();
+    current.providers = vec![lane("rest", &[]), lane("cafes", &["Cafe-1", "straße ٣"])];
+    for business in ["cafe-1", "CAFE-1", " cafe-1 ", "ｃａｆｅ－１", "STRASSE 3"] {
+        let served = current.lane(business).map(|lane| lane.name.as_str());
+        assert_eq!(served, Some("cafes"), "{business}");
+    }
+    assert_eq!(current.lane("cafe-2").map(|lane| lane.name.as_str()), Some("rest"));
 }
 
 #[tokio::test]
@@ -224,6 +236,8 @@ async fn rows_without_an_answer_say_what_is_known() {
 async fn a_success_that_says_it_failed_is_told_as_a_refusal_and_what_was_given_stands() {
     for (body, said) in [
         (r#"{"success":false,"message":"Reward expired"}"#, "Reward expired"),
+        (r#"{"success":false,"reason":"Reward expired"}"#, "Reward expired"),
+        (r#"{"Success":false,"Message":"Reward expired"}"#, "Reward expired"),
         (r#"{"errors":["no","more"]}"#, "no"),
         (r#"{"error":{"text":"gone"}}"#, "gone"),
         (r#"{"status":"error"}"#, "the provider refused this redemption"),

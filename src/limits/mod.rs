@@ -1,6 +1,7 @@
 //! Pure: may this redemption be accepted on trust, under the offline limits and rules?
 
 mod form;
+mod room;
 mod window;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::trust::Trust;
 use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
 
 pub use form::has_form;
+pub use room::{NoRoom, Room, RoomBooks, room};
 pub use window::{PackedWindow, REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
 
 /// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part
@@ -546,6 +548,13 @@ impl Gauge {
         }
     }
 
+    /// Of two gauges of one limit the one that leaves less.
+    #[must_use]
+    pub fn tighter(self, other: Self) -> Self {
+        let left = |gauge: &Self| gauge.most.units() - gauge.used.units();
+        if left(&other) < left(&self) { other } else { self }
+    }
+
     /// Whether nothing of the limit is left.
     #[must_use]
     pub fn is_used_up(&self) -> bool {
@@ -581,14 +590,27 @@ pub fn lane_gauges(policy: &Offline, lane: &LaneNow, books: Account) -> Vec<Gaug
 /// its cause.
 #[must_use]
 pub fn outage_gauges(policy: &Offline, lane: &LaneNow) -> Vec<Gauge> {
-    let is_for = |rule: &&Rule| {
-        rule.causes.is_empty() || lane.cause.is_some_and(|cause| rule.causes.contains(&cause))
-    };
     let nothing = Account::default();
-    let of_rules = policy.rules.iter().filter(is_for);
+    let of_rules = policy.rules.iter().filter(|rule| is_for(rule, lane));
     let of_rules = of_rules.flat_map(|rule| rule_gauges(rule, lane, nothing));
     let all = lane_gauges(policy, lane, nothing).into_iter().chain(of_rules);
     all.filter(|gauge| gauge.limit == "max_outage").collect()
+}
+
+/// Whether the rule is for the lane's cause.
+fn is_for(rule: &Rule, lane: &LaneNow) -> bool {
+    rule.causes.is_empty() || lane.cause.is_some_and(|cause| rule.causes.contains(&cause))
+}
+
+/// How far a rule's limits are used: of the lanes that it is for, in the one that leaves least.
+#[must_use]
+pub fn rule_standing(rule: &Rule, lanes: &[LaneNow], books: Account) -> Vec<Gauge> {
+    let tightest = |least: Vec<Gauge>, lane: Vec<Gauge>| {
+        least.into_iter().zip(lane).map(|(one, other)| one.tighter(other)).collect()
+    };
+    let lanes = lanes.iter().filter(|lane| is_for(rule, lane));
+    let gauges = lanes.map(|lane| rule_gauges(rule, lane, books)).reduce(tightest);
+    gauges.unwrap_or_else(|| rule_gauges(rule, &LaneNow::default(), books))
 }
 
 /// How far a rule's limits are used.

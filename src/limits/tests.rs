@@ -360,6 +360,28 @@ fn what_is_left_is_the_smallest_of_the_lanes_the_tills_and_the_rules() {
 }
 
 #[test]
+fn a_rule_stands_where_it_does_in_the_lane_that_leaves_it_least() {
+    let policy = policy(
+        "[[offline.rule]]\nname = \"all\"\nmax_pending = 50\nmax_outage = \"1h\"\n\
+         [[offline.rule]]\nname = \"tls\"\ncause = [\"tls\"]\nmax_pending = 50\n\
+         max_outage = \"1h\"",
+    );
+    let books = Account { pending: 3, ..Account::default() };
+    let left = |rule: usize, lanes: &[LaneNow]| {
+        let gauges = rule_standing(policy.rules.get(rule).unwrap(), lanes, books);
+        gauges.iter().map(|gauge| gauge.used.left(gauge.most)).collect::<Vec<_>>()
+    };
+    let of = |pending, seconds| vec![Measure::Count(pending), Measure::Seconds(seconds)];
+    let down = LaneNow { outage: HOUR / 2, ..LaneNow::down() };
+    let by_tls = tenth(LaneNow { outage: HOUR / 20, cause: Some(Cause::Tls), ..down });
+    assert_eq!(left(0, &[LaneNow::default()]), of(47, 3600));
+    assert_eq!(left(0, &[LaneNow::default(), down]), of(47, 1800));
+    assert_eq!(left(0, &[down, by_tls]), of(2, 180));
+    assert_eq!(left(1, &[down]), of(47, 3600), "no lane has the cause that it is for");
+    assert_eq!(left(1, &[down, by_tls]), of(2, 180));
+}
+
+#[test]
 fn somebody_is_told_at_eighty_percent_and_when_one_more_would_be_too_much() {
     let step =
         |used, most| Gauge { rule: None, limit: "max_pending", used, most }.step(Amount::whole(25));
@@ -379,4 +401,141 @@ fn two_hundred_rules_are_asked_without_a_copy_of_any() {
     let policy = policy(&rules);
     assert_eq!(rule(&policy, &subject("X199-1")), Some("r199"));
     assert_eq!(rule(&policy, &subject("Y")), None);
+}
+
+/// What may still be given of what counts as 25.00 on a lane that is down, at noon.
+fn room_of(policy: &Offline, change: impl FnOnce(&mut RoomBooks<'_>)) -> Result<Room, NoRoom> {
+    let rules = vec![Account::default(); policy.rules.len()];
+    let mut at = RoomBooks {
+        lane: down(0, Duration::ZERO),
+        books: Account::default(),
+        tills: vec![Account::default(); policy.tills.len().max(1)],
+        rules: &rules,
+        is_off: false,
+        local: Some(12 * HOUR),
+    };
+    change(&mut at);
+    room(policy, &at, policy.value_of_unknown)
+}
+
+fn given(more: u64, within: Duration) -> Room {
+    Room { more, each: None, within, by_rules: false }
+}
+
+#[test]
+fn what_may_still_be_given_is_what_the_narrowest_limit_leaves_the_value_at_risk_included() {
+    let by_default = room_of(&policy(""), |_| {}).unwrap();
+    assert_eq!(by_default, given(300, policy("").max_outage), "one till's share of an hour");
+    let narrow = policy(
+        "max_pending = 90\nmax_exposure = \"2000\"\nmax_outage = \"4h\"\nmax_per_hour = \
+         85\nmax_per_day = 500",
+    );
+    let by_value = Room { each: Some(Amount::whole(25)), ..given(80, 4 * HOUR) };
+    assert_eq!(room_of(&narrow, |_| {}), Ok(by_value));
+    let pending = |at: &mut RoomBooks<'_>| at.lane.pending = 11;
+    assert_eq!(room_of(&narrow, pending), Ok(given(79, 4 * HOUR)));
+    let hourly = |at: &mut RoomBooks<'_>| at.books.hour = 6;
+    assert_eq!(room_of(&narrow, hourly), Ok(given(79, 4 * HOUR)));
+    let little = |at: &mut RoomBooks<'_>| at.books.exposure = Amount::whole(1990);
+    assert_eq!(room_of(&narrow, little), Err(NoRoom::Closed), "10.00 are less than one reward");
+    let late = |at: &mut RoomBooks<'_>| at.lane.outage = 4 * HOUR;
+    assert_eq!(room_of(&narrow, late), Err(NoRoom::Closed));
+    assert_eq!(room_of(&narrow, |at| at.is_off = true), Err(NoRoom::Closed));
+    let part = |at: &mut RoomBooks<'_>| at.lane = tenth(at.lane);
+    assert_eq!(room_of(&narrow, part), Ok(given(8, HOUR * 4 / 10)));
+}
+
+#[test]
+fn each_till_has_no_more_than_its_own_share() {
+    let policy = policy("max_pending = 90\nmax_pending_per_till = 40\nmax_per_hour_per_till = 30");
+    let till = |pending, hour| Account { pending, hour, ..Account::default() };
+    for (tills, more) in [
+        (vec![till(0, 0)], Some(30)),
+        (vec![till(35, 10), till(0, 29)], Some(6)),
+        (vec![till(0, 0); 9], Some(90)),
+        (vec![till(40, 0), till(0, 30)], None),
+    ] {
+        let room = room_of(&policy, |at| at.tills.clone_from(&tills));
+        assert_eq!(room.ok().map(|room| room.more), more, "{tills:?}");
+    }
+}
+
+#[test]
+fn hours_end_what_may_be_given_and_say_when_they_begin() {
+    let policy = policy("max_outage = \"18h\"\nhours = \"08:00-23:30\"");
+    let at = |local| room_of(&policy, |at| at.local = local);
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    assert_eq!(at(Some(minutes(12 * 60))), Ok(given(300, minutes(11 * 60 + 30))));
+    assert_eq!(at(Some(minutes(2 * 60))), Err(NoRoom::Hours(minutes(6 * 60))));
+    assert_eq!(at(Some(minutes(23 * 60 + 30))), Err(NoRoom::Hours(minutes(8 * 60 + 30))));
+    assert_eq!(at(None), Err(NoRoom::Closed), "the clock is not set");
+    let long = |at: &mut RoomBooks<'_>| {
+        (at.local, at.lane.outage) = (Some(minutes(2 * 60)), minutes(14 * 60));
+    };
+    assert_eq!(room_of(&policy, long), Err(NoRoom::Closed), "the line is away too long by then");
+}
+
+#[test]
+fn rules_make_it_the_most_that_there_is_and_may_open_what_is_closed() {
+    let checked_alone = policy(
+        "accept = false\nmax_outage = \"4h\"\n[[offline.rule]]\nname = \"checked\"\n\
+         checked_within = \"15m\"\naccept = true\nmax_pending = 20\nmax_outage = \"1h\"",
+    );
+    let some = Room { by_rules: true, ..given(20, HOUR) };
+    assert_eq!(room_of(&checked_alone, |_| {}), Ok(some));
+    let used = &[Account { pending: 20, hour: 0, day: 0, exposure: Amount::ZERO }];
+    let room = room_of(&checked_alone, |at| at.rules = used);
+    assert_eq!(room, Err(NoRoom::Closed));
+    let rest = "max_outage = \"4h\"\n[[offline.rule]]\nname = \"gifts\"\ncode = \"G*\"\n\
+         accept = false\n[[offline.rule]]\nname = \"rest\"\nmax_exposure = \"500\"";
+    let by_rest = Room { each: Some(Amount::whole(25)), by_rules: true, ..given(20, 4 * HOUR) };
+    assert_eq!(room_of(&policy(rest), |_| {}), Ok(by_rest), "none comes past the last rule");
+    let two = "accept = false\nmax_pending = 25\n[[offline.rule]]\nname = \"a\"\n\
+         code = \"A*\"\naccept = true\nmax_per_hour = 10\n[[offline.rule]]\nname = \"b\"\n\
+         code = \"B*\"\naccept = true\nmax_per_hour = 20";
+    assert_eq!(room_of(&policy(two), |_| {}).unwrap().more, 25, "both, under the lane's limit");
+    let same = "[[offline.rule]]\nname = \"a\"\ncode = \"A*\"\nmax_pending = 4000\n\
+         [[offline.rule]]\nname = \"tls\"\ncause = \"tls\"\naccept = false";
+    assert!(!room_of(&policy(same), |_| {}).unwrap().by_rules, "a rule that changes nothing now");
+    let small = room_of(&policy("max_value = \"10\"\nmax_exposure = \"100\""), |_| {}).unwrap();
+    assert_eq!((small.more, small.each, small.by_rules), (10, Some(Amount::whole(10)), true));
+}
+
+#[test]
+fn no_more_is_said_than_is_let_through_one_after_the_other() {
+    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
+    println!("SEED={seed}");
+    let mut dice = crate::link::Dice::new(seed);
+    let mut below = |bound: u64| dice.bits() % bound;
+    for _ in 0..300 {
+        let policy = policy(&format!(
+            "max_pending = {}\nmax_pending_per_till = 1\nmax_exposure = \"{}\"\n\
+             max_per_hour = {}\nmax_per_hour_per_till = {}\nvalue_of_unknown = \"{}\"",
+            1 + below(30),
+            below(300),
+            1 + below(30),
+            1 + below(30),
+            below(20)
+        ));
+        let policy = Offline { max_pending_per_till: 1 + below(30), ..policy };
+        let mut lane = down(below(20), Duration::ZERO);
+        let mut books = Account { hour: below(20), ..Account::default() };
+        books.exposure = Amount::whole(i64::try_from(below(200)).unwrap());
+        let said = room_of(&policy, |at| {
+            (at.lane, at.books) = (lane, books);
+            at.tills = vec![Account { pending: lane.pending, ..books }];
+        });
+        let mut let_through = 0;
+        loop {
+            lane.till_pending = lane.pending;
+            let risk = Risk { lane: books, till: books, ..Risk::none() };
+            if admit(&policy, &lane, &risk).is_err() {
+                break;
+            }
+            (lane.pending, books.hour) = (lane.pending + 1, books.hour + 1);
+            books.exposure = books.exposure.plus(policy.value_of_unknown);
+            let_through += 1;
+        }
+        assert_eq!(said.map_or(0, |room| room.more), let_through, "{policy:?} {lane:?} {books:?}");
+    }
 }

@@ -109,7 +109,10 @@ pub enum Heard {
     /// A success that says something else besides.
     Parked,
     /// The provider is still at it.
-    InProgress,
+    InProgress {
+        /// A 2xx says so: only the provider does.
+        strong: bool,
+    },
     /// An answer that cannot be read for this row's sake.
     Unreadable,
     /// 401 or 403, or there is no credential.
@@ -139,6 +142,42 @@ impl Heard {
     #[must_use]
     pub fn is_answer(self) -> bool {
         matches!(self, Self::Confirmed | Self::Declined { .. } | Self::Parked)
+    }
+
+    /// The provider spoke about a redemption or a check, if only to say that it is still at it:
+    /// whether by strong evidence. It can be reached, and nobody is given in its name.
+    #[must_use]
+    pub fn speaks(self) -> Option<bool> {
+        match self {
+            Self::Confirmed | Self::Parked => Some(true),
+            Self::Declined { strong } | Self::InProgress { strong } => Some(strong),
+            Self::Unreadable
+            | Self::Credential
+            | Self::NotTheProvider
+            | Self::Wait { .. }
+            | Self::RowFault { .. }
+            | Self::Reset
+            | Self::NoAnswer(_) => None,
+        }
+    }
+
+    /// The attempt came further than to where a line is down: whatever was met, the road is there.
+    fn passed_the_road(self) -> bool {
+        match self {
+            Self::NoAnswer(phase) => {
+                phase != Phase::Credential && !Cause::from(phase).is_unreachable()
+            }
+            Self::Confirmed
+            | Self::Declined { .. }
+            | Self::Parked
+            | Self::InProgress { .. }
+            | Self::Unreadable
+            | Self::Credential
+            | Self::NotTheProvider
+            | Self::Wait { .. }
+            | Self::RowFault { .. }
+            | Self::Reset => true,
+        }
     }
 }
 
@@ -332,7 +371,7 @@ impl Link {
     #[must_use]
     pub fn may_ask(&self) -> bool {
         let held = self.hold.as_ref().is_some_and(|hold| hold.why.cause != Cause::Declines);
-        !held && !self.trouble.as_ref().is_some_and(|why| why.cause.is_unreachable())
+        !held && !self.is_unreachable()
     }
 
     /// What is left of a 429's wait, while the provider has answered nobody since.
@@ -433,11 +472,12 @@ impl Link {
     }
 
     fn may_probe_at_all(&self) -> Probing {
-        let is_unreachable = self.trouble.as_ref().is_some_and(|why| why.cause.is_unreachable());
         match &self.hold {
             None => Probing::Any,
             // Somebody has to find out that the line is back, or tills would be trusted for ever.
-            Some(hold) if hold.why.cause == Cause::Declines && is_unreachable => Probing::OnDemand,
+            Some(hold) if hold.why.cause == Cause::Declines && self.is_unreachable() => {
+                Probing::OnDemand
+            }
             Some(_) => Probing::None,
         }
     }
@@ -585,9 +625,16 @@ impl Link {
         if was_probe {
             self.probe = None;
         }
-        let effects = self.hears(now, ended, was_probe);
+        // What a suspect row meets is its own, but that it met anything shows that the road is there.
+        let shows_the_road = self.is_unreachable() && ended.heard.passed_the_road();
+        let suspect = ended.suspect && !shows_the_road;
+        let effects = self.hears(now, &EndedAttempt { suspect, ..*ended }, was_probe);
         self.book(now);
         effects
+    }
+
+    fn is_unreachable(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|why| why.cause.is_unreachable())
     }
 
     fn hears(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
@@ -595,7 +642,7 @@ impl Link {
             Heard::Confirmed => self.confirmed(now, ended),
             Heard::Declined { strong } => self.declined(now, ended, (strong, was_probe)),
             Heard::Parked => self.answered(now, true, (ended.live, was_probe)),
-            Heard::InProgress => self.uninformative_probe(now, was_probe),
+            Heard::InProgress { strong } => self.answered(now, strong, (ended.live, was_probe)),
             Heard::Credential | Heard::NoAnswer(Phase::Credential) => {
                 self.denied(now, ended, was_probe)
             }
@@ -706,7 +753,7 @@ impl Link {
         let changed = why.cause != Cause::Refusals;
         why.cause = Cause::Refusals;
         if changed {
-            "refused in words that may not be the provider's own".clone_into(&mut why.detail);
+            "answered in words that may not be the provider's own".clone_into(&mut why.detail);
         }
         Effects { changed, ..Effects::default() }
     }
@@ -725,9 +772,8 @@ impl Link {
     /// A check, the gateway's own or a till's, was answered: the link is up, whatever the drain
     /// does.
     pub fn check_answered(&mut self, now: Duration, strong: bool) -> Effects {
-        let is_unreachable = self.trouble.as_ref().is_some_and(|why| why.cause.is_unreachable());
         self.limited_until = None;
-        let effects = match (is_unreachable, strong) {
+        let effects = match (self.is_unreachable(), strong) {
             (false, _) => Effects::default(),
             (true, true) => self.goes_up(now),
             (true, false) => self.only_weak(now, false),

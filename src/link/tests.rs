@@ -31,6 +31,10 @@ fn link() -> Link {
 
 const STRONG: Heard = Heard::Declined { strong: true };
 const WEAK: Heard = Heard::Declined { strong: false };
+/// A 202, or a 2xx that says that it is pending.
+const QUEUED: Heard = Heard::InProgress { strong: true };
+/// A 409 or 425 that says so.
+const BUSY: Heard = Heard::InProgress { strong: false };
 
 /// An attempt of the drain for a row that was given on trust.
 fn drained(now: Duration, seq: i64, heard: Heard) -> EndedAttempt<'static> {
@@ -52,6 +56,11 @@ fn end(link: &mut Link, now: Duration, seq: i64, heard: Heard) -> Effects {
 /// A live attempt, whose till has been told nothing yet.
 fn live(link: &mut Link, now: Duration, seq: i64, heard: Heard) -> Effects {
     link.ended(now, &EndedAttempt { live: true, trusted: false, ..drained(now, seq, heard) })
+}
+
+/// A row that is to blame itself.
+fn suspect(link: &mut Link, now: Duration, heard: Heard) -> Effects {
+    link.ended(now, &EndedAttempt { suspect: true, ..drained(now, 2, heard) })
 }
 
 fn confirm(link: &mut Link, count: i64) {
@@ -86,6 +95,8 @@ fn each_verdict_moves_the_link_as_the_table_says() {
         (Heard::Confirmed, None),
         (STRONG, None),
         (Heard::Parked, None),
+        (QUEUED, None),
+        (BUSY, None),
         (Heard::Credential, Some(("held", Cause::Credential))),
         (Heard::NoAnswer(Phase::Credential), Some(("held", Cause::Credential))),
         (Heard::NotTheProvider, Some(("down", Cause::NotTheProvider))),
@@ -520,6 +531,14 @@ fn trust_ends_with_the_first_answer_weak_or_strong_of_a_row_or_a_check() {
         ("a probe is taken", |link| _ = end(link, s(9), 2, Heard::Confirmed), None),
         ("a live row is refused weakly", |link| _ = live(link, s(9), 2, WEAK), None),
         ("a live row is parked", |link| _ = live(link, s(9), 2, Heard::Parked), None),
+        ("a probe is queued", |link| _ = end(link, s(9), 2, QUEUED), None),
+        ("a live row is queued", |link| _ = live(link, s(9), 2, QUEUED), None),
+        (
+            "a probe meets its own lock",
+            |link| _ = end(link, s(9), 2, BUSY),
+            Some(("down", Cause::Refusals)),
+        ),
+        ("a live row meets its own lock", |link| _ = live(link, s(9), 2, BUSY), None),
         (
             "a check is refused weakly",
             |link| _ = link.check_answered(s(9), false),
@@ -535,6 +554,21 @@ fn trust_ends_with_the_first_answer_weak_or_strong_of_a_row_or_a_check() {
             "a probe meets a page",
             |link| _ = end(link, s(9), 2, Heard::NotTheProvider),
             Some(("down", Cause::NotTheProvider)),
+        ),
+        (
+            "a suspect row meets a page",
+            |link| _ = suspect(link, s(9), Heard::NotTheProvider),
+            Some(("down", Cause::NotTheProvider)),
+        ),
+        (
+            "a suspect row meets a 401",
+            |link| _ = suspect(link, s(9), Heard::Credential),
+            Some(("held", Cause::Credential)),
+        ),
+        (
+            "a suspect row hangs",
+            |link| _ = suspect(link, s(9), Heard::NoAnswer(Phase::Answer)),
+            Some(("down", Cause::Answer)),
         ),
     ];
     for (what, hears, expected) in table {
@@ -686,7 +720,7 @@ fn a_suspects_faults_say_nothing_of_the_lane() {
 
 #[test]
 fn a_fault_of_the_providers_own_ends_no_credential_hold() {
-    for heard in [Heard::RowFault { status: 500 }, Heard::Reset, Heard::InProgress] {
+    for heard in [Heard::RowFault { status: 500 }, Heard::Reset] {
         let mut link = link();
         end(&mut link, s(10), 1, Heard::Credential);
         link.probing(s(70), Seq(1));
@@ -809,7 +843,7 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        (0..13u8, 0..20u8, any::<bool>(), any::<bool>())
+        (0..15u8, 0..20u8, any::<bool>(), any::<bool>())
             .prop_map(|(v, seq, f, s)| Step::End(v, seq, f, s)),
         (0..6u8).prop_map(Step::Nudge),
         Just(Step::Probe),
@@ -831,6 +865,8 @@ fn heard(number: u8) -> Heard {
         9 => Heard::RowFault { status: 503 },
         10 => Heard::Reset,
         11 => Heard::NoAnswer(Phase::Answer),
+        12 => QUEUED,
+        13 => BUSY,
         _ => Heard::NoAnswer(Phase::Connect),
     }
 }

@@ -313,6 +313,23 @@ messages! {
         en: format!("{key}: too long"),
         ar: format!("{}: أطول من اللازم", iso(key));
 
+        /// More of a code's end than is shown of any.
+        Ending {
+            /// The field.
+            key: String,
+            /// So many characters are.
+            most: u64,
+        }
+        en: format!(
+            "{key}: at most {most} characters, and no more than a list shows of the code; a whole \
+             code is looked for as such"
+        ),
+        ar: format!(
+            "{}: {most} أحرف على الأكثر، ولا أكثر مما تظهره القائمة من الرمز؛ أما الرمز الكامل فيُبحث \
+             عنه كاملًا",
+            iso(key)
+        );
+
         /// Not one of those that it can be.
         Choice {
             /// The field.

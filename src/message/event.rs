@@ -168,8 +168,8 @@ messages! {
 
         /// The lane's waits were cut short.
         Flush
-        en: "tried at once",
-        ar: "جُرّب الإرسال فورًا";
+        en: "told to try at once",
+        ar: "طُلب الإرسال فورًا";
 
         /// Nothing is trusted, for a while or until it is switched on again.
         TrustOff {
@@ -276,6 +276,26 @@ messages! {
             {note}", count_in(NounPlace::Object, *redemptions, Noun::Redemption, English)),
         ar: format!(
             "{} {}: {}",
+            bulk(action),
+            count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic),
+            iso(note)
+        );
+
+        /// As `Bulk`, and it ended before all were reached.
+        BulkCutShort {
+            /// `retry`, `void` or `handled`.
+            action: String,
+            /// How many.
+            redemptions: u64,
+            /// Why.
+            note: String,
+        }
+        en: format!(
+            "{action} of {}, ended before all were reached: {note}",
+            count_in(NounPlace::Object, *redemptions, Noun::Redemption, English)
+        ),
+        ar: format!(
+            "{} {}، وتوقّف ذلك قبل بلوغ الجميع: {}",
             bulk(action),
             count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic),
             iso(note)

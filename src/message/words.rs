@@ -132,10 +132,11 @@ pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
         "trust_off" => ("Trust off", "أُوقف الإعطاء على الثقة"),
         "trust_on" => ("Trust on", "أُعيد الإعطاء على الثقة"),
         "backup" => ("A backup was taken", "أُخذت نسخة احتياطية"),
+        "export" => ("Whole codes were exported", "صُدّرت رموز كاملة"),
         "bulk" => ("Many at once", "الكثير دفعة واحدة"),
         "sign_in" => ("Signed in", "تسجيل دخول"),
         "sign_out" => ("Signed out", "تسجيل خروج"),
-        "flush" => ("Tried at once", "جُرّب الإرسال فورًا"),
+        "flush" => ("Told to try at once", "طُلب الإرسال فورًا"),
         other => return Cow::Owned(language.isolated(other)),
     };
     Cow::Borrowed(if language == Language::English { english } else { arabic })

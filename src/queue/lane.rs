@@ -16,7 +16,7 @@ use crate::redemption::Seq;
 use crate::settings::{self, Forward, OneTill, Provider, Settings};
 use crate::store::Claimed;
 use crate::trust::{EvidenceTerms, Trust, TrustEvidence};
-use crate::verdict::{self, Outcome, Phrases, Rules, Verdict};
+use crate::verdict::{self, Evidence, Outcome, Phrases, Rules};
 
 /// How many live redemptions may wait for a slot; further ones are left to the backlog.
 pub const LIVE_ROWS_MAX: usize = 1024;
@@ -405,14 +405,11 @@ impl Lane {
         Seq(self.newest.load(Ordering::Acquire))
     }
 
-    /// A till's check ended. One that was answered in the contract's shape tells that the link is
-    /// up.
+    /// A till's check ended. One that the provider spoke about tells that the link is up.
     pub fn hear_check(&self, outcome: &Outcome) {
         let verdict = verdict::judge(outcome, &self.settings().rules());
-        if verdict.is_answer() {
-            let weak =
-                matches!(verdict, Verdict::Declined { evidence: verdict::Evidence::Weak, .. });
-            self.checks.send_replace(Some(!weak));
+        if let Some(evidence) = verdict.speaks() {
+            self.checks.send_replace(Some(evidence == Evidence::Strong));
         }
     }
 

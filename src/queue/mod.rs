@@ -9,6 +9,7 @@ mod lanes;
 mod look_thread;
 mod readers;
 mod repeats;
+mod salvaging;
 mod undelivered;
 mod waiters;
 mod writer;
@@ -37,13 +38,14 @@ use crate::store::{
     Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
     Import, LaneMemory, LearnChecks, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader,
     Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
-    Taken, Trouble, TrustSwitch, Unclaim, Unheard, Void, VoidByTill, VoidOutcome,
+    Taken, Trouble, TrustSwitch, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, salvage_steps,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
 use look_thread::LookThread;
 use readers::Readers;
 use repeats::Repeats;
+use salvaging::Salvaging;
 use undelivered::Undelivered;
 pub use waiters::Audience;
 use waiters::{Flights, Waiters};
@@ -120,6 +122,7 @@ struct Shared {
     days: RwLock<Arc<Days>>,
     counts: Mutex<Vec<(String, Counts)>>,
     storage: Mutex<StorageStatus>,
+    salvaging: Salvaging,
     reload_faults: Mutex<Vec<String>>,
     /// Keys that a reload has read and that only a restart applies.
     restart_keys: Mutex<Vec<&'static str>>,
@@ -548,11 +551,16 @@ impl Queue {
         *self.shared.days.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(days);
     }
 
+    /// When days of the reports begin and end.
+    #[must_use]
+    pub fn days(&self) -> Arc<Days> {
+        Arc::clone(&self.shared.days.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The day of the reports that it is now.
     #[must_use]
     pub fn today(&self) -> Day {
-        let days = Arc::clone(&self.shared.days.read().unwrap_or_else(PoisonError::into_inner));
-        days.of(self.shared.clock.stamp().unix_ms)
+        self.days().of(self.shared.clock.stamp().unix_ms)
     }
 
     /// Keeps how many requests of tills were refused since the last time, with their day. While
@@ -688,11 +696,23 @@ impl Queue {
         self.ask(import).await
     }
 
-    /// Returns when the writer has come round: it is alive.
+    /// Whether the writer salvages a damaged database and gets on with it; until it is done it does
+    /// not come round, and lanes wait for it.
+    #[must_use]
+    pub fn salvage_goes_on(&self) -> bool {
+        self.shared.salvaging.goes_on(salvage_steps(), tokio::time::Instant::now())
+    }
+
+    /// Returns when each lane and then the writer has come round: they are alive.
     ///
     /// # Errors
-    /// It has stopped.
+    /// One of them has stopped.
     pub async fn ping(&self) -> Result<(), QueueError> {
+        for lane in self.configured().iter() {
+            if !lane.tell(LaneCommand::Ping).await {
+                return Err(QueueError::Stopping);
+            }
+        }
         let (reply, answer) = oneshot::channel();
         self.send(Message::Ping(reply)).await?;
         answer.await.map_err(|_| QueueError::Stopping)

@@ -112,6 +112,7 @@ impl Queue {
             days: RwLock::new(Arc::new(Days::utc())),
             counts: Mutex::new(store.counts()),
             storage: Mutex::new(health.status(0)),
+            salvaging: super::salvaging::Salvaging::default(),
             reload_faults: Mutex::default(),
             restart_keys: Mutex::default(),
             waiters: Waiters::default(),
@@ -463,7 +464,9 @@ impl Writer {
         }
         let checkpointer = self.checkpointer.clone();
         let paused = checkpointer.pause();
+        self.shared.salvaging.begin(Instant::now());
         let salvaged = self.store.rescue(why, &self.shared.flights.flying());
+        self.shared.salvaging.end();
         self.shared.begin_generation();
         drop(paused);
         match salvaged {

@@ -494,14 +494,16 @@ impl Scheduler {
     fn checked(&mut self, now: Duration, checked: &CheckEnd<'_>) {
         let end = end_of(checked.heard, checked.whole);
         self.evidence.check_ended(now, checked.sent, end);
-        if checked.heard.is_answer() && self.last_left.is_some() {
+        if checked.heard.speaks().is_some() && self.last_left.is_some() {
             for blamed in self.suspects.checked(Span { sent: checked.sent, ended: now }) {
                 self.fails_alone(now, blamed);
             }
         }
         let effects = match checked.heard {
-            Heard::Declined { strong } => self.link.check_answered(now, strong),
-            heard if heard.is_answer() => self.link.check_answered(now, true),
+            Heard::Declined { strong } | Heard::InProgress { strong } => {
+                self.link.check_answered(now, strong)
+            }
+            Heard::Confirmed | Heard::Parked => self.link.check_answered(now, true),
             // Another host's link says nothing of this one's: a wrong `check_url` must not open the
             // lane.
             Heard::NoAnswer(phase)
@@ -786,12 +788,14 @@ impl Scheduler {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the others say nothing here")]
     fn weigh(&mut self, now: Duration, landed: &Landed<'_>, flight: &Flight) -> bool {
         let (Landed { seq, heard, denied, .. }, sent) = (*landed, flight.sent);
-        if heard.is_answer() {
-            self.answered.insert(seq);
+        if heard.speaks().is_some() {
             (self.probed_last, self.last_left) = (None, None);
             for blamed in self.suspects.answered(seq, Span { sent, ended: now }) {
                 self.fails_alone(now, blamed);
             }
+        }
+        if heard.is_answer() {
+            self.answered.insert(seq);
             return false;
         }
         let is_last = self.last_left.is_some_and(|last| last.seq == seq);
@@ -811,7 +815,7 @@ impl Scheduler {
         };
         let alone = matches!(
             heard,
-            Heard::RowFault { .. } | Heard::Reset | Heard::InProgress | Heard::Unreadable
+            Heard::RowFault { .. } | Heard::Reset | Heard::InProgress { .. } | Heard::Unreadable
         );
         let waits_no_longer =
             with_others || (alone && !suspect && self.is_no_fault_of_its_own(seq, flight));
@@ -912,6 +916,7 @@ impl Scheduler {
 fn end_of(heard: Heard, whole: bool) -> End {
     match heard {
         heard if heard.is_answer() => End::Answered,
+        Heard::InProgress { .. } => End::InProgress,
         Heard::Wait { limited: true, .. } => End::Limited,
         _ => End::Unanswered { whole },
     }

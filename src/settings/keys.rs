@@ -486,8 +486,9 @@ pub const TABLE: &[Setting] = &[
             {bounds}.",
     ),
     setting("retention.settled", Kind::Duration).default(r#""30d""#).bounds("1h", "3650d").doc(
-        "How long settled redemptions are kept: {bounds}. The guard against a code's \
-            second use lasts as long.",
+        "How long settled redemptions are kept: {bounds}. What was declined after the fact or is \
+            confirmed by inference is kept until a person has handled it. The guard against a \
+            code's second use lasts as long as the redemption.",
     ),
     setting("retention.codes", Kind::Duration).default(r#""400d""#).bounds("0s", "3650d").doc(
         "How long codes that were used or refused are remembered, as hashes of 16 bytes, \

@@ -1,5 +1,6 @@
 //! The checks of `[[provider]]`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::address;
@@ -10,6 +11,7 @@ use super::types::{
     Auth, Grant, OAuth, Provider, ProxyLogin, SameCode, SecretSource, SuccessSetting,
 };
 use super::value::{KeyValue, numbered};
+use crate::fold;
 use crate::redemption::{LANE_BYTES_MAX, is_lane_name};
 
 /// Statuses that have a meaning of their own in every answer, so that none of them can decline.
@@ -280,9 +282,10 @@ fn reusable_codes(read: &mut BagReader) -> Vec<String> {
     patterns
 }
 
-/// No business is served by two providers, and at most one serves all the others.
+/// No business is served by two providers, in whatever clothes, and at most one serves all the
+/// others.
 pub(super) fn check_businesses(entries: &[TableEntry], faults: &mut Faults) {
-    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut owners: BTreeMap<Cow<'_, str>, &str> = BTreeMap::new();
     let mut rest: Option<&str> = None;
     for entry in entries {
         let item = entry.bag.get("provider.businesses");
@@ -303,7 +306,7 @@ pub(super) fn check_businesses(entries: &[TableEntry], faults: &mut Faults) {
             faults.add(&key, message, origin);
         }
         for business in businesses {
-            if let Some(other) = owners.insert(business, &entry.name) {
+            if let Some(other) = owners.insert(fold::code(business), &entry.name) {
                 faults.add(
                     &key,
                     format!("{business:?} is served by provider {other:?} already: list it once"),

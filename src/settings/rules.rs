@@ -168,8 +168,10 @@ fn subjects(read: &mut BagReader, path: &str) -> Vec<String> {
 }
 
 /// Rules that wait for what cannot come.
-pub(super) fn look(offline: &Offline, tills: &[Till], faults: &mut Faults) {
+pub(super) fn look(offline: &Offline, tills: &[Till], providers: &[Provider], faults: &mut Faults) {
     worths(offline, faults);
+    let all_list_theirs = providers.iter().all(|provider| !provider.businesses.is_empty());
+    let is_served = |business: &String| offline.listed.values().any(|its| its.contains(business));
     shadowed(&offline.rules, faults);
     for rule in offline.rules.iter() {
         let path = |key: &str| format!("offline.rule[{}].{key}", rule.name);
@@ -182,6 +184,9 @@ pub(super) fn look(offline: &Offline, tills: &[Till], faults: &mut Faults) {
         let is_known = |name: &String| tills.iter().any(|till| till.name == *name);
         if !tills.is_empty() && !rule.tills.iter().all(is_known) {
             faults.warn(&path("till"), "it names a till that intake.till does not have");
+        }
+        if all_list_theirs && !rule.businesses.iter().all(is_served) {
+            faults.warn(&path("business"), "it names a business that no provider lists");
         }
     }
 }

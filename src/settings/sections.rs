@@ -49,9 +49,10 @@ pub(super) fn settings(layer: &Layer, around: &Machine, faults: &mut Faults) -> 
     let rules = rules::rules(layer.list(List::Rule), faults);
     let offline = offline(&layer.plain, count, faults);
     let (listed, exact) = (rules::listed(&providers), rules::exact(&providers));
-    let offline = Offline { rules, listed, exact, ..offline };
+    let named = intake.tills.iter().map(|till| till.name.clone()).collect();
+    let offline = Offline { rules, listed, exact, tills: named, ..offline };
     one_till(&offline, &providers, count, faults);
-    rules::look(&offline, &intake.tills, faults);
+    rules::look(&offline, &intake.tills, &providers, faults);
     let settings = Settings {
         intake,
         providers,
@@ -312,6 +313,7 @@ fn offline(bag: &Bag, tills: usize, faults: &mut Faults) -> Offline {
         rules: RuleList::default(),
         listed: Arc::default(),
         exact: Arc::default(),
+        tills: Arc::default(),
     }
 }
 

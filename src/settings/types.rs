@@ -294,6 +294,8 @@ pub struct Offline {
     pub listed: Arc<BTreeMap<String, BTreeSet<String>>>,
     /// Lanes whose providers tell codes apart that fold alike.
     pub exact: Arc<BTreeSet<String>>,
+    /// The tills that the settings name; none: everybody is one till.
+    pub tills: Arc<[String]>,
 }
 
 /// `unknown_check`: what a till is told about a code of which nothing is known while the provider

@@ -55,6 +55,8 @@ impl Reader {
             let backup = Backup::new(&self.connection, &mut copy)?;
             while backup.step(-1)? != StepResult::Done {}
         }
+        // Wherever it is put, even into the file that it was made of, it is known as a copy.
+        copy.execute("UPDATE meta SET device = 0, inode = 0", [])?;
         // A database whose last steps wait for room remembers none.
         if copy.table_exists(None, "check_share")? {
             copy.execute_batch(checks::LEFT_OUT_OF_COPIES)?;

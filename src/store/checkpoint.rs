@@ -10,11 +10,13 @@ use rusqlite::Connection;
 use super::{StoreError, WAL_FRAMES_SOFT, WAL_FRAMES_TIGHT, connection, files};
 
 /// Moves frames of the WAL into the database as far as readers let it; how many frames the WAL
-/// held.
-pub(super) fn passive(connection: &Connection) -> Result<u32, StoreError> {
-    let frames: i64 =
-        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
-    Ok(u32::try_from(frames).unwrap_or(0))
+/// held, and whether all of them are in the database now.
+pub(super) fn passive(connection: &Connection) -> Result<(u32, bool), StoreError> {
+    let moved = |row: &rusqlite::Row<'_>| {
+        let (busy, frames, moved): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok((u32::try_from(frames).unwrap_or(0), busy == 0 && frames == moved))
+    };
+    Ok(connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], moved)?)
 }
 
 /// When the writer moves the log, before anything else is committed: once per [`WAL_FRAMES_SOFT`]

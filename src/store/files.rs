@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::copied::COUNTERPART;
 use super::{FILE, LOG, SHARED, Store, StoreError};
 
 /// What is written into `reserve` and given up when the disk is full.
@@ -72,7 +73,7 @@ pub(super) fn make_dir(dir: &Path) -> Result<(), StoreError> {
 /// Nothing but a file may have the name of one of ours: opening a pipe waits for ever, and a device
 /// has no end.
 pub(super) fn demand_files(dir: &Path) -> Result<(), StoreError> {
-    for name in [LOCK, RESERVE, FILE, LOG, SHARED] {
+    for name in [LOCK, RESERVE, COUNTERPART, FILE, LOG, SHARED] {
         let path = dir.join(name);
         crate::files::demand_file(&path)
             .map_err(std::io::Error::other)

@@ -9,6 +9,7 @@ mod check_filter;
 mod checkpoint;
 mod checks;
 mod connection;
+mod copied;
 mod damage;
 mod elapsed;
 mod error;
@@ -58,7 +59,7 @@ pub use checks::{
     CHECK_BYTES_MAX, CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid,
     ForgetChecks, LearnChecks,
 };
-pub use damage::{Salvage, Tally};
+pub use damage::{Salvage, Tally, salvage_steps};
 pub use error::{StoreError, Trouble};
 pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
@@ -370,7 +371,7 @@ impl Store {
     /// # Errors
     /// The database cannot be written.
     pub fn checkpoint(&self) -> Result<u32, StoreError> {
-        let frames = checkpoint::passive(&self.connection)?;
+        let (frames, _) = checkpoint::passive(&self.connection)?;
         self.log_is_moved();
         Ok(frames)
     }
@@ -461,9 +462,13 @@ impl Store {
     /// The database cannot be written; the next start will then look.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.elapsed.keep_now(&self.connection)?;
-        self.connection.execute("UPDATE meta SET clean = 1", [])?;
-        self.checkpoint()?;
-        Ok(())
+        let counterpart = copied::renew(&self.connection, &self.dir)?;
+        let transaction = self.connection.unchecked_transaction()?;
+        transaction.execute("UPDATE meta SET clean = 1", [])?;
+        copied::learn(&transaction, &self.dir, &counterpart)?;
+        transaction.commit()?;
+        let (_, is_whole) = checkpoint::passive(&self.connection)?;
+        if is_whole { damage::empty_log(&self.dir) } else { Ok(()) }
     }
 }
 

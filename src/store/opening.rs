@@ -16,7 +16,7 @@ use super::guards::Guards;
 use super::identity::{self, Place};
 use super::migration::{self, Migrated};
 use super::schema;
-use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint, connection};
+use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint, connection, copied};
 use crate::decide::mark;
 use crate::redemption::Seq;
 
@@ -47,8 +47,8 @@ pub enum Found {
 pub struct OpenReport {
     /// How it was left.
     pub found: Found,
-    /// Another device or inode than the database remembers: a copy or a restored backup.
-    pub moved: bool,
+    /// Why the database is taken for a copy or a restored backup.
+    pub copied: Option<&'static str>,
     /// Rows whose attempt may have been on the wire.
     pub uncertain: u64,
     /// The database was damaged: what was set aside and what was kept.
@@ -202,17 +202,23 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     count_frames(&mut connection, &wal_frames)?;
     let known = known(&connection)?;
     let here = files::identity(&path)?;
-    let moved = known.as_ref().is_some_and(|known| (known.device, known.inode) != here);
+    let copied = match &known {
+        None => None,
+        Some(known) if (known.device, known.inode) != here => {
+            Some("it is another file than before")
+        }
+        Some(_) => copied::is_copy(&connection, dir)?,
+    };
     let is_unclean = known.as_ref().is_some_and(|known| !known.clean);
-    let unchecked =
-        is_unclean && look_through(&mut connection, dir, known.as_ref().filter(|_| !moved))?;
+    let own = known.as_ref().filter(|_| copied.is_none());
+    let unchecked = is_unclean && look_through(&mut connection, dir, own)?;
     // What was found of the log was looked at: it may be cut now.
     let migrated = migration::bring_up_to_date(&mut connection, dir)?;
     grow_wal(&connection, dir)?;
     // A longer log may be cut back to this.
     let never_shorter = log_bytes(dir).min(u64::from(connection::LOG_BYTES_KEPT_MAX));
-    let doubted = if moved { doubt_all(&connection)? } else { 0 };
-    let uncertain = doubted + identify(&mut connection, here, never_shorter)?;
+    let doubted = copied.map_or(Ok(0), |_| doubt_all(&connection))?;
+    let uncertain = doubted + identify(&mut connection, dir, here, never_shorter)?;
     checkpoint::passive(&connection)?;
     files::sync_dir(dir)?;
     let (books, guards) = (Books::read(&connection)?, Guards::open(&connection)?);
@@ -227,7 +233,7 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
         (false, true) => Found::Unclean,
     };
     let report =
-        OpenReport { found, moved, uncertain, salvage: None, unchecked, missing: None, migrated };
+        OpenReport { found, copied, uncertain, salvage: None, unchecked, missing: None, migrated };
     Ok(Opened { connection, books, guards, next_seq, wal_frames, report })
 }
 
@@ -283,14 +289,17 @@ fn look_through(
 /// flight becomes uncertain.
 fn identify(
     connection: &mut Connection,
+    dir: &Path,
     here: (i64, i64),
     wal_bytes: u64,
 ) -> Result<u64, StoreError> {
+    let counterpart = copied::renew(connection, dir)?;
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let sql = "INSERT INTO meta (one, clean, device, inode, wal_bytes) VALUES (1, 0, ?1, ?2, ?3) \
          ON CONFLICT (one) DO UPDATE SET clean = 0, device = ?1, inode = ?2, wal_bytes = ?3";
     transaction.execute(sql, (here.0, here.1, wal_bytes))?;
+    copied::learn(&transaction, dir, &counterpart)?;
     let changed = doubt_flying(&transaction)?;
     transaction.commit()?;
     Ok(changed)

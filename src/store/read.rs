@@ -15,8 +15,6 @@ use crate::redemption::{Id, Redemption, Seq, State};
 
 /// The most rows that one listing returns.
 const LIST_ROWS_MAX: usize = 1000;
-/// How many rows one listing looks at before it returns what it found.
-const LOOK_ROWS_MAX: usize = 50_000;
 /// Pages that a reader holds in memory while it looks, KiB.
 const CACHE_KIB: i64 = 256;
 /// After how many steps of SQLite they are counted.
@@ -125,21 +123,27 @@ impl Reader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Rows in order.
+    /// Rows in order: as many as were asked for, or all that there are.
     ///
     /// # Errors
     /// The database cannot be read.
     pub fn list(&self, filter: &Filter) -> Result<Vec<Redemption>, StoreError> {
         let limit = filter.limit.clamp(1, LIST_ROWS_MAX);
         let after = filter.after.map_or(0, |seq| seq.0);
+        // Of one moment: a row that left between the two looks would make a page short, as only the
+        // last one is.
+        let moment = self.connection.unchecked_transaction()?;
         let numbers = match filter.state {
-            Some(State::Pending) => self.pending(filter, after, limit)?,
+            Some(State::Pending) => self.pending(after, limit)?,
             Some(state @ (State::Declined | State::Parked | State::Voided)) => {
-                self.exceptions(filter, state, after, limit)?
+                self.exceptions(state, after, limit)?
             }
-            Some(State::Confirmed) | None => self.scan(filter, after, limit)?,
+            Some(State::Confirmed) | None => self.scan(filter.state, after, limit)?,
         };
-        numbers.into_iter().filter_map(|seq| self.by_seq(seq).transpose()).collect()
+        let rows = numbers.into_iter().filter_map(|seq| self.by_seq(seq).transpose());
+        let rows = rows.collect::<Result<_, _>>()?;
+        moment.finish()?;
+        Ok(rows)
     }
 
     /// When the oldest pending row was accepted, Unix milliseconds.
@@ -147,7 +151,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn oldest_pending_ms(&self) -> Result<Option<i64>, StoreError> {
-        let oldest = self.pending(&Filter::default(), 0, 1)?.into_iter().min();
+        let oldest = self.pending(0, 1)?.into_iter().min();
         let row = oldest.map(|seq| row::by_seq(&self.connection, seq)).transpose()?.flatten();
         Ok(row.map(|row| row.accepted_ms))
     }
@@ -165,24 +169,14 @@ impl Reader {
         Ok(shown)
     }
 
-    fn lanes_of(&self, filter: &Filter) -> Vec<i64> {
-        let wanted = |name: &String| filter.lane.as_ref().is_none_or(|lane| lane == name);
-        self.lanes.iter().filter(|(_, name)| wanted(name)).map(|(lane, _)| *lane).collect()
-    }
-
     /// Each lane's pending rows lie in order in their index, those in flight apart.
-    pub(super) fn pending(
-        &self,
-        filter: &Filter,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<Seq>, StoreError> {
+    pub(super) fn pending(&self, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
         let sql = "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = ?2 AND seq > ?3 AND \
             state = 0 \
              ORDER BY seq LIMIT ?4";
         let mut statement = self.connection.prepare(sql)?;
         let mut found = Vec::new();
-        for lane in self.lanes_of(filter) {
+        for lane in self.lanes.keys() {
             for in_flight in [false, true] {
                 let rows = statement
                     .query_map((lane, in_flight, after, rows(limit)), |row| row.get(0).map(Seq))?;
@@ -196,46 +190,25 @@ impl Reader {
 
     pub(super) fn exceptions(
         &self,
-        filter: &Filter,
         state: State,
         after: i64,
         limit: usize,
     ) -> Result<Vec<Seq>, StoreError> {
-        let sql = "SELECT seq, lane FROM redemption WHERE state = ?1 AND state >= 2 AND seq > ?2 \
+        let sql = "SELECT seq FROM redemption WHERE state = ?1 AND state >= 2 AND seq > ?2 \
             ORDER BY seq LIMIT ?3";
         let mut statement = self.connection.prepare(sql)?;
-        let found = statement.query((state as i64, after, rows(LOOK_ROWS_MAX)))?;
-        self.of_lanes(found, filter, limit)
+        let found =
+            statement.query_map((state as i64, after, rows(limit)), |row| row.get(0).map(Seq))?;
+        Ok(found.collect::<Result<_, _>>()?)
     }
 
-    fn scan(&self, filter: &Filter, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
-        let sql = "SELECT seq, lane FROM redemption WHERE seq > ?1 AND (?2 IS NULL OR state = ?2) \
+    fn scan(&self, state: Option<State>, after: i64, limit: usize) -> Result<Vec<Seq>, StoreError> {
+        let sql = "SELECT seq FROM redemption WHERE seq > ?1 AND (?2 IS NULL OR state = ?2) \
             ORDER BY seq LIMIT ?3";
         let mut statement = self.connection.prepare(sql)?;
-        let found = statement.query((
-            after,
-            filter.state.map(|state| state as i64),
-            rows(LOOK_ROWS_MAX),
-        ))?;
-        self.of_lanes(found, filter, limit)
-    }
-
-    fn of_lanes(
-        &self,
-        mut found: rusqlite::Rows<'_>,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<Seq>, StoreError> {
-        let lanes = self.lanes_of(filter);
-        let mut kept = Vec::new();
-        while kept.len() < limit
-            && let Some(row) = found.next()?
-        {
-            if lanes.contains(&row.get(1)?) {
-                kept.push(Seq(row.get(0)?));
-            }
-        }
-        Ok(kept)
+        let state = state.map(|state| state as i64);
+        let found = statement.query_map((after, state, rows(limit)), |row| row.get(0).map(Seq))?;
+        Ok(found.collect::<Result<_, _>>()?)
     }
 }
 

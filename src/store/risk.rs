@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -14,10 +15,11 @@ use super::trust::Off;
 use super::types::Event;
 use super::worth::{self, Given};
 use super::{Desk, Operation, StoreError, connection, keep};
+use crate::clock::Stamp;
 use crate::decide::{self, kind, mark};
 use crate::limits::{
-    Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, Refusals, Risk, Subject, Window,
-    headroom, lane_gauges, rule_for, rule_gauges,
+    Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, NoRoom, Refusals, Risk, Room,
+    RoomBooks, Subject, Window, headroom, lane_gauges, room, rule_for, rule_gauges, rule_standing,
 };
 use crate::redemption::{Fingerprint, RewardCode, Seq, State};
 use crate::settings::{Offline, Rule};
@@ -447,6 +449,10 @@ pub struct LaneStanding {
     pub gauges: Vec<Gauge>,
     /// Why nothing is accepted on trust.
     pub off: Option<Off>,
+    /// How much more may be given of redemptions of which no check is remembered.
+    pub room: Result<Room, NoRoom>,
+    /// Whether one may be given whose check said that it is worth next to nothing.
+    pub takes_checked: bool,
 }
 
 /// Asks for the [`Standing`].
@@ -464,32 +470,67 @@ impl Operation for AskStanding {
 impl Desk<'_> {
     fn standing(&self) -> Standing {
         let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
-        let (offline, elapsed_ms) = (self.around.offline, self.around.elapsed_ms);
-        let of_lane = |(lane, name): (i64, &str)| {
-            let (exposure, lost) = ledger.of_lane(lane);
-            let (now, books) =
-                (self.lane_now(lane, name, ""), ledger.account(&Scope::Lane(lane), minute));
-            let (given, gauges) = (books.pending, lane_gauges(offline, &now, books));
-            let off = self.books.trust_off(name, elapsed_ms);
-            LaneStanding { name: name.to_owned(), given, exposure, lost, gauges, off }
-        };
-        let of_rule = |rule: &Rule| {
-            rule_gauges(
-                rule,
-                &LaneNow::default(),
-                ledger.account(&Scope::Rule(rule.name.to_string()), minute),
-            )
-        };
+        let offline = self.around.offline;
+        let of_rule = |rule: &Rule| ledger.account(&Scope::Rule(rule.name.to_string()), minute);
+        let rules: Vec<Account> = offline.rules.iter().map(of_rule).collect();
+        let nows: Vec<LaneNow> =
+            self.books.named().map(|(lane, name)| self.lane_now(lane, name, "")).collect();
+        let gauges = |(rule, books): (&Rule, &Account)| rule_standing(rule, &nows, *books);
         Standing {
-            lanes: self.books.named().map(of_lane).collect(),
-            rules: offline
-                .rules
-                .iter()
-                .flat_map(of_rule)
-                .filter(|gauge| gauge.limit != "max_outage")
-                .collect(),
+            lanes: self.books.named().map(|lane| self.lane_standing(lane, &rules)).collect(),
+            rules: offline.rules.iter().zip(&rules).flat_map(gauges).collect(),
             slowed: ledger.slowed(minute),
         }
+    }
+
+    fn lane_standing(&self, (lane, name): (i64, &str), rules: &[Account]) -> LaneStanding {
+        let (offline, ledger) = (self.around.offline, &self.books.ledger);
+        let now = self.lane_now(lane, name, "");
+        let books = ledger.account(&Scope::Lane(lane), self.around.elapsed_min());
+        let (exposure, lost) = ledger.of_lane(lane);
+        let off = self.books.trust_off(name, self.around.elapsed_ms);
+        let at = RoomBooks {
+            lane: now,
+            books,
+            tills: self.trusted_tills(lane, books),
+            rules,
+            is_off: off.is_some(),
+            local: self.local(),
+        };
+        LaneStanding {
+            name: name.to_owned(),
+            given: books.pending,
+            exposure,
+            lost,
+            gauges: lane_gauges(offline, &now, books),
+            off,
+            room: room(offline, &at, offline.value_of_unknown),
+            takes_checked: room(offline, &at, Amount(1)).is_ok(),
+        }
+    }
+
+    /// The books of the tills that are trusted. Where the settings name none, the lane's are those
+    /// of the one that there is.
+    fn trusted_tills(&self, lane: i64, books: Account) -> Vec<Account> {
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let tills = &self.around.offline.tills;
+        if tills.is_empty() {
+            return vec![Account { pending: self.books.pending(lane), ..books }];
+        }
+        let account = |till: &String| Account {
+            pending: self.books.till_pending(lane, till),
+            ..ledger.account(&Scope::Till(lane, till.clone()), minute)
+        };
+        let trusted = tills.iter().filter(|till| ledger.refusals(till, minute).is_none());
+        trusted.map(account).collect()
+    }
+
+    /// What has passed of the local day, where the clock is trusted. Zones differ by whole minutes.
+    fn local(&self) -> Option<Duration> {
+        let Stamp { unix_ms, trusted } = self.around.stamp;
+        let into_minute = u64::try_from(unix_ms.rem_euclid(60_000)).unwrap_or(0);
+        let minutes = Duration::from_secs(u64::from(self.around.local_min) * 60);
+        trusted.then_some(minutes + Duration::from_millis(into_minute))
     }
 
     /// Whether the till's answers are slowed.

@@ -195,8 +195,10 @@ impl Stored {
             owed: self.has(mark::OWED),
             owed_paid: self.has(mark::OWED_PAID),
             handled: self.has(mark::HANDLED),
+            handled_by: self.handled_by(connection)?,
             freed: self.has(mark::FREED),
             lost: self.has(mark::LOST),
+            streak: self.has(mark::STREAK),
             in_doubt: self.has(mark::IN_DOUBT),
             turned_away: self.has(mark::TURNED_AWAY),
             attempts: self.attempts,
@@ -208,6 +210,17 @@ impl Stored {
             answer,
             note: note.as_deref().map(Note::from_stored),
         })
+    }
+
+    /// The person who has seen to it last, and the note.
+    fn handled_by(&self, connection: &Connection) -> Result<Option<(String, String)>, StoreError> {
+        if !self.has(mark::HANDLED) {
+            return Ok(None);
+        }
+        let sql = "SELECT by, detail FROM event WHERE seq = ?1 AND what IN ('handled', \
+            'handled_free', 'lost', 'void') ORDER BY n DESC LIMIT 1";
+        let by = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        Ok(connection.prepare_cached(sql)?.query_row([self.seq.0], by).optional()?)
     }
 
     pub(super) fn note(

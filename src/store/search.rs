@@ -22,6 +22,8 @@ pub const LOOK_FOR_MAX: Duration = Duration::from_millis(40);
 const ROWS_A_LOOK_AT_THE_TIME: usize = 64;
 /// How many businesses a code without its business is tried with.
 const BUSINESSES_MAX: usize = 1000;
+/// The most parts of one query that SQLite merges (`SQLITE_MAX_COMPOUND_SELECT` is 500).
+const PARTS_MAX: usize = 400;
 /// How many rows of one code are shown.
 const OF_ONE_CODE_MAX: usize = 100;
 
@@ -40,10 +42,12 @@ pub struct CodeHash {
 }
 
 impl CodeHash {
-    /// The hash of this code under this key; white space around the code is dropped.
+    /// The hash of this code under this key, in whatever clothes: folded, as the guards are; white
+    /// space around the code is dropped.
     #[must_use]
     pub fn of(key: &Arc<str>, code: &str) -> Self {
-        Self { key: Arc::clone(key), hash: Fingerprint::of(&["searched code", key, code.trim()]) }
+        let folded = fold::code(code.trim());
+        Self { key: Arc::clone(key), hash: Fingerprint::of(&["searched code", key, &folded]) }
     }
 
     fn is_of(&self, code: &str) -> bool {
@@ -58,7 +62,8 @@ pub struct Search {
     pub state: Option<State>,
     /// This code.
     pub code: Option<CodeHash>,
-    /// The code ends so, in any case of ASCII letters.
+    /// The code ends so, in any case of ASCII letters; with no more characters than are shown of it,
+    /// else the whole code could be found out one after the other.
     pub code_ending: Option<String>,
     /// This till.
     pub till: Option<String>,
@@ -68,6 +73,8 @@ pub struct Search {
     pub branch: Option<String>,
     /// This lane.
     pub lane: Option<String>,
+    /// A person has to look at it.
+    pub waiting: bool,
     /// Accepted then or later, Unix milliseconds.
     pub since_ms: Option<i64>,
     /// Accepted before, Unix milliseconds.
@@ -139,22 +146,39 @@ impl Reader {
     pub fn search(&self, search: &Search) -> Result<FoundRows, StoreError> {
         let order = if search.newest { ("<", "DESC") } else { (">", "ASC") };
         let which = match search.state {
+            Some(State::Pending) => self.pending_parts(search),
             Some(state @ (State::Declined | State::Parked | State::Voided)) => {
-                format!("state = {} AND state >= 2 AND ", state as i64)
+                vec![format!("state = {} AND state >= 2 AND", state as i64)]
             }
-            Some(State::Pending | State::Confirmed) | None => String::new(),
+            Some(State::Confirmed) | None => vec![String::new()],
         };
-        let sql = format!(
-            "SELECT seq, state, lane, till, business, code, branch, accepted_ms FROM redemption \
-             WHERE {which} seq {} ?1 \
-             ORDER BY seq {}",
-            order.0, order.1
-        );
+        let part = |which: &String| {
+            format!(
+                "SELECT seq, state, lane, till, business, code, branch, accepted_ms, marks \
+                 FROM redemption WHERE {which} seq {} ?1",
+                order.0
+            )
+        };
+        let parts: Vec<String> = which.iter().map(part).collect();
+        let sql = format!("{} ORDER BY seq {}", parts.join(" UNION ALL "), order.1);
         let edge = if search.newest { i64::MAX } else { -1 };
         let after = search.after.map_or(edge, |seq| seq.0);
         let mut statement = self.connection.prepare(&sql)?;
         let rows = statement.query([after])?;
         self.sift(rows, search)
+    }
+
+    /// What is pending, part by part as its index has it in order; SQLite merges them. Of too many
+    /// lanes all rows are read.
+    fn pending_parts(&self, search: &Search) -> Vec<String> {
+        let is_meant = |name: &str| search.lane.as_ref().is_none_or(|lane| lane == name);
+        let lanes = self.lanes.iter().filter(|(_, name)| is_meant(name));
+        let of_lane = |(lane, _): (&i64, &String)| {
+            [0, 1].map(|flies| format!("state = 0 AND lane = {lane} AND in_flight = {flies} AND"))
+        };
+        let parts: Vec<String> = lanes.flat_map(of_lane).collect();
+        let is_fit = (1..=PARTS_MAX).contains(&parts.len());
+        if is_fit { parts } else { vec!["state = 0 AND".to_owned()] }
     }
 
     fn sift(&self, mut rows: Rows<'_>, search: &Search) -> Result<FoundRows, StoreError> {
@@ -189,12 +213,15 @@ impl Reader {
             Ok(row.get_ref(at)? == ValueRef::Text(wanted.as_bytes()))
         };
         let state: i64 = row.get(1)?;
+        let marks: i64 = row.get(8)?;
+        let is_waiting = || State::from_number(state).is_some_and(|its| waits(its, marks, false));
         let lane: i64 = row.get(2)?;
         let accepted_ms: i64 = row.get(7)?;
         let its_business = row.get_ref(4)?.as_str().unwrap_or_default();
         let code = row.get_ref(5)?.as_str().unwrap_or_default();
         Ok(search.state.is_none_or(|wanted| wanted as i64 == state)
             && search.lane.as_ref().is_none_or(|name| self.lanes.get(&lane) == Some(name))
+            && (!search.waiting || is_waiting())
             && search.since_ms.is_none_or(|since| accepted_ms >= since)
             && search.until_ms.is_none_or(|until| accepted_ms < until)
             && is(3, search.till.as_ref())?
@@ -386,6 +413,9 @@ fn waits(state: State, marks: i64, is_new: bool) -> bool {
 }
 
 fn ends_with(code: &str, ending: &str) -> bool {
+    if ending.chars().count() > RewardCode::shown_of(code) {
+        return false;
+    }
     let at = code.len().checked_sub(ending.len());
     at.and_then(|at| code.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
 }
@@ -439,10 +469,15 @@ mod tests {
             limit: 50,
             ..Search::default()
         };
-        let (looks, rows) = all(&reader, ending("nothing"));
+        let (looks, rows) = all(&reader, ending("zz"));
         assert!(looks >= 3 && rows.is_empty(), "{looks}");
-        let (_, rows) = all(&reader, ending("-44321"));
-        assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [Seq(44_321)]);
+        let (_, rows) = all(&reader, ending("21"));
+        assert!(
+            rows.iter().any(|row| row.seq.0 == 44_321)
+                && rows.iter().all(|row| row.seq.0 % 100 == 21)
+        );
+        let (_, rows) = all(&reader, ending("321"));
+        assert!(rows.is_empty(), "no more of it than is shown");
         let newest =
             Search { newest: true, till: Some("till-1".to_owned()), limit: 3, ..Search::default() };
         let found = reader.search(&newest).unwrap();
@@ -470,7 +505,7 @@ mod tests {
         let search = |key: &Arc<str>| Search {
             code: Some(CodeHash {
                 key: Arc::clone(key),
-                hash: CodeHash::of(&"key".into(), " CODE-77 ").hash,
+                hash: CodeHash::of(&"key".into(), " code-77 ").hash,
             }),
             limit: 50,
             ..Search::default()

@@ -163,8 +163,6 @@ impl std::iter::Sum for Counts {
 pub struct Filter {
     /// Only this state.
     pub state: Option<State>,
-    /// Only this lane.
-    pub lane: Option<String>,
     /// Only after this row.
     pub after: Option<Seq>,
     /// At most this many rows; the store's own bound is 1,000.
@@ -181,8 +179,8 @@ pub struct Event {
     /// The lane.
     pub lane: String,
     /// What: `retry`, `void`, `void_by_till`, `handled`, `handled_free`, `lost`, `owed_paid`,
-    /// `answered`, `hold`, `release`, `late_answer`, `import`, `salvage`, `backup`, `bulk`,
-    /// `flush`, `sign_in`, `sign_out`.
+    /// `answered`, `hold`, `release`, `late_answer`, `import`, `salvage`, `backup`,
+    /// `export`, `bulk`, `flush`, `sign_in`, `sign_out`.
     pub what: String,
     /// By whom: the operator's user name as the socket tells, or `redeemd`.
     pub by: String,

@@ -77,6 +77,8 @@ pub struct EvidenceTerms {
 pub enum End {
     /// With a verdict in the contract's shape, strong or weak.
     Answered,
+    /// With the word that it is being worked on: the provider is there, and the row waits.
+    InProgress,
     /// Without one.
     Unanswered {
         /// The whole request was sent.
@@ -221,6 +223,7 @@ impl TrustEvidence {
     pub fn ended(&mut self, now: Duration, seq: Seq, end: End) {
         match end {
             End::Answered => self.answered(now, seq),
+            End::InProgress => self.in_progress(now, seq),
             End::Limited => drop(self.rows.remove(&seq)),
             End::Unanswered { whole } => self.unanswered(now, seq, whole),
         }
@@ -228,6 +231,17 @@ impl TrustEvidence {
 
     fn answered(&mut self, now: Duration, seq: Seq) {
         self.rows.remove(&seq);
+        self.speaks(now);
+    }
+
+    /// A row that its till asks about once more is the same question: its beginning stays.
+    fn in_progress(&mut self, now: Duration, seq: Seq) {
+        if let Some(row) = self.rows.get_mut(&seq) {
+            row.flies = None;
+            if !row.live {
+                self.rows.remove(&seq);
+            }
+        }
         self.speaks(now);
     }
 
@@ -314,7 +328,7 @@ impl TrustEvidence {
     pub fn check_ended(&mut self, now: Duration, sent: Duration, end: End) {
         let present = self.check.as_mut().filter(|check| check.sent == sent);
         match (end, present) {
-            (End::Answered, _) => self.speaks(now),
+            (End::Answered | End::InProgress, _) => self.speaks(now),
             (End::Limited, Some(_)) => self.check = None,
             (End::Unanswered { whole }, Some(check)) => {
                 check.flies = None;

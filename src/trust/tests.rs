@@ -192,6 +192,19 @@ fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_nev
         ("another is not yet overdue", false, &[sent, (HALF + 1, Sent(2, "b"))]),
         ("another is stuck", false, &[sent, (1, Stuck(2, "b"))]),
         ("another did not leave", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, CUT))]),
+        ("another is worked on", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, End::InProgress))]),
+        (
+            "another ended, the own was worked on and then silent",
+            false,
+            &[
+                sent,
+                (1, Ended(1, End::InProgress)),
+                (2, Sent(1, "a")),
+                (2, Sent(2, "b")),
+                (9, Ended(2, SILENT)),
+                (9, Ended(1, SILENT)),
+            ],
+        ),
         ("another met a 429", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, End::Limited))]),
         (
             "another ended, a third was answered",

@@ -28,9 +28,7 @@ impl Credential {
                 source,
                 context.credentials_dir.as_deref(),
             )))),
-            Auth::OAuth(oauth) => {
-                OAuthTokens::new(&provider.name, oauth, context, plan).map(Self::OAuth)
-            }
+            Auth::OAuth(oauth) => OAuthTokens::new(provider, oauth, context, plan).map(Self::OAuth),
         }
     }
 

@@ -23,6 +23,7 @@ mod pool;
 mod progress;
 mod proxy;
 mod resolve;
+mod road;
 mod secret;
 mod sockets;
 mod tls;

@@ -1,5 +1,5 @@
-//! One POST over a pool of connections: bounded in time and in what is read, followed to where it
-//! ends.
+//! One POST, or one look with HEAD, over a pool of connections: bounded in time and in what is read,
+//! followed to where it ends.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Method, StatusCode, Url};
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -129,6 +129,7 @@ fn is_https(url: &str) -> bool {
 /// What is posted.
 #[derive(Clone)]
 pub(super) struct Post {
+    method: Method,
     url: Url,
     headers: HeaderMap,
     body: Bytes,
@@ -150,7 +151,12 @@ impl Post {
         // Without it any coding is allowed (RFC 9110, section 12.5.3), and some middleboxes
         // compress.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        Self { url, headers, body }
+        Self { method: Method::POST, url, headers, body }
+    }
+
+    /// Nothing is posted: whether somebody is there.
+    pub(super) fn head(url: Url, headers: HeaderMap) -> Self {
+        Self { method: Method::HEAD, url, headers, body: Bytes::new() }
     }
 }
 
@@ -255,10 +261,10 @@ impl Pool {
         post: Post,
         course: &Course,
     ) -> Result<Reply, BrokenAnswer> {
-        let Post { url, headers, body } = post;
+        let Post { method, url, headers, body } = post;
         let is_plain = url.scheme() == "http";
-        let response =
-            client.post(url).headers(headers).body(watched(body, course.sent())).send().await?;
+        let request = client.request(method, url).headers(headers);
+        let response = request.body(watched(body, course.sent())).send().await?;
         if is_plain
             && self.plan.proxy.is_some()
             && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED

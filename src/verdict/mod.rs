@@ -162,7 +162,10 @@ pub enum Verdict {
     },
     /// It is being worked on (202, a pending 2xx, a 409 or 425 that says so): the row waits,
     /// uncertain.
-    InProgress,
+    InProgress {
+        /// A 2xx is the provider's own word. A 409 or 425 may be that of a layer before it.
+        evidence: Evidence,
+    },
     /// 401 or 403 about our credential: the lane is held, no row is charged.
     Credential,
     /// Not the provider: portal, block page, wrong URL.
@@ -195,10 +198,27 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether the provider spoke about the redemption, in the contract's shape.
+    /// Whether the provider decided about the redemption, in the contract's shape.
     #[must_use]
     pub fn is_answer(&self) -> bool {
         matches!(self, Self::Confirmed | Self::Declined { .. } | Self::Parked { .. })
+    }
+
+    /// What it is worth as evidence that the provider can be reached: a decision, or the word that
+    /// it is still at it. `None`: nothing was said about a redemption or a check.
+    #[must_use]
+    pub fn speaks(&self) -> Option<Evidence> {
+        match self {
+            Self::Confirmed | Self::Parked { .. } => Some(Evidence::Strong),
+            Self::Declined { evidence, .. } | Self::InProgress { evidence } => Some(*evidence),
+            Self::Credential
+            | Self::NotTheProvider { .. }
+            | Self::Wait { .. }
+            | Self::RowFault { .. }
+            | Self::Unreadable { .. }
+            | Self::Reset
+            | Self::NoAnswer(_) => None,
+        }
     }
 }
 
@@ -212,6 +232,18 @@ pub fn judge(outcome: &Outcome, rules: &Rules) -> Verdict {
         Outcome::Answered(reply) => judge_reply(reply, rules),
         Outcome::Failed(failure) => judge_failure(failure),
     }
+}
+
+/// What a success says of its own failure, for its till; `None` where it says nothing in words.
+#[must_use]
+pub fn said_in_words(answer: &Answer) -> Option<String> {
+    success::said_in_words(&Object::of(&answer.body)?)
+}
+
+/// Whether a captive portal or a firewall wrote an answer: members of it say so.
+#[must_use]
+pub fn is_of_a_portal(reply: &Reply) -> bool {
+    Body::of(reply).object().is_some_and(Object::is_of_a_portal)
 }
 
 fn judge_failure(failure: &Failure) -> Verdict {
@@ -235,7 +267,7 @@ fn judge_reply(reply: &Reply, rules: &Rules) -> Verdict {
         (300..=399 | 407 | 511, _) => not_the_provider(reply),
         _ if body.object().is_some_and(Object::is_of_a_portal) => not_the_provider(reply),
         (409 | 425, _) if body.object().is_some_and(|object| is_in_progress(object, rules)) => {
-            Verdict::InProgress
+            Verdict::InProgress { evidence: Evidence::Weak }
         }
         (400..=599, Some(object)) if rules.declined_status.contains(&status) => {
             refusal::declined(status, object, rules)

@@ -24,10 +24,7 @@ impl<'a> Body<'a> {
         if let Some(encoding) = foreign_encoding(reply) {
             return Self::Unreadable(encoding);
         }
-        let body = &*reply.answer.body;
-        // Some frameworks begin every answer with a byte order mark, which RFC 8259 lets a parser
-        // ignore.
-        let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+        let json = without_mark(&reply.answer.body);
         if reply.truncated || !json.trim_ascii_start().starts_with(b"{") {
             return Self::Other;
         }
@@ -47,6 +44,11 @@ impl<'a> Body<'a> {
             Self::Other | Self::Unreadable(_) => None,
         }
     }
+}
+
+/// Some frameworks begin every answer with a byte order mark, which RFC 8259 lets a parser ignore.
+fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
 
 /// A content encoding that we did not ask for. A web page is none of the provider's in whatever
@@ -79,7 +81,12 @@ pub(super) fn media_type(reply: &Reply) -> Option<String> {
 /// not concern us (a number beyond any range, say) does not make the answer unreadable.
 pub(super) struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
 
-impl Object<'_> {
+impl<'a> Object<'a> {
+    /// The object that a whole body is, if it is one.
+    pub(super) fn of(body: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(without_mark(body)).ok().map(Self)
+    }
+
     /// The contract's shape.
     pub(super) fn is_in_shape(&self) -> bool {
         self.has("message") || self.has("errors")
@@ -116,13 +123,28 @@ impl Object<'_> {
         texts
     }
 
-    /// What it says, then the strings of every member that names or describes a fault.
-    pub(super) fn texts_and_codes(&self) -> Vec<String> {
-        let mut texts = self.texts();
-        for (_, raw) in self.members().filter(|(name, _)| is_code_like(name)) {
+    /// What it says, then the strings of every member that describes a fault, in every spelling of
+    /// their names.
+    pub(super) fn words(&self) -> Vec<String> {
+        [self.texts(), self.texts_of(is_message_like)].concat()
+    }
+
+    /// The strings of every member that names a fault.
+    pub(super) fn codes(&self) -> Vec<String> {
+        self.texts_of(is_code_like)
+    }
+
+    fn texts_of(&self, is_meant: fn(&str) -> bool) -> Vec<String> {
+        let mut texts = Vec::new();
+        for (_, raw) in self.members().filter(|(name, _)| is_meant(name)) {
             collect_texts(read(raw), &mut texts);
         }
         texts
+    }
+
+    /// What it says, then the strings of every member that describes or names a fault.
+    pub(super) fn texts_and_codes(&self) -> Vec<String> {
+        [self.words(), self.codes()].concat()
     }
 
     /// RFC 8908: a captive portal tells of itself; a firewall names the case that it has made of
@@ -172,24 +194,28 @@ fn one_spelling(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
-fn is_code_like(name: &str) -> bool {
-    const NAMES: [&str; 15] = [
-        "code",
-        "subcode",
-        "reason",
-        "reasoncode",
-        "detail",
-        "details",
-        "description",
-        "title",
-        "type",
+fn is_message_like(name: &str) -> bool {
+    const NAMES: [&str; 13] = [
+        "message",
+        "errors",
+        "error",
         "msg",
         "messages",
-        "messagecode",
-        "status",
-        "responsecode",
+        "errormessage",
+        "errordescription",
+        "reason",
+        "description",
+        "detail",
+        "details",
+        "title",
         "responsemessage",
     ];
+    NAMES.contains(&name)
+}
+
+fn is_code_like(name: &str) -> bool {
+    const NAMES: [&str; 7] =
+        ["code", "subcode", "reasoncode", "type", "messagecode", "status", "responsecode"];
     NAMES.contains(&name) || name.starts_with("error") && name != "errors"
 }
 

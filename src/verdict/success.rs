@@ -5,7 +5,10 @@ use serde_json::Value;
 
 use super::object::{self, Body, Object, cut, is_nothing, media_type, said, word};
 use super::words::{self, Said};
-use super::{ParkReason, Reply, Rules, Success, Verdict, not_the_provider};
+use super::{Evidence, ParkReason, Reply, Rules, Success, Verdict, not_the_provider};
+
+/// A 2xx that is not done yet.
+const WORKED_ON: Verdict = Verdict::InProgress { evidence: Evidence::Strong };
 
 /// A 2xx under the provider's rules.
 pub(super) fn judge(reply: &Reply, body: &Body<'_>, rules: &Rules) -> Verdict {
@@ -28,13 +31,13 @@ fn is_an_empty_answer(reply: &Reply) -> bool {
 
 /// HTTP's own word for "not done yet".
 fn confirmed(status: u16) -> Verdict {
-    if status == 202 { Verdict::InProgress } else { Verdict::Confirmed }
+    if status == 202 { WORKED_ON } else { Verdict::Confirmed }
 }
 
 fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     let parked = |reason| Verdict::Parked { reason, text: text(object) };
     if is_pending(object) || says_in_progress(object, rules) {
-        return Verdict::InProgress;
+        return WORKED_ON;
     }
     if says_failed(object) || says_used(object, rules) {
         return parked(ParkReason::SaysFailed { status });
@@ -161,38 +164,40 @@ fn is_false(value: &Value) -> bool {
     }
 }
 
+/// Words of failure.
+const FAILED: [&str; 27] = [
+    "error",
+    "fail",
+    "failed",
+    "failure",
+    "rejected",
+    "declined",
+    "denied",
+    "invalid",
+    "expired",
+    "refused",
+    "unsuccessful",
+    "notfound",
+    "notok",
+    "notvalid",
+    "cancelled",
+    "canceled",
+    "unauthorized",
+    "forbidden",
+    "blocked",
+    "aborted",
+    "ko",
+    "nok",
+    "فشل",
+    "خطأ",
+    "خطا",
+    "مرفوض",
+    "مرفوضة",
+];
+
 /// A word of failure, alone or before more ("Failed: expired", `ERROR_EXPIRED`).
 fn is_a_failure(value: &Value) -> bool {
-    const WORDS: [&str; 27] = [
-        "error",
-        "fail",
-        "failed",
-        "failure",
-        "rejected",
-        "declined",
-        "denied",
-        "invalid",
-        "expired",
-        "refused",
-        "unsuccessful",
-        "notfound",
-        "notok",
-        "notvalid",
-        "cancelled",
-        "canceled",
-        "unauthorized",
-        "forbidden",
-        "blocked",
-        "aborted",
-        "ko",
-        "nok",
-        "فشل",
-        "خطأ",
-        "خطا",
-        "مرفوض",
-        "مرفوضة",
-    ];
-    WORDS.contains(&word(value).as_str()) || WORDS.contains(&first_word(value).as_str())
+    FAILED.contains(&word(value).as_str()) || FAILED.contains(&first_word(value).as_str())
 }
 
 /// A number of HTTP's failures or beyond, bare or at the head of a text ("404 Not Found"), also one
@@ -229,8 +234,18 @@ fn text_of(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
-/// What it said, for the till and for the person who decides; empty where it said nothing in words.
+/// What it said, for the person who decides; empty where it said nothing in words.
 fn text(object: &Object<'_>) -> String {
-    let texts = object.texts_and_codes();
-    texts.iter().find(|text| !text.trim().is_empty()).map(|text| cut(text)).unwrap_or_default()
+    first(object.texts_and_codes()).unwrap_or_default()
+}
+
+/// What it said of its own failure, for its till: no bare `"status":"error"`.
+pub(super) fn said_in_words(object: &Object<'_>) -> Option<String> {
+    let mut codes = object.codes();
+    codes.retain(|code| !FAILED.contains(&word(&Value::from(code.as_str())).as_str()));
+    first([object.words(), codes].concat())
+}
+
+fn first(texts: Vec<String>) -> Option<String> {
+    texts.iter().find(|text| !text.trim().is_empty()).map(|text| cut(text))
 }

@@ -265,8 +265,9 @@ fn retry_after_is_a_bounded_floor_or_nothing() {
         ("3600", None, Some(3600)),
         ("3601", None, Some(3600)),
         ("18446744073709551615", None, Some(3600)),
-        ("18446744073709551616", None, None),
-        ("99999999999999999999999999", None, None),
+        ("18446744073709551616", None, Some(3600)),
+        ("", None, None),
+        ("99999999999999999999999999", None, Some(3600)),
         ("0", None, None),
         ("-1", None, None),
         ("+1", None, None),
@@ -815,8 +816,9 @@ fn what_is_being_worked_on_waits() {
         r#"{"message":"الطلب قيد المعالجة"}"#,
         r#"{"message":"جارٍ مُعالجة طلبك، الرجاء المحاولة لاحقاً"}"#,
     ] {
-        assert_eq!(of(409, body), Verdict::InProgress, "{body}");
-        assert_eq!(of(425, body), Verdict::InProgress, "{body}");
+        let waits = Verdict::InProgress { evidence: Evidence::Weak };
+        assert_eq!(of(409, body), waits, "{body}");
+        assert_eq!(of(425, body), waits, "{body}");
     }
     for body in [
         r#"{"message":"Reward has been used; try again later with another"}"#,
@@ -842,13 +844,39 @@ fn what_is_being_worked_on_waits() {
         (200, r#"{"status":"under review"}"#),
         (200, r#"{"status":"قيد المعالجة"}"#),
     ] {
-        assert_eq!(of(status, body), Verdict::InProgress, "{status} {body}");
+        let waits = Verdict::InProgress { evidence: Evidence::Strong };
+        assert_eq!(of(status, body), waits, "{status} {body}");
     }
     let gone_well = r#"{"success":true,"message":"Redeemed. Your points are being processed."}"#;
     assert_eq!(of(200, gone_well), Verdict::Confirmed);
     let thanks = r#"{"message":"Redeemed successfully. Your points are being processed."}"#;
     assert_eq!(of(200, thanks), Verdict::Confirmed);
     assert!(is_not_the_provider(&of(202, HTML)));
+}
+
+#[test]
+fn what_a_success_says_of_its_failure_is_told_in_its_own_words_whatever_their_member() {
+    for (body, expected) in [
+        (r#"{"success":false,"message":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"success":false,"reason":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"success":false,"msg":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"Success":false,"Message":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"Success":false,"Code":"E12","Message":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"success":false,"Errors":[{"text":"Reward expired"}]}"#, Some("Reward expired")),
+        (r#"{"success":false,"error_description":"Reward expired"}"#, Some("Reward expired")),
+        (r#"{"success":false,"at":1e400,"message":"Reward expired"}"#, Some("Reward expired")),
+        ("\u{feff}{\"success\":false,\"message\":\"Reward expired\"}", Some("Reward expired")),
+        (r#"{"success":false,"code":"REWARD_EXPIRED"}"#, Some("REWARD_EXPIRED")),
+        (r#"{"status":"failed","message":"Expired"}"#, Some("Expired")),
+        (r#"{"status":"error"}"#, None),
+        (r#"{"success":false,"message":" "}"#, None),
+        (r#"{"success":false}"#, None),
+    ] {
+        let answer =
+            Answer { status: 200, content_type: None, body: body.to_owned().into_bytes().into() };
+        assert_eq!(said_in_words(&answer).as_deref(), expected, "{body}");
+        assert!(matches!(of(200, body), Verdict::Parked { .. }), "{body}");
+    }
 }
 
 /// Members by which a 2xx says that it failed.

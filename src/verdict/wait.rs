@@ -14,9 +14,11 @@ pub(super) fn retry_after(reply: &Reply) -> Option<Duration> {
     (wait_s > 0).then(|| Duration::from_secs(wait_s.min(RETRY_AFTER_S_MAX)))
 }
 
-/// RFC 9110's delay-seconds: digits alone (`parse` by itself would take a sign).
+/// RFC 9110's delay-seconds: digits alone (`parse` by itself would take a sign). More than a number
+/// holds is long all the same.
 fn seconds(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// From the answer's own `date` to `text`: our own clock may be wrong, the provider's agrees with

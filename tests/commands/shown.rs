@@ -67,7 +67,7 @@ fn examples(page: &[String]) -> Vec<Example> {
 
 /// Six redemptions while the line was down: one that the provider took since, one that it declined,
 /// one about which it said something else, one that its till took back, and two that wait.
-async fn story(gateway: &Gateway) -> Vec<String> {
+pub(super) async fn story(gateway: &Gateway) -> Vec<String> {
     let tills = ["till-1", "till-2", "till-1", "till-2", "till-1", "till-3"];
     let mut ids = Vec::new();
     for (code, till) in ["A3", "B7", "C2", "D9", "E5", "F1"].iter().zip(tills) {

@@ -455,6 +455,25 @@ fn n20_settings_that_wait_for_a_restart_are_shown_until_they_are_taken_back_or_i
 }
 
 #[test]
+fn n20_a_certificate_that_waits_for_the_restart_locks_nobody_out_of_the_console() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    let at = |name: &str| gateway.folder().join(name).display().to_string();
+    let (cert, key) = (at("cert.pem"), at("key.pem"));
+    gateway.says(&["make-certificate", "localhost", "--cert-file", &cert, "--key-file", &key]);
+    gateway.rewrite(&format!("[admin.tls]\ncert_file = \"{cert}\"\nkey_file = \"{key}\""));
+    gateway.reload();
+    eventually("it waits for the restart", || {
+        gateway.status()["restart_keys"].to_string().contains("admin.tls.cert_file").then_some(())
+    });
+    let origin = format!("http://{}", gateway.admin_address());
+    let form = "application/x-www-form-urlencoded";
+    let headers = [("content-type", form), ("origin", &origin)];
+    let reply = gateway.operators().send("POST", "/language", &headers, b"language=ar&to=/");
+    assert_eq!(reply.status, 303, "{reply:?}");
+}
+
+#[test]
 fn n20_show_has_each_attempt_with_its_phase_and_its_answer() {
     let provider = Provider::start();
     let gateway = Gateway::before(&provider);

@@ -1,6 +1,7 @@
 //! Files that are not what the daemon wrote: damaged, put back from a copy, changed by one bit.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -48,8 +49,8 @@ fn a_damaged_database_is_set_aside_its_rows_are_delivered_once_and_the_operator_
     provider.assert_one_key_each();
 }
 
-#[test]
-fn what_a_restored_copy_had_sent_is_parked_under_the_same_keys_and_never_declined() {
+/// What a copy that is put back by `put_back` had sent since it was made.
+fn restored(put_back: impl Fn(&Path, Vec<u8>)) {
     let provider = Provider::start();
     let mut gateway = stopped_in_an_outage(&provider, 5);
     let copy = fs::read(gateway.state_dir().join(DB)).unwrap();
@@ -57,12 +58,7 @@ fn what_a_restored_copy_had_sent_is_parked_under_the_same_keys_and_never_decline
     gateway.start();
     assert_eq!(gateway.wait_until_drained().confirmed, 5);
     assert!(gateway.terminate().success());
-    for entry in fs::read_dir(gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path()) {
-        if entry.is_file() {
-            fs::remove_file(entry).unwrap();
-        }
-    }
-    fs::write(gateway.state_dir().join(DB), copy).unwrap();
+    put_back(&gateway.state_dir(), copy);
     gateway.start();
     assert!(gateway.log().contains("the database is a copy or was restored"), "{}", gateway.log());
     let books = gateway.wait_until_drained();
@@ -77,6 +73,23 @@ fn what_a_restored_copy_had_sent_is_parked_under_the_same_keys_and_never_decline
     );
     assert_eq!(provider.summary("codes_taken"), 5);
     provider.assert_one_key_each();
+}
+
+#[test]
+fn what_a_restored_copy_had_sent_is_parked_under_the_same_keys_and_never_declined() {
+    restored(|dir, copy| {
+        for entry in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_file() {
+                fs::remove_file(entry).unwrap();
+            }
+        }
+        fs::write(dir.join(DB), copy).unwrap();
+    });
+}
+
+#[test]
+fn what_an_old_copy_that_was_written_into_the_file_had_sent_is_parked_and_never_declined() {
+    restored(|dir, copy| fs::write(dir.join(DB), copy).unwrap());
 }
 
 #[test]

@@ -315,7 +315,7 @@ fn the_trail_has_who_signed_in_who_tried_a_line_and_who_touched_many_and_why() {
     for part in [
         "Signed in",
         "signed in from 127.0.0.1",
-        "Tried at once",
+        "Told to try at once",
         "A line was held",
         "the provider asked",
     ] {

@@ -234,6 +234,28 @@ fn readiness_says_where_trust_is_off_and_ends_where_nothing_could_be_given() {
     assert_eq!(ready().status, 503, "all that may be at risk is");
 }
 
+#[test]
+fn beyond_the_hours_nothing_is_promised_and_the_store_is_not_ready() {
+    let provider = Provider::start();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let hour = now.as_secs() / 3600;
+    let hours = format!("hours = \"{:02}:00-{:02}:00\"", (hour + 2) % 24, (hour + 3) % 24);
+    let builder = with_tills(1, &hours).environment("TZ", "UTC");
+    let gateway = builder.lane("main", &provider, "").start();
+    provider.cut();
+    eventually("nothing can be taken", || {
+        gateway.till("till-0").redeem("NOTICED");
+        (gateway.operators().send("GET", "/readyz", &[], b"").status == 503).then_some(())
+    });
+    let lane = gateway.lane("main");
+    assert_eq!((&lane["trust"], &lane["may_give"]), (&"at_once".into(), &0.into()));
+    assert!(lane["trust_until"].is_null(), "{lane}");
+    let status = gateway.says(&["status"]);
+    assert!(status.contains("nothing more may be given now"), "{status}");
+    let home = gateway.operators().send("GET", "/", &[], b"").body;
+    assert!(home.contains("may be given") && !home.contains("You may give"), "{home}");
+}
+
 /// SIGKILL while all tills ask for as long as they are answered.
 fn kill_in_the_middle(gateway: &mut Gateway, tills: fn(&Gateway) -> Vec<Till>) {
     let (tills, answered) = (tills(gateway), AtomicU32::new(0));
@@ -502,8 +524,8 @@ fn what_is_left_is_in_status_metrics_and_on_each_answer_that_was_given_on_trust(
     let status = gateway.says(&["status"]);
     assert!(
         status.contains(
-            "main: 50.00 at risk, 0.00 lost; 4,998 more may be pending, 50.00 more may \
-            be at risk, until "
+            "main: 50.00 at risk, 0.00 lost; 2 more may be given, 4,998 more may be pending, \
+             50.00 more may be at risk, until "
         ),
         "{status}"
     );

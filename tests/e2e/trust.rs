@@ -117,6 +117,26 @@ fn m13_no_invented_code_is_given_while_the_provider_answers_anybody() {
 }
 
 #[test]
+fn m13_a_provider_that_only_queues_what_it_gets_ends_the_trust_of_an_outage() {
+    let words =
+        ["pending-202", "in-progress", "status,status=200,body={\"status\":\"processing\"}"];
+    at_once(words.len(), |n| {
+        let provider = Provider::start();
+        let gateway = Store::TwoTills.gateway(&provider, "500ms", "");
+        cut(&provider, &gateway, &gateway.till("till-1"));
+        provider.rules(&[&format!("fault={}", words[n])]);
+        provider.restore();
+        eventually("it is heard that the line is back", || {
+            (gateway.lane("main")["trust"] == "unanswered").then_some(())
+        });
+        for till in ["till-1", "till-2"] {
+            let invented = redeem_all(&gateway.till(till), &format!("INV-{till}"), 5);
+            assert_eq!(given(&invented), 0, "{}: {invented:?}", words[n]);
+        }
+    });
+}
+
+#[test]
 fn m13_codes_that_the_provider_refuses_alike_hold_no_lane_and_give_nothing() {
     let refusals = [
         "fault=refuse,message=Reward not found",
@@ -330,6 +350,11 @@ fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits()
             .as_str()
             .is_some_and(|detail| detail.contains("moves house"))
     );
+    let page = |path: &str| gateway.operators().send("GET", path, &[], b"").body;
+    let trail = page("/trail");
+    assert!(trail.contains("tills are trusted meanwhile: the provider moves house"), "{trail}");
+    let home = page("/");
+    assert!(home.contains("An operator holds") && !home.contains("line has been down"), "{home}");
 }
 
 #[test]

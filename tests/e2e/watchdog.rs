@@ -1,9 +1,14 @@
 //! The service manager's side: ready, and a watchdog that is fed by progress alone.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Gateway, Provider, Shim, Witness, Word, eventually};
+use rusqlite::Connection;
+
+use crate::harness::{DATABASE, Gateway, Provider, Shim, Witness, Word, eventually};
 
 /// `WATCHDOG_USEC`, in milliseconds.
 const INTERVAL_MS: u64 = 400;
@@ -78,6 +83,46 @@ fn the_watchdog_is_fed_while_work_gets_done_and_starves_while_the_store_is_stuck
         manager.feeds(Duration::from_millis(5 * INTERVAL_MS)) >= 3,
         "it came back and nobody heard of it"
     );
+}
+
+/// The page by which a row's events are found becomes nonsense, in the database file alone; a start
+/// writes others.
+fn spoil_the_events(database: &Path) {
+    let raw = Connection::open(database).unwrap();
+    let sql = "SELECT rootpage FROM sqlite_schema WHERE name = 'event_seq'";
+    let root: u64 = raw.query_row(sql, [], |row| row.get(0)).unwrap();
+    drop(raw);
+    let file = File::options().write(true).open(database).unwrap();
+    file.write_all_at(&[0xa5; 4096], (root - 1) * 4096).unwrap();
+}
+
+#[test]
+fn the_watchdog_is_fed_while_a_database_is_salvaged_under_the_daemon() {
+    let (shim, provider) = (Shim::build(), Provider::start());
+    let quiet = Gateway::with()
+        .forward("retry_min = \"30s\"\nretry_max = \"60s\"\nreconnect_spread = \"0s\"");
+    let (manager, builder) = managed(shim.under(quiet.lane("main", &provider, "")));
+    let mut gateway = builder.start();
+    provider.cut();
+    assert_eq!(gateway.till("").redeem("KEPT").state(), "pending");
+    // The whole log goes into the database: what is damaged there is nowhere else.
+    assert!(gateway.terminate().success());
+    gateway.start();
+    let id = gateway.list("pending")[0]["id"].as_str().unwrap().to_owned();
+    spoil_the_events(&gateway.state_dir().join("redeemd.db"));
+    // The new database is held up, and no commit before the rescue.
+    shim.set(Word::Which, DATABASE);
+    shim.set(Word::Block, 1);
+    gateway.operators().send("GET", &format!("/api/v1/redemptions/{id}"), &[], b"");
+    let told = |word: &str| {
+        eventually(word, || gateway.status()["storage"].to_string().contains(word).then_some(()));
+    };
+    told("salvaged");
+    eventually("the salvage is held up", || (shim.get(Word::Blocked) > 0).then_some(()));
+    manager.hear(Duration::from_millis(INTERVAL_MS));
+    assert!(manager.feeds(Duration::from_millis(4 * INTERVAL_MS)) >= 3, "it would be ended");
+    shim.set(Word::Block, 0);
+    told("set aside");
 }
 
 #[test]

@@ -268,6 +268,7 @@ async fn the_offline_limits_are_told_with_their_numbers() {
         "503",
         "offline limit of this till reached: no more than 1 redemption may wait for the line",
     );
+    assert_eq!(told.header("retry-after"), Some("30"), "{told:?}");
     shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
     let told = shop.redeems("till-2", "3").await;
     told.says("503", "offline limit reached: no more than 2 redemptions may wait for the line");

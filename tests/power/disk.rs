@@ -75,7 +75,8 @@ impl Image {
             std::fs::remove_dir_all(dir).unwrap();
         }
         std::fs::create_dir(dir).unwrap();
-        for (name, (file, bytes)) in &self.0 {
+        // What is written here is changed here, which tells a copy: powercut:: has the counterpart.
+        for (name, (file, bytes)) in self.0.iter().filter(|(name, _)| *name != "counterpart") {
             let path = dir.join(name);
             if let Some(living) = tape.living.get(file) {
                 std::fs::hard_link(living, &path).unwrap();

@@ -106,7 +106,7 @@ impl House {
         providers: &[Provider; 2],
     ) -> Self {
         let (store, report) = Store::open(&settings.gateway.state_dir).expect("the store opens");
-        assert!(report.salvage.is_none() && !report.moved, "{report:?}");
+        assert!(report.salvage.is_none() && report.copied.is_none(), "{report:?}");
         let (queue, writer) = Queue::new(store, clock.clone(), settings.offline.clone());
         let mut tasks = JoinSet::new();
         tasks.spawn(writer.run());

@@ -333,7 +333,7 @@ fn look(path: &Path, ids: &[Id]) -> bool {
     };
     let mut failed = Vec::new();
     for state in State::ALL.into_iter().map(Some).chain([None]) {
-        let filter = Filter { state, lane: Some(LANE.to_owned()), after: None, limit: 1000 };
+        let filter = Filter { state, after: None, limit: 1000 };
         failed.extend(reader.list(&filter).err());
     }
     for id in ids {

@@ -1,7 +1,11 @@
 //! The state directory: one daemon, first starts, copies, versions.
 
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
 use redeemd::message::Language;
-use redeemd::redemption::State;
+use redeemd::redemption::{Id, State};
 use redeemd::store::{Checkpointer, Ended, FILE, Found, Store, StoreError, Trouble};
 use rusqlite::Connection;
 
@@ -22,7 +26,7 @@ fn a_first_start_leaves_the_database_its_log_the_lock_and_the_reserve() {
     assert_eq!(world.report.found, Found::Fresh);
     assert_eq!(
         names(&world),
-        ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]
+        ["counterpart", "lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]
     );
     let bytes = |name: &str| world.path().join(name).metadata().unwrap().len();
     assert!(
@@ -41,7 +45,7 @@ fn what_a_power_cut_left_of_a_database_in_the_making_hinders_no_start() {
     assert_eq!(world.report.found, Found::Fresh);
     assert_eq!(
         names(&world),
-        ["lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]
+        ["counterpart", "lock", "redeemd.db", "redeemd.db-shm", "redeemd.db-wal", "reserve"]
     );
 }
 
@@ -70,7 +74,7 @@ fn an_ordered_stop_is_found_clean_and_a_crash_unclean() {
     assert_eq!(world.report.found, Found::Clean);
     world.crash();
     assert_eq!(world.report.found, Found::Unclean);
-    assert!(!world.report.moved && !world.report.unchecked);
+    assert!(world.report.copied.is_none() && !world.report.unchecked);
     for n in 0..300 {
         world.take("till-1", &format!("CODE-{n}"));
     }
@@ -88,10 +92,10 @@ fn a_copy_of_the_state_directory_makes_every_pending_row_uncertain_once() {
         std::fs::copy(world.path().join(name), copy.path().join(name)).unwrap();
     }
     let mut moved = World::with_dir(copy);
-    assert_eq!((moved.report.moved, moved.report.uncertain), (true, 2));
+    assert_eq!((moved.report.copied.is_some(), moved.report.uncertain), (true, 2));
     assert!(taken.iter().all(|taken| moved.show(&taken.id).uncertain));
     moved.crash();
-    assert_eq!((moved.report.moved, moved.report.uncertain), (false, 0));
+    assert_eq!((moved.report.copied.is_some(), moved.report.uncertain), (false, 0));
 }
 
 #[test]
@@ -117,8 +121,117 @@ fn a_backup_that_is_put_back_in_the_same_place_is_a_copy_even_under_the_same_ino
     std::fs::remove_file(&file).unwrap();
     std::fs::copy(backup.path().join(FILE), &file).unwrap();
     world.open();
-    assert!(world.report.moved);
+    assert!(world.report.copied.is_some());
     assert!(world.show(&taken.id).uncertain);
+}
+
+/// What is in the state directory, by name.
+fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    entries.map(|path| (name(&path), std::fs::read(&path).unwrap())).collect()
+}
+
+/// The next start takes the database for a copy, once, and doubts its pending row.
+fn is_a_copy(mut world: World, id: &Id) {
+    world.open();
+    assert!(world.report.copied.is_some() && world.report.salvage.is_none(), "{:?}", world.report);
+    assert!(world.show(id).uncertain);
+    world.crash();
+    assert_eq!(world.report.copied, None);
+}
+
+#[test]
+fn an_old_copy_that_is_written_into_the_file_is_a_copy() {
+    let mut world = World::new();
+    let file = world.path().join(FILE);
+    let taken = world.take("till-1", "A");
+    world.store.take().unwrap().close().unwrap();
+    let stopped = std::fs::read(&file).unwrap();
+    world.open();
+    assert_eq!(world.report.copied, None);
+    world.store.take().unwrap().close().unwrap();
+    std::fs::write(&file, stopped).unwrap();
+    is_a_copy(world, &taken.id);
+}
+
+#[test]
+fn a_copy_that_was_made_while_it_ran_and_is_written_into_the_file_after_the_stop_is_a_copy() {
+    let mut world = World::new();
+    let file = world.path().join(FILE);
+    let taken = world.take("till-1", "A");
+    world.store().checkpoint().unwrap();
+    // By another process: closing the file here would end the locks of the store.
+    let copy = world.path().join("copy");
+    assert!(Command::new("cp").args([&file, &copy]).status().unwrap().success());
+    world.store.take().unwrap().close().unwrap();
+    std::fs::write(&file, std::fs::read(&copy).unwrap()).unwrap();
+    is_a_copy(world, &taken.id);
+}
+
+#[test]
+fn a_whole_old_directory_that_is_written_over_the_new_one_is_a_copy() {
+    let mut world = World::new();
+    let taken = world.take("till-1", "A");
+    world.store.take().unwrap().close().unwrap();
+    let stopped = contents(world.path());
+    world.open();
+    world.store.take().unwrap().close().unwrap();
+    for (name, bytes) in &stopped {
+        std::fs::write(world.path().join(name), bytes).unwrap();
+    }
+    is_a_copy(world, &taken.id);
+}
+
+#[test]
+fn a_copy_of_a_version_that_wrote_no_counterpart_is_told_and_the_first_start_after_it_is_none() {
+    let mut world = World::new();
+    let (file, counterpart) = (world.path().join(FILE), world.path().join("counterpart"));
+    let taken = world.take("till-1", "A");
+    world.store.take().unwrap().close().unwrap();
+    Connection::open(&file).unwrap().execute("DELETE FROM keep", []).unwrap();
+    std::fs::remove_file(&counterpart).unwrap();
+    let before = std::fs::read(&file).unwrap();
+    world.open();
+    assert_eq!((world.report.copied, counterpart.exists()), (None, true));
+    world.store.take().unwrap().close().unwrap();
+    std::fs::write(&file, before).unwrap();
+    is_a_copy(world, &taken.id);
+}
+
+#[test]
+fn a_backup_of_the_same_run_that_is_written_into_the_file_after_a_crash_is_a_copy() {
+    let mut world = World::new();
+    let (file, log) = (world.path().join(FILE), world.path().join("redeemd.db-wal"));
+    let taken = world.take("till-1", "A");
+    let mut backup = world.reader().backup(world.path()).unwrap();
+    world.store = None;
+    let mut bytes = Vec::new();
+    backup.read_to_end(&mut bytes).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    std::fs::remove_file(log).unwrap();
+    is_a_copy(world, &taken.id);
+}
+
+#[test]
+fn a_state_directory_that_is_renamed_is_no_copy() {
+    let above = tempfile::tempdir().unwrap();
+    let (there, here) = (above.path().join("there"), above.path().join("here"));
+    drop(Store::open(&there).unwrap());
+    std::fs::rename(&there, &here).unwrap();
+    assert_eq!(Store::open(&here).unwrap().1.copied, None);
+}
+
+#[test]
+fn a_counterpart_that_cannot_be_written_makes_no_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    // Nothing can be written through it, whoever tries.
+    std::os::unix::fs::symlink("/proc/version", dir.path().join("counterpart")).unwrap();
+    for _ in 0..2 {
+        let (store, report) = Store::open(dir.path()).unwrap();
+        assert_eq!(report.copied, None);
+        store.close().unwrap();
+    }
 }
 
 #[test]
@@ -129,7 +242,7 @@ fn a_copy_without_the_log_is_a_copy_and_no_damage() {
     let copy = tempfile::tempdir().unwrap();
     std::fs::copy(world.path().join(FILE), copy.path().join(FILE)).unwrap();
     let moved = World::with_dir(copy);
-    assert!(moved.report.moved && moved.report.salvage.is_none());
+    assert!(moved.report.copied.is_some() && moved.report.salvage.is_none());
     assert!(moved.show(&taken.id).uncertain);
 }
 

@@ -10,6 +10,7 @@
 )]
 
 mod books;
+mod console;
 mod extremes;
 mod figures;
 mod files;

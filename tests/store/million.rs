@@ -141,7 +141,7 @@ async fn with_a_million_rows_every_page_reads_a_bounded_number_of_them() {
         "/search",
         "/search?newest=1&state=confirmed",
         "/search?newest=1&till=nobody",
-        "/search?newest=1&code_ending=nothing",
+        "/search?newest=1&code_ending=none",
         "/search?state=declined&newest=1&since=2026-01-01",
         "/search?since=2020-01-01&until=2020-01-02",
         found.as_str(),
@@ -149,8 +149,9 @@ async fn with_a_million_rows_every_page_reads_a_bounded_number_of_them() {
         page_of_one.as_str(),
         "/search?newest=1&business=nobody",
         "/search?newest=1&branch=nobody&since=2026-01-01",
-        "/search?state=parked&newest=1&code_ending=nothing",
+        "/search?state=parked&newest=1&code_ending=none",
         "/search?state=voided&newest=1&till=till-7",
+        "/search?state=pending",
         "/search?newest=1&lane=retm&state=confirmed&after=500000",
         "/trail?before=90000",
         "/bulk?kind=declined-after&key=x&action=retry",
@@ -158,16 +159,20 @@ async fn with_a_million_rows_every_page_reads_a_bounded_number_of_them() {
         "/bulk?kind=ours&key=x&action=handled",
         "/bulk?kind=owed&key=x&action=handled",
         "/bulk?kind=unreadable&key=x&action=void",
+        "/bulk?kind=doubt&key=x&action=void",
+        "/bulk?kind=moved&key=x&action=void",
         "/bulk?kind=damaged&key=x&action=void",
         "/bulk?kind=refused&key=x&action=retry",
         "/bulk?kind=search&key=state%3Dparked%26till%3Dnobody&action=void",
         "/api/v1/status",
         "/api/v1/redemptions?limit=1000",
         "/api/v1/redemptions?limit=1000&state=parked",
+        "/api/v1/redemptions?limit=1000&state=confirmed&waiting=true",
+        "/api/v1/redemptions?limit=1000&state=parked&lane=retm",
         "/api/v1/redemptions?till=nobody&limit=1000",
         "/api/v1/redemptions?business=nobody&limit=1000",
         "/api/v1/redemptions?branch=nobody&limit=1000",
-        "/api/v1/redemptions?code_ending=nothing&limit=1000",
+        "/api/v1/redemptions?code_ending=none&limit=1000",
         "/api/v1/redemptions?since=2020-01-01&until=2020-01-02&limit=1000",
         "/api/v1/redemptions?since=2025-10-20&limit=1000&newest=1",
         "/api/v1/redemptions?state=pending&limit=1000",
@@ -191,5 +196,9 @@ async fn with_a_million_rows_every_page_reads_a_bounded_number_of_them() {
     }
     let (_, body) = ask(&mut routes, "GET", "/search?newest=1&till=nobody", "").await;
     assert!(body.contains("after="), "it offers to go on");
+    let (_, home) = ask(&mut routes, "GET", "/", "").await;
+    assert!(home.contains("Only the newest redemptions were looked at"), "{home}");
+    let (_, rest) = ask(&mut routes, "GET", "/inbox?from=confirmed.999", "").await;
+    assert!(rest.contains("Nothing among those") && !rest.contains("nothing to decide"), "{rest}");
     queue.stop().await;
 }

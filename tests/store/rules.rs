@@ -7,11 +7,12 @@ use redeemd::limits::LaneNow;
 use redeemd::message::{self, Language, Note};
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    About, Accept, Acted, Claim, Concluded, Conclusion, Counts, Decided, Decision, Ended, FILE,
-    Filter, Handling, Hold, Job, LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember,
-    Retention, RetryHeld, Settlement, Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill,
-    VoidOutcome, WaitMemory, relayed,
+    About, Accept, Acted, AskStanding, Claim, Concluded, Conclusion, Counts, Decided, Decision,
+    Ended, FILE, Filter, Handling, Hold, Job, LaneMemory, Limit, NewRedemption, NotGiven, Prune,
+    Remember, Retention, RetryHeld, Settlement, Surroundings, Taken, Unclaim, Unheard, Void,
+    VoidByTill, VoidOutcome, WaitMemory, relayed,
 };
+use redeemd::value::Amount;
 
 use crate::world::{
     LANE, NOW_MS, World, accept_op, confirmed, declined, new, parked, request, request_at,
@@ -962,6 +963,26 @@ fn pruning_takes_old_settled_rows_and_keeps_the_totals() {
     assert_eq!(states, [State::Parked, State::Pending, State::Confirmed]);
     world.restart();
     assert!(world.take("till-1", "F").seq > newest.seq, "no number is given twice");
+}
+
+#[test]
+fn what_was_lost_or_inferred_stays_and_is_at_risk_until_a_person_has_handled_it() {
+    let mut world = World::new();
+    let lost = world.settled("till-1", "A", declined("no")).id;
+    let inferred = world.settled("till-1", "B", Ended::Unclear);
+    assert_eq!(world.claim()[0].attempt, 2);
+    world.settle(inferred.seq, 2, declined("it has been used"));
+    assert!(world.show(&inferred.id).duplicate_of_ours && world.show(&lost).lost);
+    world.settled("till-1", "C", confirmed());
+    assert_eq!(world.prune().rows, 0, "the last is the newest, which stays");
+    world.settled("till-1", "D", confirmed());
+    let at_risk = |world: &mut World| world.one(AskStanding).lanes[0].exposure;
+    assert_eq!((world.prune().rows, at_risk(&mut world)), (1, Amount::whole(50)));
+    for id in [lost, inferred.id] {
+        let handling = Handling { id, note: "seen".to_owned(), free: false, by: "op".to_owned() };
+        assert!(matches!(world.one(handling), Acted::Done(_)));
+    }
+    assert_eq!((world.prune().rows, at_risk(&mut world)), (2, Amount::ZERO));
 }
 
 #[test]

@@ -255,7 +255,8 @@ async fn an_endpoint_that_is_not_one_gives_no_token_and_its_text_is_not_repeated
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_before_the_endpoint_is_told_by_its_phase_and_backs_off() {
+async fn where_endpoint_and_provider_cannot_be_reached_the_providers_phase_is_told_and_it_backs_off()
+ {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -277,6 +278,35 @@ async fn a_connection_that_ends_before_the_endpoint_is_told_by_its_phase_and_bac
 }
 
 #[tokio::test]
+async fn a_token_endpoint_that_is_not_reached_says_nothing_of_a_provider_that_is() {
+    let server = Server::plain(|_| answer(405, "", "")).await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for nowhere in [format!("http://{gone}"), "http://no-such-host.invalid".to_owned()] {
+        let mut provider = here.provider(&nowhere);
+        provider.redeem_url = server.url("/api");
+        let upstream = here.bench.upstream_of(&provider);
+        let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
+        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
+        assert!(failure.detail.starts_with("the token endpoint: cannot"), "{}", failure.detail);
+        let seen = server.seen().pop().unwrap();
+        assert!(seen.line.starts_with("HEAD /api ") && seen.body.is_empty(), "{seen:?}");
+        assert_eq!(seen.header("authorization"), None);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_reached_is_told_by_its_phase_whatever_its_endpoint_met() {
+    let server = Server::plain(|_| Reaction::Reset(String::new())).await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let mut provider = here.provider(&server.url(""));
+    provider.redeem_url = "http://no-such-host.invalid/api".to_owned();
+    let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Resolve, false));
+    assert!(failure.detail.contains("; the provider: cannot resolve"), "{}", failure.detail);
+}
+
+#[tokio::test]
 async fn a_renewal_ends_in_time_for_the_attempt_to_say_why() {
     let server = Server::plain(|_| Reaction::Hang(String::new())).await;
     let here = OAuthBench::new(Grant::ClientCredentials);
@@ -285,7 +315,7 @@ async fn a_renewal_ends_in_time_for_the_attempt_to_say_why() {
     let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
     assert_eq!(
         (failure.phase, failure.deadline, failure.bytes_may_have_left),
-        (Phase::Answer, true, false)
+        (Phase::Credential, true, false)
     );
 }
 

@@ -16,7 +16,7 @@ use crate::admin::actions::command_lane;
 use crate::admin::given::checked;
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
-use crate::message::Denied;
+use crate::message::{Denied, FilterFault};
 use crate::queue::{LaneCommand, QueueError};
 use crate::redemption::{Id, State as RowState};
 use crate::store::Acted;
@@ -159,9 +159,8 @@ async fn switch_trust(
     if admin.queue.lane(&lane).is_none() {
         return told(f, StatusCode::NOT_FOUND, String::new());
     }
-    let hours = hours.parse::<u64>().ok().filter(|hours| (1..=HOURS_MAX).contains(hours));
-    let within = hours.map(|hours| Duration::from_secs(hours * 3600));
-    let off = (word == "trust-off").then(|| noted(note).map(|note| (note, within))).transpose();
+    let off = || noted(note).and_then(|note| Ok((note, within(hours)?)));
+    let off = (word == "trust-off").then(off).transpose();
     let off = match off {
         Ok(off) => off,
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
@@ -170,6 +169,17 @@ async fn switch_trust(
         Ok(()) => Redirect::to("/").into_response(),
         Err(error) => unavailable(f, error),
     }
+}
+
+/// For how long; `None`: without an end.
+fn within(hours: &str) -> Result<Option<Duration>, Denied> {
+    if hours.trim().is_empty() {
+        return Ok(None);
+    }
+    let number = hours.trim().parse().ok().filter(|hours| (1..=HOURS_MAX).contains(hours));
+    let range = FilterFault::Range { key: "hours".to_owned(), from: 1, to: HOURS_MAX };
+    let span = number.map(|hours| Some(Duration::from_secs(hours * 3600)));
+    span.ok_or(Denied::Filter { faults: vec![range] })
 }
 
 async fn retry_held(admin: &Admin, f: Frame, lane: &str, by: &str) -> Response {

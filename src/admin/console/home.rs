@@ -73,6 +73,8 @@ struct HeadroomPart<'a> {
 struct NeedsPart<'a> {
     f: &'a Frame,
     groups: Vec<(&'static str, String)>,
+    /// There are rows that were not looked at.
+    is_cut: bool,
     oldest: Option<String>,
     /// The reason, how many today, and how many in a week.
     refusals: Vec<(&'static str, [String; 2])>,
@@ -141,10 +143,8 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let waiting = inbox::gather(admin, inbox::everything());
     let groups = kept.groups.get(SHOWN_AGAIN_FOR, waiting).await?;
     let refused = refused(admin).await?;
-    let rules = admin.access.rules();
-    let offline = rules.offline.as_ref();
     let answered_ms = activity.answered_ms;
-    let facts = Facts { status: &status, offline, now_ms, answered_ms, lang: f.lang };
+    let facts = Facts { status: &status, now_ms, answered_ms, lang: f.lang };
     let storage =
         (!status.storage.ok || !status.storage.told.is_empty()).then(|| storage(&status, f));
     let said = sentences(&facts);
@@ -154,6 +154,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let needs = NeedsPart {
         f,
         groups: groups.summary(f),
+        is_cut: groups.is_cut(),
         oldest: oldest(&status, f.lang),
         refusals: refusals(&refused, f.lang),
         slowed,
@@ -272,7 +273,7 @@ fn measured(measure: Measure, lang: Language) -> String {
 }
 
 /// An amount with its thousands apart.
-fn money(amount: Amount) -> String {
+pub(super) fn money(amount: Amount) -> String {
     let text = amount.to_string();
     let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
     let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);

@@ -40,6 +40,10 @@ pub(super) enum MatterKind {
     Ours,
     /// Neither yes nor no.
     Unreadable,
+    /// A no that may be about an attempt that was taken.
+    Doubt,
+    /// It was imported and cannot go on by itself.
+    Moved,
     /// The disk damaged it.
     Damaged,
     /// The till was told no, and the provider took it.
@@ -49,11 +53,13 @@ pub(super) enum MatterKind {
 }
 
 impl MatterKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::DeclinedAfter,
         Self::Streak,
         Self::Ours,
         Self::Unreadable,
+        Self::Doubt,
+        Self::Moved,
         Self::Damaged,
         Self::Owed,
         Self::Refused,
@@ -66,6 +72,8 @@ impl MatterKind {
             Self::Streak => "streak",
             Self::Ours => "ours",
             Self::Unreadable => "unreadable",
+            Self::Doubt => "doubt",
+            Self::Moved => "moved",
             Self::Damaged => "damaged",
             Self::Owed => "owed",
             Self::Refused => "refused",
@@ -85,6 +93,8 @@ impl MatterKind {
             Self::Streak => [w.streak, w.streak_means, w.streak_tell],
             Self::Ours => [w.ours, w.ours_means, w.ours_tell],
             Self::Unreadable => [w.unreadable, w.unreadable_means, w.unreadable_tell],
+            Self::Doubt => [w.doubt, w.doubt_means, w.doubt_tell],
+            Self::Moved => [w.moved, w.moved_means, w.moved_tell],
             Self::Damaged => [w.damaged, w.damaged_means, w.damaged_tell],
             Self::Owed => [w.owed, w.owed_means, w.owed_tell],
             Self::Refused => [w.refused_today, w.refused_today_means, w.refused_today_tell],
@@ -96,7 +106,7 @@ impl MatterKind {
         match self {
             Self::DeclinedAfter | Self::Streak | Self::Refused => RowState::Declined,
             Self::Ours | Self::Owed => RowState::Confirmed,
-            Self::Unreadable | Self::Damaged => RowState::Parked,
+            Self::Unreadable | Self::Doubt | Self::Moved | Self::Damaged => RowState::Parked,
         }
     }
 
@@ -105,14 +115,46 @@ impl MatterKind {
     fn of(row: &Redemption, held: &[String]) -> Option<Self> {
         let was_given = row.lost || row.trusted;
         match row.state {
-            RowState::Declined if was_given && held.contains(&row.lane) => Some(Self::Streak),
+            RowState::Declined if was_given && row.streak && held.contains(&row.lane) => {
+                Some(Self::Streak)
+            }
             RowState::Declined if was_given => Some(Self::DeclinedAfter),
             RowState::Declined => Some(Self::Refused),
             RowState::Confirmed if row.duplicate_of_ours => Some(Self::Ours),
             RowState::Confirmed if row.owed && !row.owed_paid => Some(Self::Owed),
-            RowState::Parked if row.answer.is_none() => Some(Self::Damaged),
-            RowState::Parked => Some(Self::Unreadable),
+            RowState::Parked => Some(Self::of_parked(row)),
             RowState::Pending | RowState::Confirmed | RowState::Voided => None,
+        }
+    }
+}
+
+impl MatterKind {
+    /// By what it was parked for; a sentence of an earlier version does not say.
+    fn of_parked(row: &Redemption) -> Self {
+        match row.note.as_ref() {
+            Some(
+                Note::Checksum
+                | Note::Damaged
+                | Note::StateLost
+                | Note::BodyLost
+                | Note::BodyDamaged
+                | Note::RestoredWaiting
+                | Note::RestoredSettled
+                | Note::Restored
+                | Note::WordsLost,
+            ) => Self::Damaged,
+            Some(
+                Note::UncertainRefused
+                | Note::WeakForLong { .. }
+                | Note::ReusableAlreadyUsed
+                | Note::UsedInDoubt
+                | Note::CheckedGood,
+            ) => Self::Doubt,
+            Some(
+                Note::ParkedElsewhere | Note::ImportedWhileHeld { .. } | Note::ImportedOtherwise,
+            ) => Self::Moved,
+            _ if row.answer.is_none() => Self::Damaged,
+            _ => Self::Unreadable,
         }
     }
 }
@@ -140,6 +182,11 @@ pub(super) struct Groups {
 }
 
 impl Groups {
+    /// Whether there are rows that were not looked at.
+    pub(super) fn is_cut(&self) -> bool {
+        !self.next.is_empty()
+    }
+
     /// Each kind with how many there are.
     pub(super) fn summary(&self, f: &Frame) -> Vec<(&'static str, String)> {
         let mut kinds: BTreeMap<MatterKind, u64> = BTreeMap::new();
@@ -340,22 +387,26 @@ pub(super) async fn page(
     match gather(&admin, looks).await {
         Ok(Groups { groups, next }) => {
             let next = (!next.is_empty()).then(|| format!("/inbox?from={}", written(&next)));
-            let sections = sections(&groups, &f);
-            rendered(StatusCode::OK, &InboxPage { f, sections, next, is_first: from.is_empty() })
+            let is_first = from.is_empty();
+            let sections = sections(&groups, next.is_some() || !is_first, &f);
+            rendered(StatusCode::OK, &InboxPage { f, sections, next, is_first })
         }
         Err(error) => super::unavailable(f, error),
     }
 }
 
-fn sections(groups: &[Group], f: &Frame) -> Vec<Section> {
+/// `is_part`: there are rows that these do not come from.
+fn sections(groups: &[Group], is_part: bool, f: &Frame) -> Vec<Section> {
     let parts = |are_refused: bool| {
         let its = groups.iter().filter(|group| (group.kind == MatterKind::Refused) == are_refused);
         its.map(|group| GroupView::of(group, f)).collect()
     };
-    let decide = Section { title: f.w.needs, empty: f.w.inbox_empty, parts: parts(false) };
-    let refused =
-        Section { title: f.w.refused_today, empty: f.w.refused_today_none, parts: parts(true) };
-    vec![decide, refused]
+    let empty = |all: &'static str| if is_part { f.w.none_of_these } else { all };
+    let section = |title, all, parts| Section { title, empty: empty(all), parts };
+    vec![
+        section(f.w.needs, f.w.inbox_empty, parts(false)),
+        section(f.w.refused_today, f.w.refused_today_none, parts(true)),
+    ]
 }
 
 #[cfg(test)]
@@ -369,6 +420,35 @@ mod tests {
         assert_eq!(read("declined.41,confirmed.7"), looks);
         assert!(read("pending.1,voided.2,parked.x,,declined").is_empty());
         assert_eq!(read(&"parked.1,".repeat(99)).len(), STATES.len());
+    }
+
+    #[test]
+    fn a_parked_row_is_among_those_of_what_it_was_parked_for() {
+        let parked = |note: Option<Note>| {
+            let row = Redemption { state: RowState::Parked, note, ..Redemption::sample() };
+            MatterKind::of(&row, &[]).unwrap()
+        };
+        let held = Note::ImportedWhileHeld { id: "7".to_owned(), state: "pending".to_owned() };
+        for (note, kind) in [
+            (Some(held), MatterKind::Moved),
+            (Some(Note::ParkedElsewhere), MatterKind::Moved),
+            (Some(Note::UsedInDoubt), MatterKind::Doubt),
+            (Some(Note::UncertainRefused), MatterKind::Doubt),
+            (Some(Note::BodyLost), MatterKind::Damaged),
+            (None, MatterKind::Damaged),
+        ] {
+            assert_eq!(parked(note.clone()), kind, "{note:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_declines_of_the_streak_are_refused_in_a_row() {
+        let held = ["first".to_owned()];
+        let declined = Redemption { state: RowState::Declined, lost: true, ..Redemption::sample() };
+        let streak = Redemption { streak: true, ..declined.clone() };
+        assert_eq!(MatterKind::of(&declined, &held), Some(MatterKind::DeclinedAfter));
+        assert_eq!(MatterKind::of(&streak, &held), Some(MatterKind::Streak));
+        assert_eq!(MatterKind::of(&streak, &[]), Some(MatterKind::DeclinedAfter));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use askama::Template;
 use axum::Extension;
@@ -17,15 +18,16 @@ use tokio::task::JoinSet;
 use super::act::Deed;
 use super::inbox::{MatterKind, group_of, held_for_declines, refused_since_ms};
 use super::search::{self, wanted_by};
-use super::{Frame, denied, rendered, told, unavailable};
-use crate::admin::Admin;
+use super::{Frame, denied, rendered, sentence, told, unavailable};
 use crate::admin::audit::keep;
 use crate::admin::filter::{LIMIT_MAX, RowFilter};
 use crate::admin::find::find;
 use crate::admin::rights::Asker;
+use crate::admin::{Admin, Problem};
+use crate::clock::Days;
 use crate::message::{Denied, Event, Noun, count, grouped};
 use crate::queue::QueueError;
-use crate::redemption::{Id, Seq};
+use crate::redemption::{Id, Redemption, Seq};
 use crate::store::Acted;
 
 /// Jobs that are remembered; of these one runs at a time.
@@ -55,6 +57,48 @@ enum Which {
     Found { query: String, wanted: Box<RowFilter> },
 }
 
+/// What there was when it was counted: nothing that came in or was settled later is touched.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    /// How many; 0 where not all were counted.
+    most: u64,
+    /// The newest of them; `None`: nobody counted.
+    newest: Option<i64>,
+    /// When, or when the last of them was settled, by the wall clock: one that was set back makes
+    /// no row younger than it is.
+    at_ms: Option<i64>,
+}
+
+impl Counted {
+    /// Before which row the first look begins.
+    fn before(self) -> Option<Seq> {
+        self.newest.map(|newest| Seq(newest.saturating_add(1)))
+    }
+
+    fn has(self, row: &MeantRow) -> bool {
+        row.settled_at_ms <= self.at_ms || self.at_ms.is_none()
+    }
+
+    fn add(&mut self, row: &MeantRow) {
+        self.most += 1;
+        self.newest = self.newest.max(Some(row.seq.0));
+        self.at_ms = self.at_ms.max(row.settled_at_ms);
+    }
+}
+
+/// A redemption that is meant, in few bytes: there may be thousands.
+struct MeantRow {
+    id: Id,
+    seq: Seq,
+    settled_at_ms: Option<i64>,
+}
+
+impl From<Redemption> for MeantRow {
+    fn from(row: Redemption) -> Self {
+        Self { id: row.id, seq: row.seq, settled_at_ms: row.settled_at_ms }
+    }
+}
+
 /// A job and how far it is.
 #[derive(Debug)]
 struct BulkJob {
@@ -63,12 +107,13 @@ struct BulkJob {
     deed: Deed,
     note: String,
     by: String,
-    /// How many there were when it was counted; 0 where nobody counted.
-    most: u64,
+    counted: Counted,
     done: AtomicU64,
     refused: AtomicU64,
     stop: AtomicBool,
     is_over: AtomicBool,
+    /// Why it ended before all were reached.
+    failed: OnceLock<Denied>,
 }
 
 /// Which rows are meant and what is to be done.
@@ -81,6 +126,10 @@ pub(super) struct BulkOrder {
     note: String,
     #[serde(default)]
     most: u64,
+    #[serde(default)]
+    newest: Option<i64>,
+    #[serde(default)]
+    at_ms: Option<i64>,
 }
 
 #[derive(Template)]
@@ -117,18 +166,18 @@ struct BulkPage {
     thousandths: u64,
     runs: bool,
     tone: &'static str,
-    word: &'static str,
+    word: String,
 }
 
 impl Which {
-    fn of(order: &BulkOrder) -> Option<Self> {
+    fn of(order: &BulkOrder, days: &Days) -> Option<Self> {
         if order.kind != SEARCH {
             return Some(Self::Group {
                 kind: MatterKind::from_word(&order.kind)?,
                 key: order.key.clone(),
             });
         }
-        let (query, wanted) = (order.key.clone(), Box::new(wanted_by(&order.key)?));
+        let (query, wanted) = (order.key.clone(), Box::new(wanted_by(&order.key, days)?));
         Some(Self::Found { query, wanted })
     }
 
@@ -160,7 +209,7 @@ impl Which {
         &self,
         admin: &Admin,
         before: Option<Seq>,
-    ) -> Result<(Vec<Id>, Option<Seq>), QueueError> {
+    ) -> Result<(Vec<MeantRow>, Option<Seq>), QueueError> {
         match self {
             Self::Group { kind, key } => group(admin, (*kind, key), before).await,
             Self::Found { wanted, .. } => {
@@ -168,25 +217,24 @@ impl Which {
                 (wanted.search.newest, wanted.search.after) = (true, before);
                 wanted.search.limit = LIMIT_MAX;
                 let found = find(admin, wanted).await?;
-                Ok((found.rows.into_iter().map(|row| row.id).collect(), found.next))
+                Ok((found.rows.into_iter().map(MeantRow::from).collect(), found.next))
             }
         }
     }
-}
 
-impl Which {
     /// How many are meant, and whether there may be more than were counted.
-    async fn counted(&self, admin: &Admin) -> Result<(u64, bool), QueueError> {
-        let (mut number, mut before) = (0, None);
+    async fn counted(&self, admin: &Admin) -> Result<(Counted, bool), QueueError> {
+        let at_ms = Some(admin.info.clock.stamp().unix_ms);
+        let (mut counted, mut before) = (Counted { most: 0, newest: Some(0), at_ms }, None);
         for _ in 0..LOOKS_A_COUNT {
-            let (ids, next) = self.page(admin, before).await?;
-            number += ids.len() as u64;
+            let (rows, next) = self.page(admin, before).await?;
+            rows.iter().for_each(|row| counted.add(row));
             if next.is_none() {
-                return Ok((number, false));
+                return Ok((counted, false));
             }
             before = next;
         }
-        Ok((number, true))
+        Ok((counted, true))
     }
 }
 
@@ -195,17 +243,17 @@ async fn group(
     admin: &Admin,
     (kind, key): (MatterKind, &str),
     before: Option<Seq>,
-) -> Result<(Vec<Id>, Option<Seq>), QueueError> {
+) -> Result<(Vec<MeantRow>, Option<Seq>), QueueError> {
     let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
     let (looks, meant) = ([(kind.state(), before)], (kind, key.to_owned()));
     let look = move |reader: &crate::store::Reader| {
-        let mut ids = Vec::new();
+        let mut rows = Vec::new();
         let ends = reader.waiting(&looks, since_ms, |row| {
             if group_of(&row, &held).as_ref() == Some(&meant) {
-                ids.push(row.id);
+                rows.push(MeantRow::from(row));
             }
         })?;
-        Ok((ids, ends.first().and_then(|end| end.next)))
+        Ok((rows, ends.first().and_then(|end| end.next)))
     };
     admin.queue.look(look).await
 }
@@ -237,11 +285,12 @@ impl Jobs {
             deed,
             note: order.note.trim().to_owned(),
             by: by.to_owned(),
-            most: order.most,
+            counted: Counted { most: order.most, newest: order.newest, at_ms: order.at_ms },
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
+            failed: OnceLock::new(),
         });
         known.jobs.truncate(REMEMBERED_MAX - 1);
         known.jobs.push_front(Arc::clone(&job));
@@ -256,26 +305,39 @@ impl BulkJob {
         tracing::info!(job = self.number, by = self.by, "many redemptions at once: begun");
         if let Err(error) = self.all(admin).await {
             tracing::warn!(job = self.number, %error, "many redemptions at once: ended early");
+            self.failed.get_or_init(|| Problem::from(error).told());
         }
         let (done, refused) =
             (self.done.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
         let (action, note) = (self.deed.word().to_owned(), self.note.clone());
-        let told = Event::Bulk { action, redemptions: done, note };
+        let told = if self.ended_early() {
+            Event::BulkCutShort { action, redemptions: done, note }
+        } else {
+            Event::Bulk { action, redemptions: done, note }
+        };
         keep(admin, ("bulk", &self.by), "", &told).await;
         self.is_over.store(true, Ordering::Release);
         tracing::info!(job = self.number, done, refused, "many redemptions at once: ended");
     }
 
-    /// From the newest of the moment to the oldest: what comes in later is not touched.
+    fn ended_early(&self) -> bool {
+        self.failed.get().is_some() || self.is_stopped()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// From the newest that was counted to the oldest.
     async fn all(&self, admin: &Admin) -> Result<(), QueueError> {
-        let mut before = None;
+        let mut before = self.counted.before();
         loop {
-            let (ids, next) = self.which.page(admin, before).await?;
-            for id in ids {
-                if self.stop.load(Ordering::Acquire) {
+            let (rows, next) = self.page_in_turn(admin, before).await?;
+            for row in rows.into_iter().filter(|row| self.counted.has(row)) {
+                if self.is_stopped() {
                     return Ok(());
                 }
-                match self.deed.on(admin, &id, &self.by).await? {
+                match self.deed.on(admin, &row.id, &self.by).await? {
                     Acted::Done(_) => self.done.fetch_add(1, Ordering::Relaxed),
                     Acted::Refused { .. } | Acted::Unknown => {
                         self.refused.fetch_add(1, Ordering::Relaxed)
@@ -284,6 +346,22 @@ impl BulkJob {
             }
             let Some(next) = next else { return Ok(()) };
             before = Some(next);
+        }
+    }
+
+    /// Where too many look at once, it waits for its turn.
+    async fn page_in_turn(
+        &self,
+        admin: &Admin,
+        before: Option<Seq>,
+    ) -> Result<(Vec<MeantRow>, Option<Seq>), QueueError> {
+        loop {
+            match self.which.page(admin, before).await {
+                Err(QueueError::Busy { retry_after_s }) if !self.is_stopped() => {
+                    tokio::time::sleep(Duration::from_secs(retry_after_s.max(1))).await;
+                }
+                page => return page,
+            }
         }
     }
 }
@@ -298,15 +376,19 @@ pub(super) async fn dry_run(
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let Ok(Query(order)) = order else { return told(f, StatusCode::BAD_REQUEST, String::new()) };
-    let (Some(which), Some(_)) = (Which::of(&order), Deed::of(&order.action, "x")) else {
+    let (Some(which), Some(_)) =
+        (Which::of(&order, &admin.queue.days()), Deed::of(&order.action, "x"))
+    else {
         return told(f, StatusCode::NOT_FOUND, String::new());
     };
     match which.counted(&admin).await {
-        Ok((most, at_least)) => {
+        Ok((counted, at_least)) => {
+            let Counted { most, newest, at_ms } = counted;
             let count = count(most, Noun::Redemption, f.lang);
             let (button, means) = super::act::texts(&order.action, f.w);
             let (title, filter, back) = (which.title(&f), which.filter(&f), which.address());
-            let order = BulkOrder { most: if at_least { 0 } else { most }, ..order };
+            let most = if at_least { 0 } else { most };
+            let order = BulkOrder { most, newest, at_ms, ..order };
             let page = DryRun { f, title, filter, means, button, order, back, count, at_least };
             rendered(StatusCode::OK, &page)
         }
@@ -323,7 +405,8 @@ pub(super) async fn begin(
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let Ok(Form(order)) = form else { return told(f, StatusCode::BAD_REQUEST, String::new()) };
-    let (Some(which), Some(deed)) = (Which::of(&order), Deed::of(&order.action, &order.note))
+    let (Some(which), Some(deed)) =
+        (Which::of(&order, &admin.queue.days()), Deed::of(&order.action, &order.note))
     else {
         return told(f, StatusCode::NOT_FOUND, String::new());
     };
@@ -355,15 +438,16 @@ pub(super) async fn page(
 }
 
 fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
-    let (runs, stopped) = (!job.is_over.load(Ordering::Acquire), job.stop.load(Ordering::Acquire));
-    let (tone, word) = match (runs, stopped) {
-        (true, _) => ("warn", f.w.job_runs),
-        (false, true) => ("warn", f.w.job_stopped),
-        (false, false) => ("good", f.w.job_done),
+    let runs = !job.is_over.load(Ordering::Acquire);
+    let (tone, word) = match job.failed.get() {
+        _ if runs => ("warn", f.w.job_runs.to_owned()),
+        Some(why) => ("bad", format!("{} {}", f.w.job_failed, sentence(&why.text(f.lang)))),
+        None if job.is_stopped() => ("warn", f.w.job_stopped.to_owned()),
+        None => ("good", f.w.job_done.to_owned()),
     };
     let [done, refused] = [&job.done, &job.refused].map(|count| count.load(Ordering::Relaxed));
     let thousandths =
-        (done + refused).saturating_mul(1000).checked_div(job.most).unwrap_or(0).min(1000);
+        (done + refused).saturating_mul(1000).checked_div(job.counted.most).unwrap_or(0).min(1000);
     BulkPage {
         number: job.number,
         title: job.which.title(&f),
@@ -375,7 +459,7 @@ fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
         done: grouped(done),
         refused: grouped(refused),
         reached: grouped(done + refused),
-        most: (job.most > 0).then(|| grouped(job.most)),
+        most: (job.counted.most > 0).then(|| grouped(job.counted.most)),
         thousandths,
         runs,
         tone,

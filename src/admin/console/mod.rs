@@ -184,7 +184,7 @@ impl Frame {
             may_engineer: asker.may(Role::Engineer),
             has_users: admin.access.has_users(),
             zone: admin.queue.zone(),
-            here: uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
+            here: page_of(uri),
         }
     }
 
@@ -209,6 +209,17 @@ impl Frame {
 
     fn is_at(&self, path: &str) -> bool {
         self.here.split('?').next() == Some(path)
+    }
+}
+
+/// The address at which this one can be read: a form's own leads nowhere.
+fn page_of(uri: &Uri) -> String {
+    let mut parts = uri.path().split('/').skip(1);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(page @ ("redemptions" | "jobs")), Some(name), Some(_)) => format!("/{page}/{name}"),
+        (Some("lanes" | "sign-out" | "language"), ..) => "/".to_owned(),
+        (Some("bulk"), ..) if uri.query().is_none() => "/inbox".to_owned(),
+        _ => uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
     }
 }
 

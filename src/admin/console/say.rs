@@ -2,13 +2,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::home::money;
 use super::{Moment, capital};
 use crate::admin::status::{LaneView, Status};
-use crate::limits::Measure;
-use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in};
+use crate::limits::Room;
+use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped};
 use crate::queue::LaneStatus;
-use crate::settings::Offline;
-use crate::value::Amount;
 
 /// For so long nobody needs to know since when a line is in trouble.
 const TROUBLE_IS_NEW: Duration = Duration::from_mins(1);
@@ -31,9 +30,8 @@ impl Sentence {
 /// What the sentence is made of.
 pub(super) struct Facts<'a> {
     pub(super) status: &'a Status,
-    pub(super) offline: Option<&'a Offline>,
     pub(super) now_ms: i64,
-    /// When the newest row was answered.
+    /// When the newest row of the last days was answered.
     pub(super) answered_ms: Option<i64>,
     pub(super) lang: Language,
 }
@@ -93,6 +91,8 @@ fn trust_off(lang: Language, view: &LaneView, several: bool) -> Option<Sentence>
 }
 
 fn all_is_well(facts: &Facts<'_>) -> Sentence {
+    let counts = &facts.status.counts;
+    let was_any = counts.confirmed + counts.declined + counts.parked > 0;
     let text = match (
         facts.lang,
         facts.answered_ms.map(|at| about(between(at, facts.now_ms), facts.lang)),
@@ -100,9 +100,15 @@ fn all_is_well(facts: &Facts<'_>) -> Sentence {
         (Language::English, Some(ago)) => {
             format!("All is well: the last redemption was answered {ago} ago.")
         }
+        (Language::English, None) if was_any => {
+            "All is well: no redemption was answered in the last days.".to_owned()
+        }
         (Language::English, None) => "All is well: no redemption has been answered yet.".to_owned(),
         (Language::Arabic, Some(ago)) => {
             format!("كل شيء على ما يرام: أُجيب عن آخر عملية قبل {ago}.")
+        }
+        (Language::Arabic, None) if was_any => {
+            "كل شيء على ما يرام: لم يُجب عن أي عملية في الأيام الأخيرة.".to_owned()
         }
         (Language::Arabic, None) => "كل شيء على ما يرام: لم يُجب عن أي عملية بعد.".to_owned(),
     };
@@ -115,72 +121,79 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
     let since_ms = lane.since.as_deref().and_then(ms_of);
     let away = since_ms.map_or(Duration::ZERO, |since| between(since, facts.now_ms));
     let whose = whose(facts.lang, lane, several);
+    let cause = Cause::from_word(cause);
+    let troubled = || {
+        let meaning = cause.map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
+        troubled(facts.lang, away, &meaning)
+    };
     if lane.trust != "at_once" {
-        let meaning =
-            Cause::from_word(cause).map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
-        return Sentence::new("warn", format!("{whose}{}", troubled(facts.lang, away, &meaning)));
+        return Sentence::new("warn", format!("{whose}{}", troubled()));
     }
-    let mut text = format!("{whose}{}", is_away(facts.lang, away, view.risk.given));
-    let is_off =
-        view.risk.trust_off.is_some() || !facts.offline.is_some_and(|offline| offline.accept);
-    let Some(left) = left(view).filter(|_| !is_off) else {
-        text.push_str(give_nothing(facts.lang));
-        return Sentence::new("bad", text);
+    let what = if cause == Some(Cause::Operator) { troubled() } else { is_away(facts.lang, away) };
+    let given = given(facts.lang, view.risk.given);
+    let (tone, more, until) = match (&view.risk.room, &view.risk.trust_from) {
+        (Some(room), _) => ("warn", give_more(facts.lang, room), view.risk.trust_until.as_deref()),
+        (None, Some(from)) => ("bad", before(facts.lang).to_owned(), Some(from.as_str())),
+        (None, None) => ("bad", give_nothing(facts.lang).to_owned(), None),
     };
-    text.push_str(&give_more(facts.lang, left));
-    Sentence { tone: "warn", text, until: view.risk.trust_until.as_deref().and_then(Moment::read) }
+    let text = format!("{whose}{what} {given} {more}");
+    Sentence { tone, text, until: until.and_then(Moment::read) }
 }
 
-/// How many may still be given, by the narrowest limit that counts; `None` when a limit is reached.
-fn left(lane: &LaneView) -> Option<u64> {
-    let gauges = lane.risk.gauges.iter();
-    let left: Vec<Measure> = gauges.map(|gauge| gauge.used.left(gauge.most)).collect();
-    let is_reached = |left: &Measure| match left {
-        Measure::Count(number) | Measure::Seconds(number) => *number == 0,
-        Measure::Money(amount) => *amount == Amount::default(),
-    };
-    if left.iter().any(is_reached) {
-        return None;
+fn is_away(lang: Language, away: Duration) -> String {
+    let away = about(away, lang);
+    match lang {
+        Language::English => format!("The line has been down for {away}."),
+        Language::Arabic => format!("الخط منقطع منذ {away}."),
     }
-    let counts = left.iter().filter_map(|left| match left {
-        Measure::Count(number) => Some(*number),
-        Measure::Money(_) | Measure::Seconds(_) => None,
-    });
-    Some(counts.min().unwrap_or(u64::MAX))
 }
 
-fn is_away(lang: Language, away: Duration, given: u64) -> String {
-    let (away, is_one) = (about(away, lang), given == 1);
+fn given(lang: Language, given: u64) -> String {
     match lang {
         Language::English => {
-            let were = if is_one { "was" } else { "were" };
-            let given = count(given, Noun::Reward, lang);
-            format!("The line has been down for {away}. {given} {were} given meanwhile.")
+            let were = if given == 1 { "was" } else { "were" };
+            format!("{} {were} given meanwhile.", count(given, Noun::Reward, lang))
         }
         Language::Arabic => {
-            format!("الخط منقطع منذ {away}. عدد المكافآت التي أُعطيت في هذه الأثناء: {given}.")
+            let given = count(given, Noun::Reward, lang);
+            format!("عدد المكافآت التي أُعطيت في هذه الأثناء: {given}.")
         }
     }
 }
 
-fn give_more(lang: Language, left: u64) -> String {
-    match lang {
-        Language::English => format!(" You may give {} more, until", crate::message::grouped(left)),
-        Language::Arabic => {
-            format!(
-                " يمكنك إعطاء {} أخرى، حتى",
-                count_in(NounPlace::Object, left, Noun::Reward, lang)
-            )
+/// A time follows.
+fn give_more(lang: Language, room: &Room) -> String {
+    let each = room.each.map(money).map(|each| match lang {
+        Language::English => format!(" at {each} each"),
+        Language::Arabic => format!(" بقيمة {each} لكل منها"),
+    });
+    let (each, more) = (each.unwrap_or_default(), room.more);
+    match (lang, room.by_rules) {
+        (Language::English, false) => format!("You may give {} more{each}, until", grouped(more)),
+        (Language::English, true) => {
+            format!("You may give at most {} more{each}, as the rules allow, until", grouped(more))
         }
+        (Language::Arabic, by_rules) => {
+            let rules = if by_rules { " على الأكثر بحسب القواعد" } else { "" };
+            let other = if more == 2 { "أخريين" } else { "أخرى" };
+            let more = count_in(NounPlace::Object, more, Noun::Reward, lang);
+            format!("يمكنك إعطاء {more} {other}{each}{rules}، حتى")
+        }
+    }
+}
+
+/// The hours are not those in which something may be given; a time follows.
+fn before(lang: Language) -> &'static str {
+    match lang {
+        Language::English => "Tills are told to ask again: nothing may be given before",
+        Language::Arabic => "يُطلب من نقاط البيع أن تسأل لاحقًا: لا يمكن إعطاء شيء قبل",
     }
 }
 
 fn give_nothing(lang: Language) -> &'static str {
     match lang {
-        Language::English => {
-            " Nothing more may be given until it is back: tills are told to ask again."
-        }
-        Language::Arabic => " لا يمكن إعطاء المزيد حتى يعود: يُطلب من نقاط البيع أن تسأل لاحقًا.",
+        Language::English => "Nothing more may be given now: tills are told to ask again.",
+        Language::Arabic => "لا يمكن إعطاء المزيد الآن: يُطلب من نقاط البيع أن تسأل لاحقًا.",
     }
 }
 
@@ -200,14 +213,7 @@ mod tests {
     use super::super::super::risk::OffView;
     use super::super::super::status::tests::{lane, sample};
     use super::*;
-    use crate::limits::Gauge;
-
-    fn offline() -> Offline {
-        let text = "[[provider]]\nname = \"retm\"\nredeem_url \
-            = \"https://p.example/r\"\ntoken_file = \"/t\"\n\
-                    [offline]\nmax_pending = 100\nmax_outage = \"4h\"\n";
-        crate::settings::parse(text, "box").unwrap().settings.offline
-    }
+    use crate::value::Amount;
 
     fn said(
         change: impl FnOnce(&mut Status),
@@ -218,30 +224,25 @@ mod tests {
         status.lanes.truncate(1);
         status.lanes[0].risk.given = 17;
         change(&mut status);
-        let offline = offline();
         // 42 minutes after the lane's `since`.
         let now_ms = ms_of("2026-11-01T00:42:00Z").unwrap();
-        sentences(&Facts { status: &status, offline: Some(&offline), now_ms, answered_ms, lang })
+        sentences(&Facts { status: &status, now_ms, answered_ms, lang })
     }
 
-    /// So many of a hundred wait, and the line may be away until four.
-    fn waiting(pending: u64) -> impl FnOnce(&mut Status) {
+    const ROOM: Room =
+        Room { more: 83, each: None, within: Duration::from_hours(3), by_rules: false };
+
+    /// So much may be given, and the line may be away until four.
+    fn may_give(room: Room) -> impl FnOnce(&mut Status) {
         move |status| {
             let risk = &mut status.lanes[0].risk;
-            let count = Measure::Count;
-            risk.gauges = vec![Gauge {
-                rule: None,
-                limit: "max_pending",
-                used: count(pending),
-                most: count(100),
-            }];
-            risk.trust_until = Some("2026-11-01T04:00:00Z".to_owned());
+            (risk.room, risk.trust_until) = (Some(room), Some("2026-11-01T04:00:00Z".to_owned()));
         }
     }
 
     #[test]
     fn an_outage_is_said_in_the_words_that_a_manager_needs() {
-        let sentence = said(waiting(17), Language::English, None).remove(0);
+        let sentence = said(may_give(ROOM), Language::English, None).remove(0);
         assert_eq!(
             sentence.text,
             "The line has been down for 42 minutes. 17 rewards were given meanwhile. You may give \
@@ -251,49 +252,54 @@ mod tests {
             (sentence.tone, sentence.until.unwrap().iso().as_str()),
             ("warn", "2026-11-01T04:00:00Z")
         );
-        let arabic = said(waiting(17), Language::Arabic, None).remove(0);
+        let arabic = said(may_give(ROOM), Language::Arabic, None).remove(0);
         assert!(arabic.text.starts_with("الخط منقطع منذ 42 دقيقة"), "{}", arabic.text);
     }
 
     #[test]
-    fn at_a_limit_nothing_more_is_promised_whichever_it_is() {
-        let sentence = said(waiting(100), Language::English, None).remove(0);
+    fn what_bounds_the_number_is_said_where_it_is_the_value_or_the_rules() {
+        let sentence = |room, lang| said(may_give(room), lang, None).remove(0).text;
+        let by_value = Room { more: 4, each: Some(Amount::whole(25)), ..ROOM };
+        let text = sentence(by_value, Language::English);
+        assert!(text.ends_with("You may give 4 more at 25.00 each, until"), "{text}");
+        let by_rules = Room { by_rules: true, ..by_value };
+        let text = sentence(by_rules, Language::English);
+        let expected = "You may give at most 4 more at 25.00 each, as the rules allow, until";
+        assert!(text.ends_with(expected), "{text}");
+        let text = sentence(Room { more: 2, ..by_rules }, Language::Arabic);
+        let expected =
+            "يمكنك إعطاء مكافأتين أخريين بقيمة 25.00 لكل منها على الأكثر بحسب القواعد، حتى";
+        assert!(text.ends_with(expected), "{text}");
+    }
+
+    #[test]
+    fn where_nothing_may_be_given_nothing_is_promised_and_the_hours_are_said() {
+        let sentence = said(|_| {}, Language::English, None).remove(0);
         assert!(
             sentence.tone == "bad"
                 && sentence.until.is_none()
                 && sentence.text.contains("Nothing more")
         );
-        for (used, most) in [
-            (Measure::Seconds(14_400), Measure::Seconds(14_400)),
-            (Measure::Money(Amount::whole(500)), Measure::Money(Amount::whole(500))),
-        ] {
-            let reached = |status: &mut Status| {
-                waiting(1)(status);
-                status.lanes[0].risk.gauges.push(Gauge {
-                    rule: None,
-                    limit: "another",
-                    used,
-                    most,
-                });
-            };
-            assert_eq!(said(reached, Language::English, None).remove(0).tone, "bad", "{used:?}");
-        }
+        let hours = |status: &mut Status| {
+            status.lanes[0].risk.trust_from = Some("2026-11-01T05:00:00Z".to_owned());
+        };
+        let sentence = said(hours, Language::English, None).remove(0);
+        assert!(sentence.text.ends_with("nothing may be given before"), "{}", sentence.text);
+        let time = sentence.until.unwrap().iso();
+        assert_eq!((sentence.tone, time.as_str()), ("bad", "2026-11-01T05:00:00Z"));
     }
 
     #[test]
-    fn the_narrowest_limit_says_how_many_more() {
-        let narrow = |status: &mut Status| {
-            waiting(17)(status);
-            let (used, most) = (Measure::Count(55), Measure::Count(60));
-            status.lanes[0].risk.gauges.push(Gauge {
-                rule: None,
-                limit: "max_per_hour",
-                used,
-                most,
-            });
+    fn a_hold_that_trusts_is_no_line_that_is_down() {
+        let held = |status: &mut Status| {
+            may_give(ROOM)(status);
+            status.lanes[0].status = lane("retm", "held", Some("operator"));
+            status.lanes[0].status.trust = "at_once";
         };
-        assert!(
-            said(narrow, Language::English, None).remove(0).text.contains("You may give 5 more")
+        assert_eq!(
+            said(held, Language::English, None).remove(0).text,
+            "An operator holds this lane, for 42 minutes now. 17 rewards were given meanwhile. \
+             You may give 83 more, until"
         );
     }
 
@@ -344,6 +350,8 @@ mod tests {
         let answered_ms = ms_of("2026-11-01T00:39:00Z");
         let sentence = said(up, Language::English, answered_ms).remove(0);
         assert_eq!(sentence.text, "All is well: the last redemption was answered 3 minutes ago.");
+        let sentence = said(up, Language::English, None).remove(0);
+        assert!(sentence.text.ends_with("answered in the last days."), "{}", sentence.text);
         let held =
             |status: &mut Status| status.lanes[0].status = lane("retm", "held", Some("operator"));
         assert_eq!(said(held, Language::English, None).remove(0).tone, "warn");

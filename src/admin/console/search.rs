@@ -14,9 +14,10 @@ use serde::Deserialize;
 use super::act::{deeds_of, texts};
 use super::{Frame, Moment, denied, encoded, rendered, shown, told, unavailable};
 use crate::admin::Admin;
-use crate::admin::filter::{RowFilter, parse, written};
+use crate::admin::filter::{RowFilter, parse_with, written};
 use crate::admin::find::find;
 use crate::admin::rights::Asker;
+use crate::clock::Days;
 use crate::message::{self, Denied};
 use crate::redemption::{Id, Redemption, State as RowState};
 use crate::store::FoundRows;
@@ -91,7 +92,7 @@ pub(super) async fn page(
     }
     let values: Vec<_> =
         values.into_iter().filter(|(key, value)| key != "id" && !value.trim().is_empty()).collect();
-    let wanted = match parse(&values) {
+    let wanted = match parse_with(&values, &admin.queue.days()) {
         Ok(wanted) => wanted,
         Err(faults) => return denied(f, StatusCode::BAD_REQUEST, &Denied::Filter { faults }),
     };
@@ -133,11 +134,11 @@ fn by_the_books(admin: &Admin, values: &[(String, String)]) -> Option<String> {
 }
 
 /// What a search's query asks for; `None` where it asks for a single code, or for nothing.
-pub(super) fn wanted_by(query: &str) -> Option<RowFilter> {
+pub(super) fn wanted_by(query: &str, days: &Days) -> Option<RowFilter> {
     let values = values_of(query)?;
     let asks = |(key, value): &(String, String)| key != "after" && !value.trim().is_empty();
     let is_some = values.iter().any(asks);
-    parse(&values).ok().filter(|wanted| is_some && wanted.code.is_none())
+    parse_with(&values, days).ok().filter(|wanted| is_some && wanted.code.is_none())
 }
 
 fn values_of(query: &str) -> Option<Vec<(String, String)>> {
@@ -251,6 +252,11 @@ pub(super) async fn by_code(
     };
     if code.trim().is_empty() || code.len() > CODE_BYTES_MAX {
         return Redirect::to("/search").into_response();
+    }
+    // As lists show it: only its end is known.
+    if let Some(ending) = code.trim().strip_prefix('…') {
+        let to = format!("/search?code_ending={}&newest=1", encoded(ending));
+        return Redirect::to(&to).into_response();
     }
     let hash = admin.desk.searches.remember(&admin.access.rules(), &code);
     Redirect::to(&format!("/search?code={}", written(hash))).into_response()

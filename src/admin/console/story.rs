@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
+use super::home::money;
 use super::inbox;
 use super::trail::TrailEntry;
 use super::words::Words;
@@ -54,6 +55,9 @@ struct StoryPage {
     marks: Vec<&'static str>,
     said: Option<String>,
     note: Option<String>,
+    /// What it counts as, and whether a setting said so.
+    worth: Option<(String, bool)>,
+    rule: Option<String>,
     steps: Vec<StoryStep>,
     may_retry: bool,
     may_void: bool,
@@ -108,6 +112,8 @@ fn page_of(f: Frame, story: &Story) -> StoryPage {
             .collect(),
         said: said_of(row).map(|text| shown(&text)),
         note: row.note.as_ref().map(|note| sentence(&note.text(f.lang))),
+        worth: row.value.map(|value| (money(value), row.value_assumed)),
+        rule: row.rule.as_deref().map(shown),
         steps: steps(story, &f),
         may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),
         may_void: may_decide && (is_open || closes_as_lost),
@@ -117,21 +123,26 @@ fn page_of(f: Frame, story: &Story) -> StoryPage {
     }
 }
 
-/// The customer's question: was the reward given?
+/// The customer's question: was the reward given? A 2xx of ours is a fact for life, whatever the
+/// till had been told before.
 fn given(row: &Redemption, w: &Words) -> (&'static str, &'static str) {
     let was_given = row.lost || row.trusted;
+    let was_told_no = row.refused_at_till || row.answered_at_till;
     match row.state {
         RowState::Confirmed if row.owed && !row.owed_paid => ("warn", w.given_owed),
         RowState::Confirmed if row.owed_paid => ("good", w.given_paid),
         RowState::Confirmed => ("good", w.given_yes),
+        RowState::Pending if was_given => ("warn", w.given_trust),
         RowState::Pending if row.refused_at_till => ("warn", w.given_not),
-        RowState::Pending if row.trusted => ("warn", w.given_trust),
         RowState::Pending => ("warn", w.given_asked),
         RowState::Declined if was_given => ("bad", w.given_lost),
         RowState::Declined => ("bad", w.given_refused),
         RowState::Parked if was_given => ("warn", w.given_parked),
+        RowState::Parked if was_told_no => ("warn", w.given_parked_not),
         RowState::Parked => ("warn", w.given_unknown),
+        RowState::Voided if was_given => ("bad", w.given_void_trust),
         RowState::Voided if row.turned_away => ("bad", w.given_turned_away),
+        RowState::Voided if was_told_no => ("bad", w.given_void_not),
         RowState::Voided => ("bad", w.given_void),
     }
 }
@@ -187,6 +198,30 @@ fn tried(attempt: &Attempt, f: &Frame) -> StoryStep {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whether_it_was_given_is_said_by_what_the_till_was_told_last() {
+        let w = super::super::words::words(message::Language::English);
+        let none = Redemption { trusted: false, ..Redemption::sample() };
+        let answer = |row: Redemption| given(&row, w).1;
+        let in_state = |state| Redemption { state, ..none.clone() };
+        let refused = |state| Redemption { refused_at_till: true, ..in_state(state) };
+        let given = |state| Redemption { trusted: true, ..refused(state) };
+        let turned_away = Redemption { turned_away: true, ..in_state(RowState::Voided) };
+        for (row, expected) in [
+            (given(RowState::Pending), "Yes, on trust: the provider's answer is still awaited."),
+            (refused(RowState::Pending), "No: the till was told to ask again later."),
+            (in_state(RowState::Pending), "Not yet: the provider is being asked."),
+            (turned_away, "No: the till was told no, and nothing was sent to the provider."),
+        ] {
+            assert_eq!(answer(row), expected);
+        }
+        for (state, of) in [(RowState::Voided, "closed"), (RowState::Parked, "provider")] {
+            let (yes, no) = (answer(given(state)), answer(refused(state)));
+            assert!(yes.starts_with("Yes, on trust") && yes.contains(of), "{yes}");
+            assert!(no.starts_with("No: the till was told") && no.contains(of), "{no}");
+        }
+    }
 
     #[test]
     fn it_is_said_when_the_first_attempts_are_not_kept() {

@@ -92,6 +92,9 @@ words! {
         "ما يحتاج إلى قرار شخص";
     needs_nothing: "Nothing. Nobody has to do anything now.",
         "لا شيء. لا أحد بحاجة إلى فعل أي شيء الآن.";
+    needs_cut: "Only the newest redemptions were looked at. There may be more to decide: the inbox \
+        goes on.",
+        "نُظر في أحدث العمليات فقط. قد يكون هناك المزيد مما يحتاج إلى قرار: يتابع الوارد البحث.";
     open_inbox: "Open the inbox",
         "افتح الوارد";
     lanes: "Lines to the providers",
@@ -163,6 +166,8 @@ words! {
         "السجل غير متوازن: أخبر مهندسًا.";
     inbox_empty: "The inbox is empty: there is nothing to decide.",
         "الوارد فارغ: لا شيء يحتاج إلى قرار.";
+    none_of_these: "Nothing among those that were read.",
+        "لا شيء بين ما قُرئ.";
     inbox_cut: "Only the newest were read.",
         "قُرئت الأحدث فقط.";
     first_seen: "First seen",
@@ -201,6 +206,22 @@ words! {
         known.",
         "لم يجب المزوّد بنعم ولا بلا. لا يُعرف هل قبل الرمز.";
     unreadable_tell: "The code is being looked into. Do not use it at another till.",
+        "الرمز قيد المراجعة. لا تستعمله عند نقطة بيع أخرى.";
+    doubt: "Refused, and perhaps taken before",
+        "رُفضت، وربما قُبلت من قبل";
+    doubt_means: "The provider says no, but an earlier attempt, a copy of this gateway or another \
+        one may have used the code. Its no settles nothing.",
+        "يقول المزوّد «لا»، لكن محاولة سابقة أو نسخة من هذه البوابة أو بوابة أخرى ربما استعملت \
+         الرمز. جوابه لا يحسم شيئًا.";
+    doubt_tell: "The code is being looked into. Do not use it at another till.",
+        "الرمز قيد المراجعة. لا تستعمله عند نقطة بيع أخرى.";
+    moved: "Taken over from another gateway",
+        "نُقلت من بوابة أخرى";
+    moved_means: "It came with an import and cannot go on by itself. Compare it with the \
+        redemption that holds its code, or with the gateway that it comes from.",
+        "جاءت مع استيراد ولا يمكن أن تتابع من تلقاء نفسها. قارنها بالعملية التي تحجز رمزها، أو \
+         بالبوابة التي جاءت منها.";
+    moved_tell: "The code is being looked into. Do not use it at another till.",
         "الرمز قيد المراجعة. لا تستعمله عند نقطة بيع أخرى.";
     damaged: "Damaged and restored",
         "متضررة ومستعادة";
@@ -294,8 +315,9 @@ words! {
         "نفّذ";
     bulk_back: "Leave it",
         "اتركها";
-    bulk_sure: "Nothing has been done yet. What comes in later is not touched.",
-        "لم يُفعل شيء بعد. ما يأتي لاحقًا لا يُمسّ.";
+    bulk_sure: "Nothing has been done yet. What comes in or is settled after this count is not \
+        touched.",
+        "لم يُفعل شيء بعد. ما يأتي أو يُحسم بعد هذا العدّ لا يُمسّ.";
     job: "Job",
         "المهمة";
     job_runs: "It runs.",
@@ -304,12 +326,16 @@ words! {
         "انتهت.";
     job_stopped: "It was stopped.",
         "أُوقفت.";
+    job_failed: "It ended before all were reached:",
+        "انتهت قبل بلوغ الجميع:";
     job_did: "Done",
         "نُفذ";
     job_refused: "Refused",
         "رُفض";
     job_stop: "Stop",
         "أوقف المهمة";
+    stale: "This page does not follow any more: what it shows may be old.",
+        "لم تعد هذه الصفحة تتابع ما يجري: قد يكون ما تعرضه قديمًا.";
     refresh: "Look again",
         "حدّث";
     code: "Whole code",
@@ -340,6 +366,8 @@ words! {
         "من";
     to: "To",
         "إلى";
+    days_hint: "Days are those of the reports, by the clock of this gateway's place.",
+        "الأيام هي أيام التقارير، بتوقيت مكان هذه البوابة.";
     newest: "Newest first",
         "الأحدث أولًا";
     show: "Show",
@@ -365,6 +393,12 @@ words! {
         "عمليات هذا الرمز";
     story: "One redemption",
         "عملية واحدة";
+    worth: "Counts as",
+        "تُحسب بقيمة";
+    worth_assumed: "by the settings: no check said it",
+        "بحسب الإعدادات: لم يذكرها أي تحقق";
+    rule: "Given by the rule",
+        "أُعطيت وفق القاعدة";
     date: "The till's own time",
         "وقت نقطة البيع";
     happened: "What happened",
@@ -421,17 +455,22 @@ words! {
         "نعم: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة حين سألت مجددًا.";
     given_parked: "Yes, on trust, but the provider's answer says neither yes nor no.",
         "نعم، على الثقة، لكن جواب المزوّد لا يقول نعم ولا لا.";
-    given_turned_away: "No: nothing was sent to the provider, and the till was told to ask again \
-        later.",
-        "لا: لم يُرسل شيء إلى المزوّد، وطُلب من نقطة البيع أن تسأل لاحقًا.";
+    given_turned_away: "No: the till was told no, and nothing was sent to the provider.",
+        "لا: رُفضت عند نقطة البيع، ولم يُرسل شيء إلى المزوّد.";
     given_refused: "No: the provider refused it, and the till was told so.",
         "لا: رفضها المزوّد وأُبلغت نقطة البيع.";
     given_lost: "Yes, on trust, but the provider refused it afterwards.",
         "نعم، على الثقة، لكن المزوّد رفضها بعد ذلك.";
-    given_unknown: "Not known: the provider's answer cannot be read.",
-        "غير معروف: لا يمكن فهم جواب المزوّد.";
-    given_void: "It was taken back or closed.",
-        "أُلغيت أو أُغلقت.";
+    given_parked_not: "No: the till was told no. Whether the provider took the code is not known.",
+        "لا: رُفضت عند نقطة البيع. ولا يُعرف هل قبل المزوّد الرمز.";
+    given_unknown: "Not known: ask for the receipt.",
+        "غير معروف: اطلب الإيصال.";
+    given_void_trust: "Yes, on trust, and it was taken back or closed afterwards.",
+        "نعم، على الثقة، ثم أُلغيت أو أُغلقت.";
+    given_void_not: "No: the till was told to ask again later, and it was closed afterwards.",
+        "لا: طُلب من نقطة البيع أن تسأل لاحقًا، ثم أُغلقت.";
+    given_void: "No: it was taken back or closed before the till was told yes.",
+        "لا: أُلغيت أو أُغلقت قبل أن تُبلَّغ نقطة البيع بالقبول.";
     decide_hint: "To decide, sign in with a role that may.",
         "لاتخاذ قرار، سجّل الدخول بدور يسمح بذلك.";
     not_found: "There is nothing here.",

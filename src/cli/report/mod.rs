@@ -14,7 +14,7 @@ use super::args::{ReportArgs, is_day};
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
 use super::list::Pages;
-use super::row::RowView;
+use super::row::{RowView, value};
 use super::table::{Align, Table, count, paragraph};
 use super::terminal::Screen;
 
@@ -139,13 +139,14 @@ impl ExceptionReason {
         Self::DuplicateOfOurs,
     ];
 
-    /// Every reason that holds for a row; most have none.
+    /// Every reason that holds for a row; most have none. What was lost stays lost, whoever has seen
+    /// to it; the others are listed until somebody has.
     fn of(row: &RowView) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|reason| match reason {
             Self::DeclinedAfterTheFact => (row.lost || row.state == "declined") && on_trust(row),
-            Self::RefusedButConfirmed => row.owed,
-            Self::Parked => row.state == "parked",
-            Self::DuplicateOfOurs => row.duplicate_of_ours,
+            Self::RefusedButConfirmed => row.owed && !row.owed_paid && !row.handled,
+            Self::Parked => row.state == "parked" && !row.handled,
+            Self::DuplicateOfOurs => row.duplicate_of_ours && !row.handled,
         })
     }
 
@@ -168,7 +169,7 @@ impl ExceptionReason {
             }
             Self::Parked => {
                 "parked: the provider's answer cannot be read by rule; decide with `retry` or \
-                 `void`"
+                 `void`, or say that it is `handled`"
             }
             Self::DuplicateOfOurs => {
                 "counted as confirmed: the provider said \"already used\" after an attempt of ours \
@@ -183,6 +184,80 @@ struct Exception {
     reason: ExceptionReason,
     day: String,
     row: RowView,
+}
+
+/// A column of the exceptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ExceptionColumn {
+    Id,
+    Day,
+    Date,
+    Till,
+    Business,
+    Code,
+    Value,
+    Rule,
+    Handled,
+    Why,
+}
+
+impl ExceptionColumn {
+    const ALL: [Self; 10] = [
+        Self::Id,
+        Self::Day,
+        Self::Date,
+        Self::Till,
+        Self::Business,
+        Self::Code,
+        Self::Value,
+        Self::Rule,
+        Self::Handled,
+        Self::Why,
+    ];
+
+    fn is_needed(self, row: &RowView) -> bool {
+        (self != Self::Rule || row.rule.is_some()) && (self != Self::Handled || row.handled)
+    }
+
+    fn head(self) -> &'static str {
+        match self {
+            Self::Id => "ID",
+            Self::Day => "DAY",
+            Self::Date => "TILL'S DATE",
+            Self::Till => "TILL",
+            Self::Business => "BUSINESS",
+            Self::Code => "CODE",
+            Self::Value => "VALUE",
+            Self::Rule => "RULE",
+            Self::Handled => "HANDLED",
+            Self::Why => "WHY",
+        }
+    }
+
+    fn cell(self, Exception { day, row, .. }: &Exception) -> String {
+        match self {
+            Self::Id => row.id.clone(),
+            Self::Day => day.clone(),
+            Self::Date => row.date.clone(),
+            Self::Till => row.till.clone(),
+            Self::Business => row.business_refrence.clone(),
+            Self::Code => row.reward_code.clone(),
+            Self::Value => value(row),
+            Self::Rule => row.rule.clone().unwrap_or_default(),
+            Self::Handled if row.handled => row.handled_note.clone().unwrap_or("yes".to_owned()),
+            Self::Handled => String::new(),
+            Self::Why => why(row),
+        }
+    }
+}
+
+/// What was noted of it, else what the provider said. What it said of one that was sent again since
+/// stands among its events.
+fn why(row: &RowView) -> String {
+    let is_sent_again = row.lost && row.state != "declined";
+    let since = || format!("declined, and {} since it was sent again", row.state);
+    let said = row.note.clone().or_else(|| row.provider_said.clone());
+    said.or_else(|| is_sent_again.then(since)).unwrap_or_default()
 }
 
 #[derive(Debug, Default)]
@@ -307,15 +382,23 @@ impl Report {
             );
             text.push_str(&more);
         }
-        if self.exceptions.is_empty() {
-            text.push_str(
-                "\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n",
-            );
-        }
+        text.push_str(self.nothing_waits());
         text + &self.till_table(screen)
             + &self.branch_table(screen)
             + &self.prefix_table(screen)
             + &self.refused_table(screen)
+    }
+
+    /// The sentence of a report that leaves nothing to do.
+    fn nothing_waits(&self) -> &'static str {
+        match self.exceptions.iter().all(|exception| exception.row.handled) {
+            _ if self.exceptions_unlisted > 0 => "",
+            true if self.exceptions.is_empty() => {
+                "\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n"
+            }
+            true => "\nNothing waits for a person: somebody has handled each.\n",
+            false => "",
+        }
     }
 
     /// How often the provider declined codes that begin alike: where some do, not all of them are
@@ -416,38 +499,22 @@ impl Report {
     }
 
     fn exception_table(&self, reason: ExceptionReason, screen: Screen) -> String {
-        let mut table = Table::new(&[
-            ("ID", Align::Left),
-            ("DAY", Align::Left),
-            ("TILL'S DATE", Align::Left),
-            ("TILL", Align::Left),
-            ("BUSINESS", Align::Left),
-            ("CODE", Align::Left),
-            ("WHY", Align::Left),
-        ])
-        .on(screen);
-        let mut number = 0;
-        for Exception { day, row, .. } in
-            self.exceptions.iter().filter(|exception| exception.reason == reason)
-        {
-            let why = row.note.clone().or_else(|| row.provider_said.clone()).unwrap_or_default();
-            let (till, business) = (row.till.clone(), row.business_refrence.clone());
-            let dates = (day.clone(), row.date.clone());
-            table.row(&[
-                row.id.clone(),
-                dates.0,
-                dates.1,
-                till,
-                business,
-                row.reward_code.clone(),
-                why,
-            ]);
-            number += 1;
-        }
-        if number == 0 {
+        let listed = self.exceptions.iter().filter(|exception| exception.reason == reason);
+        let listed: Vec<&Exception> = listed.collect();
+        if listed.is_empty() {
             return String::new();
         }
-        let title = paragraph("", &format!("{} {}", count(number), reason.meaning()), 0);
+        // Most have neither a rule nor a person's note.
+        let columns = ExceptionColumn::ALL.into_iter();
+        let columns: Vec<_> =
+            columns.filter(|column| listed.iter().any(|one| column.is_needed(&one.row))).collect();
+        let heads: Vec<_> = columns.iter().map(|column| (column.head(), Align::Left)).collect();
+        let mut table = Table::new(&heads).on(screen);
+        for exception in &listed {
+            table.row(&columns.iter().map(|column| column.cell(exception)).collect::<Vec<_>>());
+        }
+        let number = count(listed.len() as u64);
+        let title = paragraph("", &format!("{number} {}", reason.meaning()), 0);
         format!("\n{title}\n{}{}", table.header(), table.take_rows())
     }
 
@@ -461,7 +528,9 @@ impl Report {
                 "id": row.id, "lane": row.lane,
                 "till": row.till, "business_refrence": row.business_refrence,
                 "reward_code": row.reward_code,
+                "value": row.value, "value_assumed": row.value_assumed, "rule": row.rule,
                 "state": row.state, "provider_said": row.provider_said, "note": row.note,
+                "handled": row.handled, "handled_note": row.handled_note,
             });
             writeln!(out, "{object}")?;
         }
@@ -572,7 +641,11 @@ mod tests {
                 "2-b",
                 "declined",
                 false,
-                &[("provider_said", json!("Reward …7F3Q has been used")), ("value", json!("7.00"))],
+                &[
+                    ("provider_said", json!("Reward …7F3Q has been used")),
+                    ("value", json!("7.00")),
+                    ("value_assumed", json!(true)),
+                ],
             ),
             view("3-c", "confirmed", true, &[]),
             view("4-d", "declined", true, &[]),
@@ -664,6 +737,50 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_has_handled_is_listed_only_where_it_was_lost_and_says_so() {
+        let handled = |id, state, more: &[(&str, Value)]| {
+            let seen_to = [("handled", json!(true)), ("handled_note", json!("asked the provider"))];
+            view(id, state, false, &[&seen_to, more].concat())
+        };
+        let mut report = Report::default();
+        for row in [
+            handled("1-a", "declined", &[("value", json!("7.00")), ("rule", json!("gifts"))]),
+            handled("2-b", "parked", &[]),
+            handled("3-c", "confirmed", &[("duplicate_of_ours", json!(true))]),
+            handled("4-d", "confirmed", &[("owed", json!(true))]),
+            view("5-e", "confirmed", true, &[("owed", json!(true)), ("owed_paid", json!(true))]),
+        ] {
+            report.add(&row, &ReportArgs::default());
+        }
+        let text = report.render(Screen::default());
+        let expected = "
+ID   DAY         TILL'S DATE          TILL    BUSINESS  CODE   VALUE  RULE   HANDLED             WHY
+1-a  2026-11-01  2026-11-01 10:00:00  till-1  shop      …7F3Q  7.00   gifts  asked the provider
+
+Nothing waits for a person: somebody has handled each.
+";
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(report.exceptions.len(), 1);
+        let open = view("6-f", "parked", false, &[]);
+        report.add(&open, &ReportArgs::default());
+        assert!(!report.render(Screen::default()).contains("Nothing waits"));
+    }
+
+    #[test]
+    fn a_decline_that_was_sent_again_says_what_it_was() {
+        let lost = |state, note| {
+            let since = [("lost", json!(true)), ("trusted", json!(true)), ("note", note)];
+            why(&view("1-a", state, false, &since))
+        };
+        assert_eq!(
+            lost("confirmed", Value::Null),
+            "declined, and confirmed since it was sent again"
+        );
+        assert_eq!(lost("voided", json!("the customer paid")), "the customer paid");
+        assert_eq!(lost("declined", Value::Null), "");
+    }
+
+    #[test]
     fn a_manager_reads_totals_first_and_then_each_exception_with_its_reason() {
         let text = sample(&ReportArgs::default()).render(Screen::default());
         let expected = "\
@@ -676,8 +793,9 @@ total                    5     0          2         1       0        0       2
 
 1 given before the provider had answered, and declined by it afterwards
 
-ID   DAY         TILL'S DATE          TILL    BUSINESS  CODE   WHY
-2-b  2026-11-01  2026-11-01 10:00:00  till-1  shop      …7F3Q  Reward …7F3Q has been used
+ID   DAY         TILL'S DATE          TILL    BUSINESS  CODE   VALUE         WHY
+2-b  2026-11-01  2026-11-01 10:00:00  till-1  shop      …7F3Q  7.00 assumed  Reward …7F3Q has been \
+used
 ";
         assert!(text.starts_with(expected), "{text}");
         assert!(text.contains("2xx with errors\\u{1b}[2J") && !text.contains('\u{1b}'), "{text}");

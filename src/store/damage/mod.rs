@@ -12,7 +12,9 @@ mod salvage;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rusqlite::Connection;
 
@@ -30,6 +32,16 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// What a rescue has to leave free: without room for a log nothing in the new database could ever
 /// be settled.
 const LEFT_BYTES_MIN: u64 = 512 * 1024;
+
+/// How many steps of SQLite's count as one of a salvage: some ten rows.
+const STEPS: i32 = 1000;
+static SALVAGED: AtomicU64 = AtomicU64::new(0);
+
+/// How many steps salvages have made in this process: whoever waits for one sees that it goes on.
+#[must_use]
+pub fn salvage_steps() -> u64 {
+    SALVAGED.load(Ordering::Relaxed)
+}
 
 /// What became of a damaged database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +89,20 @@ pub(super) fn look(dir: &Path) -> Result<(), StoreError> {
     fault.map_or(Ok(()), |fault| Err(StoreError::Damaged(fault)))
 }
 
+/// The log, all of which is in the database, is empty from now on. Whoever replaces the database
+/// then does not get the log's pages into it.
+///
+/// # Errors
+/// The log cannot be written or synced: it is as it was, or empty.
+pub(super) fn empty_log(dir: &Path) -> Result<(), StoreError> {
+    let path = dir.join(LOG);
+    let emptied = File::options().write(true).open(&path).and_then(|log| {
+        log.write_all_at(&pages::EMPTIED, 0)?;
+        log.sync_data()
+    });
+    emptied.map_err(files::file_error(&path))
+}
+
 fn head_fault(head: &[u8]) -> Option<String> {
     if !head.starts_with(MAGIC) {
         return Some("the file is not a database".to_owned());
@@ -116,7 +142,12 @@ pub(super) fn read_into(to: &Connection, file: &Path, log: &Path) -> Result<Tall
 fn build(dir: &Path, why: &str, aside: &str) -> Result<Salvage, StoreError> {
     let image = Image::open(&dir.join(FILE), &dir.join(LOG))?;
     let new = Unfinished::begin(dir)?;
-    let connection = schema::create(new.path())?;
+    let mut connection = schema::create(new.path())?;
+    let step = || {
+        SALVAGED.fetch_add(1, Ordering::Relaxed);
+        false
+    };
+    connection.progress_handler(STEPS, Some(step))?;
     let (tally, floor) = salvage::salvage(&image, &connection)?;
     let salvage = Salvage { why: why.to_owned(), set_aside: dir.join(aside), tally };
     let event = event(&salvage);

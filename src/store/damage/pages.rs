@@ -19,6 +19,10 @@ const SECTOR_BYTES: u64 = 512;
 /// big-endian.
 const WAL_MAGIC: u32 = 0x377f_0682;
 
+/// In the place of the header of a log of which all is in the database. SQLite takes such a log for
+/// empty and keeps its space.
+pub(super) const EMPTIED: [u8; WAL_HEADER_BYTES] = *b"redeemd: all of it is elsewhere.";
+
 /// One page's bytes.
 pub(super) type PageBytes = Vec<u8>;
 
@@ -195,6 +199,9 @@ impl Log {
         let header_fits =
             sum == stated && matches!(be32(&header, 0), Some(magic) if magic | 1 == WAL_MAGIC | 1);
         let mut frames = read_frames(&file, stated, little);
+        if header == EMPTIED {
+            return Ok(Self { file: Some(file), frames, header_fits: true });
+        }
         let salts = if header_fits { salts_at(&header, 16) } else { newest_salts(&frames) };
         judge(&mut frames, salts, header_fits);
         Ok(Self { file: Some(file), frames, header_fits })
@@ -650,6 +657,16 @@ mod tests {
         // A first frame of no round at all was torn with the header: the second tells.
         let image = log().one(2, 20).one(3, 30).one(4, 40).flip_header(16).flip(0, 9).image();
         assert_eq!(now(&image)[..4], [Some(1), Some(2), Some(30), Some(40)]);
+    }
+
+    #[test]
+    fn of_a_log_that_was_emptied_no_frame_stands_and_each_may_help_where_a_page_is_lost() {
+        let mut emptied = log().one(2, 20).one(3, 30).earlier(4, 98);
+        emptied.bytes[..WAL_HEADER_BYTES].copy_from_slice(&EMPTIED);
+        let image = emptied.image();
+        assert!(image.log_fault().is_none() && !image.is_broken());
+        assert_eq!(now(&image)[..4], [Some(1), Some(2), Some(3), Some(4)]);
+        assert_eq!(fills(image.older(2)), [20]);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{Seq, State};
 use crate::store::row::{self, Stored};
-use crate::store::types::Filter;
 use crate::store::{
     FILE, LOG, Reader, StoreError, Tally, Trouble, aside, connection, damage, files, schema, worth,
 };
@@ -42,8 +41,8 @@ impl Reader {
     /// The database cannot be read.
     pub fn export(&self, after: Seq, rows_max: usize) -> Result<Page, StoreError> {
         let limit = rows_max.clamp(1, ROWS_MAX);
-        let mut numbers = self.pending(&Filter::default(), after.0, limit)?;
-        numbers.extend(self.exceptions(&Filter::default(), State::Parked, after.0, limit)?);
+        let mut numbers = self.pending(after.0, limit)?;
+        numbers.extend(self.exceptions(State::Parked, after.0, limit)?);
         numbers.sort_unstable();
         numbers.truncate(limit);
         let (mut page, mut bytes, mut last) = (Page::default(), 0, after);

@@ -64,7 +64,8 @@ pub(super) enum GrantAnswer {
 /// Why there is no token.
 #[derive(Clone, Debug)]
 pub(super) struct NoToken {
-    /// What the attempt is told.
+    /// What the attempt is told. How far the endpoint was reached, at first; what it means for the
+    /// provider, the renewal finds out.
     pub(super) failure: Failure,
     /// The endpoint itself said no.
     pub(super) refused: bool,

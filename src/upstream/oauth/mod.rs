@@ -20,16 +20,19 @@ use kept::KeptToken;
 use state::{AccessToken, RenewalState, TokenStep, TokenUser};
 
 use super::pool::PoolPlan;
+use super::road::Road;
 use super::secret::{SecretFile, bearer};
-use super::{UpstreamContext, UpstreamError};
+use super::{UpstreamContext, UpstreamError, parse_url};
 use crate::clock::Clock;
 use crate::redemption::Secret;
-use crate::settings::{Grant, OAuth};
-use crate::verdict::Failure;
+use crate::settings::{Grant, OAuth, Provider};
+use crate::verdict::{Failure, Phase};
 
 /// A renewal gets this part of an attempt's deadline, so that the attempt that waits for it is told
 /// how it failed.
 const RENEWAL_PER_DEADLINE: f64 = 0.7;
+/// Until here it is looked whether the provider can be reached, where its token endpoint cannot.
+const LOOK_PER_DEADLINE: f64 = 0.95;
 
 /// A provider's OAuth.
 pub(super) struct OAuthTokens {
@@ -40,8 +43,9 @@ pub(super) struct OAuthTokens {
 
 struct Renewer {
     clock: Clock,
-    deadline: Duration,
+    timeout: Duration,
     endpoint: TokenEndpoint,
+    road: Road,
     grant: Grant,
     first_refresh_token: Option<SecretFile>,
     kept: KeptToken,
@@ -54,7 +58,7 @@ struct Renewer {
 
 impl OAuthTokens {
     pub(super) fn new(
-        name: &str,
+        provider: &Provider,
         oauth: &OAuth,
         context: &UpstreamContext,
         plan: PoolPlan,
@@ -62,11 +66,12 @@ impl OAuthTokens {
         let file = |source| SecretFile::new(source, context.credentials_dir.as_deref());
         let shared = Renewer {
             clock: context.clock.clone(),
-            deadline: plan.timeout().mul_f64(RENEWAL_PER_DEADLINE),
+            timeout: plan.timeout(),
+            road: Road::new(parse_url("redeem_url", &provider.redeem_url)?, plan.clone()),
             endpoint: TokenEndpoint::new(oauth, file(&oauth.client_secret), plan)?,
             grant: oauth.grant,
             first_refresh_token: oauth.refresh_token.as_ref().map(file),
-            kept: KeptToken::new(&context.state_dir, name),
+            kept: KeptToken::new(&context.state_dir, &provider.name),
             unsaved: Mutex::default(),
             state: Mutex::default(),
             told: watch::Sender::default(),
@@ -144,7 +149,11 @@ impl OAuthTokens {
 
 impl Renewer {
     async fn renew(self: Arc<Self>) {
-        let renewed = self.renewed().await;
+        let begun = Instant::now();
+        let mut renewed = self.renewed(begun).await;
+        if let Err(trouble) = &mut renewed {
+            self.look(trouble, begun).await;
+        }
         let now = self.clock.since_boot();
         let chance = getrandom::u32().unwrap_or(u32::MAX);
         match renewed {
@@ -158,9 +167,24 @@ impl Renewer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn renewed(&self) -> Result<(HeaderValue, Duration), NoToken> {
+    /// A token endpoint that is not reached says nothing of the provider: only where the provider
+    /// itself cannot be reached is the line down.
+    async fn look(&self, trouble: &mut NoToken, begun: Instant) {
+        let failure = &mut trouble.failure;
+        if failure.phase == Phase::Credential {
+            return;
+        }
+        failure.phase = Phase::Credential;
+        let deadline = begun + self.timeout.mul_f64(LOOK_PER_DEADLINE);
+        if let Some(Failure { phase, detail, .. }) = self.road.fault(deadline).await {
+            failure.phase = phase;
+            failure.detail = format!("{}; the provider: {detail}", failure.detail);
+        }
+    }
+
+    async fn renewed(&self, begun: Instant) -> Result<(HeaderValue, Duration), NoToken> {
         self.save().await?;
-        let deadline = Instant::now() + self.deadline;
+        let deadline = begun + self.timeout.mul_f64(RENEWAL_PER_DEADLINE);
         let granted = self.granted(deadline).await?;
         if let Some(token) = granted.refresh_token {
             *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);

@@ -37,11 +37,15 @@ pub(crate) enum Kind {
 pub(crate) struct Node {
     pub(crate) kind: Kind,
     pub(crate) mode: u16,
+    /// When it was changed last, and when at its last sync; nanoseconds of this disk's own clock.
+    pub(crate) changed: u64,
+    changed_at_sync: u64,
 }
 
 pub(crate) struct Medium {
     pub(crate) nodes: BTreeMap<Id, Node>,
     next: Id,
+    clock: u64,
     pub(crate) power: Power,
     /// The power goes at the so-manieth of these.
     fuse: Option<(Moment, u64)>,
@@ -50,6 +54,10 @@ pub(crate) struct Medium {
 }
 
 impl Node {
+    pub(crate) fn new(kind: Kind, mode: u16) -> Self {
+        Self { kind, mode, changed: 0, changed_at_sync: 0 }
+    }
+
     pub(crate) fn file() -> Kind {
         Kind::File { now: Vec::new(), content: Content::default() }
     }
@@ -75,6 +83,7 @@ impl Node {
     }
 
     fn sync(&mut self) {
+        self.changed_at_sync = self.changed;
         match &mut self.kind {
             Kind::File { content, .. } => content.sync(),
             Kind::Folder(names) => names.sync(),
@@ -100,15 +109,23 @@ impl Node {
             }
             Kind::Socket => (Kind::Socket, Vec::new(), Toll::default()),
         };
-        (Self { kind, mode: self.mode }, inside, toll)
+        let changed = self.changed_at_sync;
+        (Self { kind, mode: self.mode, changed, changed_at_sync: changed }, inside, toll)
     }
 }
 
 impl Medium {
     pub(crate) fn empty() -> Self {
-        let root = Node { kind: Kind::Folder(Names::default()), mode: 0o755 };
+        let root = Node::new(Kind::Folder(Names::default()), 0o755);
         let nodes = BTreeMap::from([(ROOT, root)]);
-        Self { nodes, next: ROOT + 1, power: Power::On, fuse: None, syncs: 0, changes: 0 }
+        let (power, next) = (Power::On, ROOT + 1);
+        Self { nodes, next, clock: 0, power, fuse: None, syncs: 0, changes: 0 }
+    }
+
+    /// No two changes are at the same time.
+    fn now(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
     }
 
     pub(crate) fn names(&self, folder: Id) -> Option<&Names> {
@@ -137,12 +154,18 @@ impl Medium {
     }
 
     pub(crate) fn write(&mut self, id: Id, offset: u64, data: &[u8]) -> Option<()> {
-        self.nodes.get_mut(&id)?.write(offset, data);
+        let now = self.now();
+        let node = self.nodes.get_mut(&id)?;
+        node.changed = now;
+        node.write(offset, data);
         Some(())
     }
 
     pub(crate) fn cut(&mut self, id: Id, length: u64) -> Option<()> {
-        self.nodes.get_mut(&id)?.cut(length);
+        let now = self.now();
+        let node = self.nodes.get_mut(&id)?;
+        node.changed = now;
+        node.cut(length);
         Some(())
     }
 

@@ -179,7 +179,7 @@ impl Files {
                 return Err(Errno::EEXIST);
             }
             let id =
-                medium.make(parent.0, text(name)?, Node { kind, mode }).ok_or(Errno::ENOENT)?;
+                medium.make(parent.0, text(name)?, Node::new(kind, mode)).ok_or(Errno::ENOENT)?;
             attributes(medium, id)
         })
     }
@@ -250,13 +250,14 @@ fn attributes(medium: &Medium, id: Id) -> Done<FileAttr> {
     let node = medium.nodes.get(&id).ok_or(Errno::ENOENT)?;
     let size = node.bytes().len() as u64;
     let then: SystemTime = UNIX_EPOCH;
+    let changed = then + Duration::from_nanos(node.changed);
     Ok(FileAttr {
         ino: INodeNo(id),
         size,
         blocks: size.div_ceil(512),
         atime: then,
-        mtime: then,
-        ctime: then,
+        mtime: changed,
+        ctime: changed,
         crtime: then,
         kind: file_type(node),
         perm: node.mode,

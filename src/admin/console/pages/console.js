@@ -43,24 +43,56 @@ function takeOver(html) {
   old.replaceWith(document.adoptNode(part));
 }
 
-// One stream a page that is seen; the browser sends the id of the last news when it comes again.
+// One stream a page that is seen; the browser sends the id of the last news when it comes again. It does so by itself
+// after a stream's end, but not after a refusal or the way to the sign-in. A page that hears nothing says so.
+const COMES_AGAIN_MS = 90 * 1000;
+const IS_BACK_MS = 15 * 1000;
+const ASK_AGAIN_MS = 30 * 1000;
+
 function follow(address) {
+  const stale = document.getElementById('stale');
   let source = null;
-  const open = () => {
-    source = new EventSource(address);
-    source.addEventListener('part', (event) => takeOver(event.data));
+  let isLost = false;
+  let timer = null;
+  const staleIn = (ms) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => { stale.hidden = false; }, ms);
+  };
+  const heard = () => {
+    isLost = false;
+    stale.hidden = true;
+    staleIn(COMES_AGAIN_MS);
   };
   const close = () => {
     if (source) source.close();
     source = null;
+    clearTimeout(timer);
   };
-  const look = () => {
+  const lost = () => {
+    if (source && source.readyState === EventSource.CLOSED) {
+      close();
+      stale.hidden = false;
+      setTimeout(look, ASK_AGAIN_MS);
+    } else if (!isLost) {
+      isLost = true;
+      staleIn(IS_BACK_MS);
+    }
+  };
+  const open = () => {
+    isLost = false;
+    staleIn(IS_BACK_MS);
+    source = new EventSource(address);
+    source.addEventListener('open', heard);
+    source.addEventListener('error', lost);
+    source.addEventListener('part', (event) => { heard(); takeOver(event.data); });
+  };
+  function look() {
     if (document.visibilityState === 'visible') {
       if (!source) open();
     } else {
       close();
     }
-  };
+  }
   document.addEventListener('visibilitychange', look);
   window.addEventListener('pagehide', close);
   look();

@@ -19,7 +19,7 @@ use crate::redemption::{RewardCode, Seq, State};
 use crate::store::books::lane_crc;
 use crate::store::row::{self, Stored};
 use crate::store::types::Event;
-use crate::store::{StoreError, files, guards, refold, risk, tallies, trust};
+use crate::store::{StoreError, copied, files, guards, refold, risk, tallies, trust};
 
 /// How far the numbers jump: none of a lost row is given again.
 const SEQ_GAP: i64 = 1000;
@@ -550,7 +550,7 @@ pub(super) fn sign(
     let sql = "INSERT INTO meta (one, clean, device, inode, seq_floor, salvage) VALUES (1, 0, ?1, \
         ?2, ?3, ?4)";
     to.execute(sql, (device, inode, floor.0, note))?;
-    Ok(())
+    copied::forget(to)
 }
 
 fn whole_number(value: &Value) -> Option<i64> {
