@@ -236,16 +236,16 @@ fn text_of(value: &Value) -> Option<String> {
 
 /// What it said, for the person who decides; empty where it said nothing in words.
 fn text(object: &Object<'_>) -> String {
-    first(object.texts_and_codes()).unwrap_or_default()
+    first(&object.texts_and_codes()).unwrap_or_default()
 }
 
 /// What it said of its own failure, for its till: no bare `"status":"error"`.
 pub(super) fn said_in_words(object: &Object<'_>) -> Option<String> {
     let mut codes = object.codes();
     codes.retain(|code| !FAILED.contains(&word(&Value::from(code.as_str())).as_str()));
-    first([object.words(), codes].concat())
+    first(&[object.words(), codes].concat())
 }
 
-fn first(texts: Vec<String>) -> Option<String> {
+fn first(texts: &[String]) -> Option<String> {
     texts.iter().find(|text| !text.trim().is_empty()).map(|text| cut(text))
 }
