@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -195,12 +196,57 @@ impl RewardCode {
         format!("…{end}")
     }
 
+    /// `text` with the code masked wherever it stands, whatever its case, its script's digits, and the
+    /// spaces and dashes between: providers write codes in their own way.
+    #[must_use]
+    pub fn masked_in(&self, text: &str) -> String {
+        let (there, wanted) = (letters(text), letters(self.reveal()));
+        if wanted.is_empty() {
+            // It is made of signs alone.
+            let is_blank = fold::is_blank(self.reveal());
+            return if is_blank {
+                text.to_owned()
+            } else {
+                text.replace(self.reveal(), &self.masked())
+            };
+        }
+        let (mut shown, mut from, mut at) = (String::with_capacity(text.len()), 0, 0);
+        while let Some(part) = there.get(at..at + wanted.len()) {
+            let is_the_code = part.iter().zip(&wanted).all(|((one, _), (other, _))| one == other);
+            let (Some((_, first)), Some((_, last))) = (part.first(), part.last()) else { break };
+            if is_the_code {
+                shown.push_str(text.get(from..first.start).unwrap_or_default());
+                shown.push_str(&self.masked());
+                from = last.end;
+            }
+            at += if is_the_code { wanted.len() } else { 1 };
+        }
+        shown.push_str(text.get(from..).unwrap_or_default());
+        shown
+    }
+
     /// What codes of one series have in common: at most the first four characters and at most a
     /// quarter of the code.
     #[must_use]
     pub fn prefix(&self) -> String {
         self.0.chars().take(Self::shown_of(&self.0)).collect()
     }
+}
+
+/// The letters and digits of `text`, folded, each with where it stands.
+fn letters(text: &str) -> Vec<(char, Range<usize>)> {
+    let mut found = Vec::new();
+    for (at, c) in text.char_indices() {
+        let place = at..at + c.len_utf8();
+        if c.is_ascii() {
+            found.extend(c.is_ascii_alphanumeric().then(|| (c.to_ascii_lowercase(), place)));
+        } else {
+            let folded = fold::words(c.encode_utf8(&mut [0; 4]));
+            let seen = folded.chars().filter(|c| c.is_alphanumeric());
+            found.extend(seen.map(|c| (c, place.clone())));
+        }
+    }
+    found
 }
 
 impl fmt::Debug for RewardCode {

@@ -119,6 +119,7 @@ impl Gateway {
             Decision::Taken(taken) => taken.id.to_string(),
             refused @ (Decision::StillPending(_)
             | Decision::Settled(_)
+            | Decision::Owed(_)
             | Decision::KeyReused
             | Decision::Used(_)
             | Decision::RefusedBefore(_)

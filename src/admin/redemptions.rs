@@ -1,7 +1,6 @@
 //! Redemptions as operators see them: pages of rows, one row with its events, codes masked.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 
 use axum::extract::rejection::BytesRejection;
@@ -19,7 +18,6 @@ use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::clock::rfc3339;
 use crate::decide::Attempt;
-use crate::fold;
 use crate::message::{self, Denied, Language};
 use crate::queue::Story;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
@@ -221,7 +219,7 @@ pub(super) fn kind_of(row: &Redemption) -> String {
 
 /// The provider's words with the code masked: providers repeat it in their refusals.
 fn said(answer: &Answer, code: &RewardCode) -> Option<String> {
-    Some(without(&words(answer)?, code).chars().take(SAID_CHARS_MAX).collect())
+    Some(code.masked_in(&words(answer)?).chars().take(SAID_CHARS_MAX).collect())
 }
 
 /// The first of `message` and the strings of `errors`.
@@ -238,50 +236,6 @@ fn words(answer: &Answer) -> Option<String> {
         .flatten()
         .filter_map(Value::as_str);
     message.into_iter().chain(errors).find(|text| !text.trim().is_empty()).map(str::to_owned)
-}
-
-/// `text` with the code masked wherever it stands, whatever its case, its script's digits, and the
-/// spaces and dashes between: providers write codes in their own way.
-fn without(text: &str, code: &RewardCode) -> String {
-    let (there, wanted) = (letters(text), letters(code.reveal()));
-    if wanted.is_empty() {
-        // It is made of signs alone.
-        let is_blank = fold::is_blank(code.reveal());
-        return if is_blank {
-            text.to_owned()
-        } else {
-            text.replace(code.reveal(), &code.masked())
-        };
-    }
-    let (mut shown, mut from, mut at) = (String::with_capacity(text.len()), 0, 0);
-    while let Some(part) = there.get(at..at + wanted.len()) {
-        let is_the_code = part.iter().zip(&wanted).all(|((one, _), (other, _))| one == other);
-        let (Some((_, first)), Some((_, last))) = (part.first(), part.last()) else { break };
-        if is_the_code {
-            shown.push_str(text.get(from..first.start).unwrap_or_default());
-            shown.push_str(&code.masked());
-            from = last.end;
-        }
-        at += if is_the_code { wanted.len() } else { 1 };
-    }
-    shown.push_str(text.get(from..).unwrap_or_default());
-    shown
-}
-
-/// The letters and digits of `text`, folded, each with where it stands.
-fn letters(text: &str) -> Vec<(char, Range<usize>)> {
-    let mut found = Vec::new();
-    for (at, c) in text.char_indices() {
-        let place = at..at + c.len_utf8();
-        if c.is_ascii() {
-            found.extend(c.is_ascii_alphanumeric().then(|| (c.to_ascii_lowercase(), place)));
-        } else {
-            let folded = fold::words(c.encode_utf8(&mut [0; 4]));
-            let seen = folded.chars().filter(|c| c.is_alphanumeric());
-            found.extend(seen.map(|c| (c, place.clone())));
-        }
-    }
-    found
 }
 
 #[derive(Debug, Serialize)]
@@ -377,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_code_that_the_provider_writes_otherwise_is_masked_all_the_same() {
-        let masked = |text: &str, code: &str| without(text, &RewardCode::new(code.to_owned()));
+        let masked = |text: &str, code: &str| RewardCode::new(code.to_owned()).masked_in(text);
         for (said, code) in [
             ("Reward ABCD1234EFGH0000 has been used", "ABCD-1234-EFGH-0000"),
             ("Reward abcd 1234 efgh 0000 has been used", "ABCD1234EFGH0000"),

@@ -29,6 +29,9 @@ pub struct Situation<'a> {
     pub request: &'a Request,
     /// The newest redemption of the till's key.
     pub by_key: Option<&'a Row>,
+    /// The newest redemption of a reusable code that the till asked for with these five fields and
+    /// without a key.
+    pub by_fields: Option<&'a Row>,
     /// The redemption of the code whose answer this till did not get, or that this very request was
     /// given before, since it was owed.
     pub undelivered: Option<&'a Row>,
@@ -182,7 +185,8 @@ fn kind_of(at: &Situation<'_>, provider_only: bool) -> i64 {
 /// The row that the request repeats, and whether it asks the same.
 fn repeat<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
     by_its_key(at).or_else(|| {
-        by_its_fields(at).or_else(|| joined(at)).or(at.undelivered).map(|row| (row, true))
+        let undelivered = || at.undelivered.filter(|row| is_its_code(row, at));
+        by_its_fields(at).or_else(|| joined(at)).or_else(undelivered).map(|row| (row, true))
     })
 }
 
@@ -198,18 +202,22 @@ fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
 /// A request with a key repeats one without, and the other way round; two different keys are two
 /// requests.
 fn by_its_fields<'a>(at: &Situation<'a>) -> Option<&'a Row> {
-    let mut newest_first = at.earlier.rows.iter().rev();
-    newest_first.find(|row| {
-        let may_repeat = !at.keyed || row.is(kind::KEYLESS);
-        let is_its_own = row.till == at.till && is_of_this_store(row, at) && !is_asked_anew(row);
-        is_its_own && may_repeat && is_the_same(row, at)
-    })
+    let its_own = |row: &Row| row.till == at.till && is_of_this_store(row, at);
+    let repeats = |row: &&Row| its_own(row) && !is_asked_anew(row) && is_the_same(row, at);
+    let may_repeat = |row: &&Row| !at.keyed || row.is(kind::KEYLESS);
+    // The key of a reusable code's row was made of the five fields, or the row would not be here.
+    let reusable = at.by_fields.filter(repeats);
+    reusable.or_else(|| at.earlier.rows.iter().rev().filter(may_repeat).find(repeats))
 }
 
 /// The five fields, folded unless the provider tells codes apart by their bytes.
 fn is_the_same(row: &Row, at: &Situation<'_>) -> bool {
-    let fits = !at.rules.exact || row.is_to_the_byte(at.request);
-    fits && row.asks_the_same(at.request)
+    is_its_code(row, at) && row.asks_the_same(at.request)
+}
+
+/// Codes that fold alike are one unless the provider tells them apart by their bytes.
+fn is_its_code(row: &Row, at: &Situation<'_>) -> bool {
+    !at.rules.exact || row.is_to_the_byte(at.request)
 }
 
 /// A row that was imported names its till's request only where it kept its key: another store's

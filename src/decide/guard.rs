@@ -137,8 +137,8 @@ fn plain_hold(row: &Row, asking: Asking<'_>) -> CodeHold {
         State::Confirmed if row.has(mark::OWED) => CodeHold::Owed,
         State::Confirmed => CodeHold::Provider,
         State::Declined if row.has(mark::LOST) || row.is_trusted() => CodeHold::Provider,
-        State::Declined if row.has(mark::STRONG) || !row.is(kind::MARKED) => CodeHold::Refused,
-        State::Declined => CodeHold::Free,
+        // A till heard it: what was refused a moment ago is not given since the line is cut.
+        State::Declined => CodeHold::Refused,
     }
 }
 
@@ -173,11 +173,24 @@ pub fn is_obstacle(row: &Row) -> bool {
     }
 }
 
-/// Whether an "already used" to `row` is explained by somebody else's redemption: one that was
-/// confirmed.
+/// Whether an "already used" to a row may be our own doing: an attempt of ours may have arrived, and
+/// the code is good for one time only. Then it matters whether somebody else's redemption explains
+/// it.
 #[must_use]
-pub fn explains_used(row: &Row, others: &[Row], kept: Option<Kept>) -> bool {
-    let confirmed = |other: &&Row| other.seq != row.seq && other.state == State::Confirmed;
-    row.is(kind::PROVIDER_ONLY)
-        && (others.iter().any(|other| confirmed(&other)) || kept == Some(Kept::Used))
+pub fn may_be_ours(row: &Row) -> bool {
+    row.has(mark::UNCERTAIN) && !row.is(kind::REUSABLE)
+}
+
+/// Whether an "already used" to `row` is explained by somebody else's redemption, whichever was
+/// first: one that was confirmed. One whose code a person freed explains nothing: it may be redeemed
+/// again. `exact`: other bytes are another code.
+#[must_use]
+pub fn explains_used(row: &Row, others: &[Row], kept: Option<Kept>, exact: bool) -> bool {
+    let confirmed = |other: &Row| {
+        other.seq != row.seq
+            && other.state == State::Confirmed
+            && !other.has(mark::FREED)
+            && (!exact || other.code == row.code)
+    };
+    may_be_ours(row) && (others.iter().any(confirmed) || kept == Some(Kept::Used))
 }

@@ -48,6 +48,14 @@ pub enum Ended {
     Unclear,
 }
 
+impl Ended {
+    /// The provider said "already used".
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        matches!(self, Self::Declined { already_used: true, .. })
+    }
+}
+
 /// One attempt as it is kept and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -153,6 +161,16 @@ fn confirmed(row: &Row, marks: i64, told: bool) -> Settle {
     let is_owed = row.has(mark::REFUSED_AT_TILL | mark::ANSWERED) && !row.is_trusted() && !told;
     let marks = marks | if is_owed { mark::OWED } else { 0 };
     Settle::As { state: State::Confirmed, marks, why: None }
+}
+
+/// The marks of a row, once it is known that no till heard of its confirmation: what its till was
+/// refused before is owed after all. `None`: nothing changes.
+#[must_use]
+pub fn unheard(row: &Row) -> Option<i64> {
+    let was_refused = row.has(mark::REFUSED_AT_TILL) && !row.is_trusted();
+    let seemed_heard = row.state == State::Confirmed && row.has(mark::ANSWERED);
+    let is_open = !row.has(mark::OWED | mark::OWED_PAID);
+    (was_refused && seemed_heard && is_open).then_some((row.marks & !mark::ANSWERED) | mark::OWED)
 }
 
 fn declined(row: &Row, marks: i64) -> Settle {

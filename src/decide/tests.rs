@@ -90,7 +90,7 @@ fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
         (row(Confirmed, 0, mark::ANSWERED), "provider", "used"),
         (row(Declined, 0, trusted | mark::LOST), "provider", "used"),
         (row(Declined, 0, mark::ANSWERED | mark::STRONG), "provider", "refused"),
-        (row(Declined, 0, mark::ANSWERED), "free", "free"),
+        (row(Declined, 0, mark::ANSWERED), "provider", "refused"),
         (row(Voided, 0, trusted), "provider", "used"),
         (row(Voided, 0, mark::TURNED_AWAY), "free", "free"),
         (row(Voided, 0, 0), "free", "free"),
@@ -145,7 +145,7 @@ fn what_was_taken_back_is_its_tills_once_more_within_ten_minutes() {
 #[test]
 fn rows_that_were_not_read_hold_a_code_as_the_newer_ones_say() {
     let request = request(CODE);
-    let newer = [row(State::Declined, kind::PROVIDER_ONLY, mark::ANSWERED)];
+    let newer = [row(State::Voided, kind::PROVIDER_ONLY, mark::TURNED_AWAY)];
     let word = |is_cut, can_ask| {
         let earlier = Earlier { rows: &newer, is_cut, kept: None };
         word(&guard(earlier, asking("till-2", &request, can_ask, 105)))
@@ -154,6 +154,99 @@ fn rows_that_were_not_read_hold_a_code_as_the_newer_ones_say() {
         (word(false, false), word(true, false), word(true, true)),
         ("free", "gone", "provider")
     );
+}
+
+#[test]
+fn used_is_explained_by_a_confirmed_rival_whichever_was_first_and_by_nothing_that_is_free() {
+    use State::{Confirmed, Declined, Pending};
+    let unsure = row(Pending, 0, mark::UNCERTAIN | mark::REFUSED_AT_TILL);
+    let rival = |state, marks, code: &str| {
+        let code = RewardCode::new(code.to_owned());
+        [Row { seq: Seq(2), code, ..row(state, 0, marks) }]
+    };
+    for (rivals, exact, explained) in [
+        (rival(Confirmed, 0, "ab-12"), false, true),
+        (rival(Confirmed, 0, "ab-12"), true, false),
+        (rival(Confirmed, 0, CODE), true, true),
+        (rival(Confirmed, mark::OWED, "ab-12"), false, true),
+        (rival(Confirmed, mark::FREED, "ab-12"), false, false),
+        (rival(Pending, 0, "ab-12"), false, false),
+        (rival(Declined, mark::STRONG, "ab-12"), false, false),
+    ] {
+        assert_eq!(explains_used(&unsure, &rivals, None, exact), explained, "{rivals:?} {exact}");
+    }
+    assert!(!explains_used(&unsure, std::slice::from_ref(&unsure), None, false), "itself");
+    assert!(explains_used(&unsure, &[], Some(Kept::Used), false));
+    assert!(!explains_used(&unsure, &[], Some(Kept::Refused), false));
+}
+
+fn situation<'a>(request: &'a Request, offline: &'a Offline, rules: CodeRules) -> Situation<'a> {
+    Situation {
+        till: "till-1",
+        keyed: false,
+        request,
+        by_key: None,
+        by_fields: None,
+        undelivered: None,
+        earlier: Earlier { rows: &[], is_cut: false, kept: None },
+        rules,
+        lane: LaneNow::default(),
+        offline,
+        risk: Risk::none(),
+        now_min: 0,
+        clock_trusted: true,
+    }
+}
+
+#[test]
+fn an_answer_that_was_not_delivered_is_told_for_its_own_code_alone() {
+    let (offline, unheard) = (offline(), row(State::Confirmed, 0, mark::ANSWERED));
+    for (code, exact, repeats) in
+        [(CODE, false, true), ("ab-12", false, true), (CODE, true, true), ("ab-12", true, false)]
+    {
+        let request = request(code);
+        let at = situation(&request, &offline, CodeRules { reusable: false, exact });
+        let admission = accept(&Situation { undelivered: Some(&unheard), ..at });
+        assert_eq!(matches!(admission, Admission::Repeat(_)), repeats, "{code} {exact}");
+    }
+}
+
+#[test]
+fn a_reusable_codes_keyed_request_repeats_the_keyless_one_with_its_fields() {
+    let (offline, request) = (offline(), request(CODE));
+    let reusable = CodeRules { reusable: true, exact: false };
+    let same = Request { timestamp: "t".to_owned(), ..request.clone() };
+    let first = |till: &str| Row {
+        till: till.to_owned(),
+        key: key_of_fields(till, &same),
+        request: Fingerprint::of_request(&same).0,
+        kind: kind::MARKED | kind::REUSABLE,
+        ..row(State::Confirmed, 0, mark::ANSWERED)
+    };
+    for (till, repeats) in [("till-1", true), ("till-2", false)] {
+        let row = first(till);
+        let at = situation(&request, &offline, reusable);
+        let admission = accept(&Situation { keyed: true, by_fields: Some(&row), ..at });
+        assert_eq!(matches!(admission, Admission::Repeat(_)), repeats, "{till}");
+    }
+}
+
+#[test]
+fn what_no_till_heard_is_owed_where_it_was_refused_before_and_never_twice() {
+    use State::{Confirmed, Declined, Pending};
+    let (refused, answered) = (mark::REFUSED_AT_TILL, mark::ANSWERED);
+    for (state, marks, expected) in [
+        (Confirmed, refused | answered, Some(refused | mark::OWED)),
+        (Confirmed, answered, None),
+        (Confirmed, refused, None),
+        (Confirmed, refused | answered | mark::TRUSTED, None),
+        (Confirmed, refused | answered | mark::OWED_PAID, None),
+        (Declined, refused | answered, None),
+        (Pending, refused | answered, None),
+    ] {
+        let marks_after = unheard(&row(state, 0, marks)).map(|marks| marks & mark::ALL);
+        assert_eq!(marks_after, expected, "{state} {marks:#x}");
+    }
 }
 
 fn offline() -> Offline {

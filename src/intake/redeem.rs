@@ -12,8 +12,8 @@ use crate::contract;
 use crate::decide::{NotOnTrust, WaitEnd};
 use crate::listen::{self, Delivery};
 use crate::message::{Fault, Language, Refusal};
-use crate::queue::{Queue, QueueError, Waited};
-use crate::redemption::{Request, Seq, State};
+use crate::queue::{Audience, Queue, QueueError, Waited};
+use crate::redemption::{Redemption, Request, Seq, State};
 use crate::refused::{self, Reason};
 use crate::store::{Concluded, Decision, Headroom, Limit, NewRedemption, NotGiven, Taken, UsedBy};
 
@@ -40,36 +40,44 @@ pub(super) async fn decide(
     new: NewRedemption,
     language: Language,
 ) -> Response {
-    let request = new.request.clone();
     let line = RequestLine {
         till: new.till.clone(),
         lane: new.lane.clone(),
-        code: request.reward_code.masked(),
+        code: new.request.reward_code.masked(),
     };
-    match queue.accept(new).await {
-        Ok(decision) => {
-            let seq = row_of(&decision);
-            let asking = PendingRedeem { queue, current, language, request, line };
-            let answer = asking.answer(decision).await;
-            asking.watched(answer, seq)
-        }
-        Err(error) => {
-            line.refused(&error.to_string());
-            refused::count(if matches!(error, QueueError::Busy { .. }) {
-                Reason::Busy
-            } else {
-                Reason::Storage
-            });
-            reply::queue_fault(&error, language)
-        }
+    let decision = match queue.accept(new.clone()).await {
+        Ok(decision) => decision,
+        Err(error) => match stored(&queue, &new, &error).await {
+            Some(row) => Decision::Settled(Box::new(row)),
+            None => return not_decided(&line, &error, language),
+        },
+    };
+    let seq = row_of(&decision);
+    let asking = PendingRedeem { queue, current, language, request: new.request, line };
+    let answer = asking.answer(decision).await;
+    asking.watched(answer, seq)
+}
+
+/// Where the store takes nothing new, what the till asked for before is known all the same.
+async fn stored(queue: &Queue, new: &NewRedemption, error: &QueueError) -> Option<Redemption> {
+    match error {
+        QueueError::Refusing(_) => queue.stored(new.clone()).await,
+        QueueError::Busy { .. } | QueueError::Stopping => None,
     }
+}
+
+fn not_decided(line: &RequestLine, error: &QueueError, language: Language) -> Response {
+    line.refused(&error.to_string());
+    let is_busy = matches!(error, QueueError::Busy { .. });
+    refused::count(if is_busy { Reason::Busy } else { Reason::Storage });
+    reply::queue_fault(error, language)
 }
 
 /// The redemption that the answer is about.
 fn row_of(decision: &Decision) -> Option<Seq> {
     match decision {
         Decision::Taken(taken) | Decision::StillPending(taken) => Some(taken.seq),
-        Decision::Settled(row) => Some(row.seq),
+        Decision::Settled(row) | Decision::Owed(row) => Some(row.seq),
         Decision::RefusedBefore(_)
         | Decision::RefusedAtCheck(_)
         | Decision::KeyReused
@@ -94,16 +102,15 @@ impl PendingRedeem {
                 let repeat = self.queue.repeated(taken.seq);
                 return reply::repeated(self.pending(&taken).await.0, repeat);
             }
-            Decision::Settled(row) => {
+            // What is owed to another till's customer was not asked for here before.
+            Decision::Owed(row) if row.till != self.line.till => return self.settled(&row),
+            Decision::Settled(row) | Decision::Owed(row) => {
                 let repeat = self.queue.repeated(row.seq);
-                return reply::repeated(
-                    reply::settled(&row, self.current.accepted_status, self.language),
-                    repeat,
-                );
+                return reply::repeated(self.settled(&row), repeat);
             }
             Decision::RefusedBefore(row) => {
                 refused::count(Reason::Used);
-                return reply::settled(&row, self.current.accepted_status, self.language);
+                return self.settled(&row);
             }
             Decision::RefusedAtCheck(answer) => {
                 refused::count(Reason::Used);
@@ -123,14 +130,23 @@ impl PendingRedeem {
     }
 
     /// The till's next request for the code gets this answer, should it not reach the till now.
-    fn watched(self, answer: Response, seq: Option<Seq>) -> Response {
+    fn watched(self, mut answer: Response, seq: Option<Seq>) -> Response {
         let Some(seq) = seq else { return answer };
         let Self { queue, request, line, .. } = self;
+        let audience = answer.extensions_mut().remove::<Audience>();
         listen::watch(answer, move |delivery| {
-            if delivery == Delivery::Undelivered {
+            let is_heard = delivery == Delivery::Delivered;
+            if !is_heard {
                 queue.undelivered(&line.till, &request, seq);
             }
+            if let Some(audience) = audience {
+                queue.delivered(seq, audience, is_heard);
+            }
         })
+    }
+
+    fn settled(&self, row: &Redemption) -> Response {
+        reply::settled(row, self.current.accepted_status, self.language)
     }
 
     /// The answer about a row that was pending a moment ago, and where it stands.
@@ -139,11 +155,12 @@ impl PendingRedeem {
         let mut end = WaitEnd::InVain;
         if taken.worth_waiting {
             match self.queue.wait(taken.seq, within).await {
-                Waited::Settled(row) => {
-                    return (
-                        reply::settled(&row, self.current.accepted_status, self.language),
-                        row.state,
-                    );
+                Waited::Settled(row, audience) => {
+                    let mut answer = self.settled(&row);
+                    if let Some(audience) = audience {
+                        answer.extensions_mut().insert(audience);
+                    }
+                    return (answer, row.state);
                 }
                 Waited::TurnedAway { retry_after_s } => end = WaitEnd::TurnedAway { retry_after_s },
                 Waited::Unreachable | Waited::TimedOut => {}
@@ -166,12 +183,7 @@ impl PendingRedeem {
     async fn conclude(&self, taken: &Taken, end: WaitEnd) -> (Response, State) {
         let (no, state) = match self.queue.conclude(taken, end).await {
             Ok(Concluded::Trusted { headroom }) => return self.accepted(taken, headroom),
-            Ok(Concluded::Settled(row)) => {
-                return (
-                    reply::settled(&row, self.current.accepted_status, self.language),
-                    row.state,
-                );
-            }
+            Ok(Concluded::Settled(row)) => return (self.settled(&row), row.state),
             Ok(Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }) => {
                 (self.used(&by), State::Voided)
             }

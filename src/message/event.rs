@@ -27,14 +27,20 @@ messages! {
             state: String,
             /// The provider's HTTP status, if it had answered.
             status: Option<u64>,
+            /// What it had answered, its code masked. Earlier builds did not keep it.
+            said: Option<String>,
             /// What had been noted.
             note: Option<Note>,
         }
-        en: before(state.clone(), *status, note.as_ref().map(|note| note.text(English))),
+        en: before(
+            state.clone(),
+            *status,
+            [note.as_ref().map(|note| note.text(English)), said.clone()]
+        ),
         ar: format!("قبل ذلك: {}", before(
             state_word(state, Arabic).into_owned(),
             *status,
-            note.as_ref().map(|note| note.text(Arabic))
+            [note.as_ref().map(|note| note.text(Arabic)), said.as_deref().map(iso)]
         ));
 
         /// A redemption was voided by an operator.
@@ -310,7 +316,7 @@ messages! {
     }
 }
 
-fn before(state: String, status: Option<u64>, note: Option<String>) -> String {
+fn before(state: String, status: Option<u64>, [note, said]: [Option<String>; 2]) -> String {
     let status = status.map(|status| format!("HTTP {status}"));
-    [Some(state), status, note].into_iter().flatten().collect::<Vec<_>>().join(": ")
+    [Some(state), status, note, said].into_iter().flatten().collect::<Vec<_>>().join(": ")
 }

@@ -23,6 +23,12 @@ impl Sample for u64 {
     }
 }
 
+impl Sample for Option<String> {
+    fn sample() -> Self {
+        Some(String::sample())
+    }
+}
+
 impl Sample for Option<u64> {
     fn sample() -> Self {
         Some(7)

@@ -464,17 +464,20 @@ mod tests {
         queue.set_lanes(vec![lane]).await.unwrap();
         for comes_round in [true, false] {
             let handle = queue.clone();
-            let asked = tokio::spawn(async move { handle.ping().await });
+            let mut asked = tokio::task::JoinSet::new();
+            asked.spawn(async move { handle.ping().await });
             let (command, receipt) = mail.commands.recv().await.unwrap();
             // The writer alone is no sign of life.
             let writer = queue.memory("main").await;
-            assert!(command == LaneCommand::Ping && writer.is_ok() && !asked.is_finished());
+            let is_open = asked.try_join_next().is_none();
+            assert!(command == LaneCommand::Ping && writer.is_ok() && is_open);
             if comes_round {
                 receipt.send(()).unwrap();
             } else {
                 drop(receipt);
             }
-            assert_eq!(asked.await.unwrap().is_ok(), comes_round);
+            let heard = asked.join_next().await.unwrap().unwrap();
+            assert_eq!(heard.is_ok(), comes_round);
         }
         drop(mail);
         assert!(queue.ping().await.is_err());

@@ -38,7 +38,7 @@ use crate::store::{
     Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
     Import, LaneMemory, LearnChecks, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader,
     Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
-    Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome, salvage_steps,
+    Taken, Trouble, TrustSwitch, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, salvage_steps,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
@@ -47,6 +47,7 @@ use readers::Readers;
 use repeats::Repeats;
 use salvaging::Salvaging;
 use undelivered::Undelivered;
+pub use waiters::Audience;
 use waiters::{Flights, Waiters};
 
 /// How many operations may wait for the writer; beyond that tills are told to come again.
@@ -81,8 +82,9 @@ pub struct NoSuchLane;
 /// How waiting for a row's answer ended.
 #[derive(Clone, Debug)]
 pub enum Waited {
-    /// It was settled: the row with its answer, committed.
-    Settled(Box<Redemption>),
+    /// It was settled: the row with its answer, committed. Where it matters whether a till hears of
+    /// it, all who do.
+    Settled(Box<Redemption>, Option<Audience>),
     /// The provider cannot be reached: nobody can be asked any more.
     Unreachable,
     /// The lane does not send it now.
@@ -191,6 +193,13 @@ impl Queue {
         Ok(decided.decision)
     }
 
+    /// The redemption that a till asks for again, while the store takes nothing: as it stands. `None`:
+    /// there is none, or nobody can say.
+    pub async fn stored(&self, asked: NewRedemption) -> Option<Redemption> {
+        let rules = self.code_rules(&asked.lane, &asked.request.reward_code);
+        self.read(move |reader| reader.repeated(&asked, rules)).await.ok().flatten()
+    }
+
     /// What is at risk now and what is left of the limits; as it was last known where the store
     /// does not say.
     pub async fn standing(&self) -> Standing {
@@ -296,6 +305,18 @@ impl Queue {
     /// this branch, is a repeat, whatever its timestamp. Kept for two minutes, in memory.
     pub fn undelivered(&self, till: &str, request: &Request, seq: Seq) {
         self.shared.undelivered.note(till, request, seq);
+    }
+
+    /// A till that waited for this row's answer has got it or not. Where none of them did, and none
+    /// has asked again meanwhile, what was refused before is owed.
+    pub fn delivered(&self, seq: Seq, audience: Audience, is_heard: bool) {
+        if !audience.end(is_heard, self.shared.repeats.of(seq)) {
+            return;
+        }
+        let (message, _) = asked::ask(Unheard(seq));
+        if self.messages.try_send(message).is_err() {
+            tracing::warn!(%seq, "what row {seq} owes is not noted: the queue is full or stopping");
+        }
     }
 
     /// A till has asked once more for what it asked for before; how often that was.

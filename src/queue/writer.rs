@@ -13,7 +13,7 @@ use super::check::{DatabaseCheck, Stop};
 use super::health::Health;
 use super::readers::READERS_MAX;
 use super::undelivered::Undelivered;
-use super::waiters::{Flights, Waiters};
+use super::waiters::{Audience, Flights, Waiters};
 use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health, lanes};
 use crate::clock::{Clock, Days, Zone};
 use crate::message::{Language, Storage};
@@ -781,7 +781,9 @@ impl AfterCommit for Aftermath<'_> {
     }
 
     fn settled(&mut self, row: &Redemption) {
-        self.writer.shared.waiters.tell(row.seq, Waited::Settled(Box::new(row.clone())));
+        let shared = &self.writer.shared;
+        let audience = row.refused_at_till.then(|| Audience::new(shared.repeats.of(row.seq)));
+        shared.waiters.tell(row.seq, Waited::Settled(Box::new(row.clone()), audience));
     }
 
     fn pending(&mut self, lane: &str, seq: Seq) {

@@ -1,16 +1,17 @@
 //! The one transaction that decides about a till's request: what is known is loaded, the rules
 //! decide, what they say is saved.
 
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::forward::Claimed;
 use super::row::{self, Stored, columns, halves};
 use super::types::{Decision, NewRedemption, Taken, UsedBy};
 use super::worth::Given;
-use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
+use super::{AfterCommit, Desk, Operation, OperationKind, Reader, StoreError, guards};
 use crate::decide::{self, CodeRules, Earlier, Kept, Situation, kind, mark};
 use crate::limits::{LaneNow, Risk, Subject};
-use crate::redemption::{Fingerprint, Request, RewardCode, Seq, State};
+use crate::redemption::{Fingerprint, Redemption, Request, RewardCode, Seq, State};
+use crate::settings::Offline;
 use crate::trust::Trust;
 use crate::value::Remembered;
 
@@ -46,8 +47,8 @@ impl Accept {
 pub struct Decided {
     /// What the till is told.
     pub decision: Decision,
-    /// The row to send when its lane is up.
-    pub live: Option<Box<Claimed>>,
+    /// The row to send when its lane is up, and the name of that lane.
+    pub live: Option<(String, Box<Claimed>)>,
     /// Too many codes were refused to the till: its answers are slowed.
     pub is_slowed: bool,
 }
@@ -69,7 +70,7 @@ impl Operation for Accept {
             effects.awaited(taken.seq);
         }
         match decided.live.take() {
-            Some(live) => effects.live(&self.new.lane, *live),
+            Some((lane, live)) => effects.live(&lane, *live),
             None if matches!(decided.decision, Decision::Taken(_)) => {
                 effects.pending(&self.new.lane, taken.seq);
             }
@@ -114,6 +115,11 @@ impl Desk<'_> {
         let rivals = self.only_its_own(rivals, (business_refrence, reward_code), rules.exact)?;
         let in_index = new.key.is_some() || rules.reusable;
         let by_key = if in_index { self.by_key(names.key)? } else { None };
+        let by_fields = if rules.reusable && new.key.is_some() {
+            self.by_key(decide::key_of_fields(&new.till, &new.request))?
+        } else {
+            None
+        };
         let lane = self.books.lane(self.sql, &new.lane)?;
         let undelivered = (self.around.undelivered)(&new.till, &new.request);
         let paid = self.paid_before(&rivals, new)?;
@@ -139,6 +145,7 @@ impl Desk<'_> {
             keyed: new.key.is_some(),
             request: &new.request,
             by_key: by_key.as_ref(),
+            by_fields: by_fields.as_ref(),
             undelivered: rivals
                 .rows
                 .iter()
@@ -156,20 +163,22 @@ impl Desk<'_> {
         self.apply(accept, (new, rules), (lane, names, given))
     }
 
-    /// The redemptions of the code for other businesses of the lane beside its own.
+    /// The redemptions of the code for other businesses of the lane beside its own, and what is kept
+    /// of it there.
     fn with_elsewhere(
         &self,
         rivals: Rivals,
         (lane, new): (i64, &NewRedemption),
     ) -> Result<Rivals, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
-        let mut rows = self.elsewhere(lane, business_refrence, reward_code)?;
-        if rows.is_empty() {
-            return Ok(rivals);
+        let Rivals { mut rows, kept, .. } = self.elsewhere(lane, business_refrence, reward_code)?;
+        let kept = rivals.kept.or(kept);
+        if !rows.is_empty() {
+            rows.extend(rivals.rows);
+            rows.sort_by_key(|row| row.seq);
+            return Ok(Rivals { rows, kept, ..rivals });
         }
-        rows.extend(rivals.rows);
-        rows.sort_by_key(|row| row.seq);
-        Ok(Rivals { rows, ..rivals })
+        Ok(Rivals { kept, ..rivals })
     }
 
     /// The lane with what the books know of it.
@@ -188,11 +197,11 @@ impl Desk<'_> {
         self.count_refused(&accept, new)?;
         let decision = match accept {
             decide::Admission::Repeat(row) if row.state == State::Pending => {
-                return self.still_pending(&row, &new.lane);
+                return self.still_pending(&row);
             }
             decide::Admission::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
             decide::Admission::KeyReused => Decision::KeyReused,
-            decide::Admission::Owed(row) => self.pay(&row, new)?,
+            decide::Admission::Owed(row) => Decision::Owed(Box::new(self.pay(&row, new)?)),
             decide::Admission::Used(row) => Decision::Used(used_by(&row)),
             decide::Admission::BeingAsked => Decision::BeingAsked,
             decide::Admission::Refused(row) => {
@@ -249,17 +258,19 @@ impl Desk<'_> {
         Ok(words.map_or(Decision::Gone(kept), Decision::RefusedAtCheck))
     }
 
-    /// A repeat of a pending row. One that its till was refused is asked about again at once.
-    fn still_pending(&mut self, row: &Stored, lane: &str) -> Result<Decided, StoreError> {
-        let live = (self.around.lane)(lane).live;
-        if row.is_trusted() || row.in_flight || !live {
+    /// A repeat of a pending row. One that its till was refused is asked about again at once, in the
+    /// lane that took it: the settings may name another provider for its business by now, and this
+    /// one may have it.
+    fn still_pending(&mut self, row: &Stored) -> Result<Decided, StoreError> {
+        let lane = self.books.name(row.lane).to_owned();
+        if row.is_trusted() || row.in_flight || !(self.around.lane)(&lane).live {
             return Ok(Decided {
                 decision: Decision::StillPending(taken(row, row.in_flight)),
                 live: None,
                 is_slowed: false,
             });
         }
-        let live = self.claim_one(row.seq, true)?.map(Box::new);
+        let live = self.claim_one(row.seq, true)?.map(|claimed| (lane, Box::new(claimed)));
         Ok(Decided {
             decision: Decision::StillPending(taken(row, live.is_some())),
             live,
@@ -282,7 +293,7 @@ impl Desk<'_> {
     }
 
     /// One conditional update gives what is owed, once.
-    fn pay(&mut self, row: &Stored, new: &NewRedemption) -> Result<Decision, StoreError> {
+    fn pay(&mut self, row: &Stored, new: &NewRedemption) -> Result<Redemption, StoreError> {
         let till = &new.till;
         let sql =
             "UPDATE redemption SET marks = (marks & ~?2) | ?3 WHERE seq = ?1 AND marks & ?2 <> 0";
@@ -296,16 +307,13 @@ impl Desk<'_> {
             self.books.remark(row, (row.marks & !mark::OWED) | mark::OWED_PAID | elsewhere);
             self.acted(row, "owed_paid", till, &paid_for(&new.request))?;
         }
-        Ok(Decision::Settled(Box::new(self.shown(row.seq)?)))
+        self.shown(row.seq)
     }
 
     /// The newest redemption of a key that is in the index of keys: one that its till gave, one of
     /// a reusable code, and, of version 1, any.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
-        let (high, low) = halves(key);
-        let row =
-            self.sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?;
-        Ok(row.map(|row| row.found_by(self.books.first)))
+        Ok(by_key(self.sql, key)?.map(|row| row.found_by(self.books.first)))
     }
 
     /// The newest redemptions of this business and code, whose guard this is.
@@ -375,8 +383,9 @@ impl Desk<'_> {
         let decision = Decision::Taken(Taken { headroom, ..taken(&row, in_flight) });
         let mut live = None;
         if in_flight {
-            let claimed = Claimed::new(&row, body.clone(), row.used_is_ours(None));
-            live = Some(Box::new(claimed));
+            // Nothing of it can have arrived yet.
+            let claimed = Claimed::new(&row, body.clone(), false);
+            live = Some((new.lane.clone(), Box::new(claimed)));
             // As the table has it.
             self.flying.note(Stored { marks: mark::beside(row.marks, row.state), ..row });
         }
@@ -401,13 +410,16 @@ impl Desk<'_> {
         Ok(self.rivals(row.guard, &row.business, &row.code)?.rows)
     }
 
-    /// Whether somebody else's redemption explains an "already used" to `row`.
+    /// Whether somebody else's redemption explains an "already used" to `row`. It is looked for only
+    /// where it matters.
     pub(super) fn explains_used(&self, row: &Stored) -> Result<bool, StoreError> {
-        if !row.is(kind::PROVIDER_ONLY) {
+        if !decide::may_be_ours(row) {
             return Ok(false);
         }
+        let exact = self.around.offline.tells_apart(self.books.name(row.lane));
         let rivals = self.rivals(row.guard, &row.business, &row.code)?;
-        Ok(decide::explains_used(row, &rivals.rows, rivals.kept))
+        let rivals = self.only_its_own(rivals, (&row.business, &row.code), exact)?;
+        Ok(decide::explains_used(row, &rivals.rows, rivals.kept, exact))
     }
 
     /// The newest earlier redemption that a till can be told of.
@@ -416,6 +428,52 @@ impl Desk<'_> {
         let holds = |other: &Stored| other.seq != row.seq && other.state != State::Voided;
         Ok(rivals.into_iter().rev().find(holds))
     }
+}
+
+impl Reader {
+    /// The redemption that a till's request repeats, for as long as nothing can be written. What is
+    /// owed is none: to give it is to write.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn repeated(
+        &self,
+        new: &NewRedemption,
+        rules: CodeRules,
+    ) -> Result<Option<Redemption>, StoreError> {
+        let (sql, request) = (&self.connection, &new.request);
+        let guard = row::guard_of(&request.business_refrence, &request.reward_code);
+        let mut seqs = guards::look_up(sql, &[guard], RIVALS_MAX)?;
+        seqs.sort_unstable();
+        let mut rows = Vec::new();
+        for seq in seqs {
+            rows.extend(row::by_seq(sql, seq)?);
+        }
+        let by_key = |key: Option<&str>| by_key(sql, decide::key_of(&new.till, key, request));
+        let (named, by_fields) = (by_key(new.key.as_deref())?, by_key(None)?);
+        let situation = Situation {
+            till: &new.till,
+            keyed: new.key.is_some(),
+            request,
+            by_key: named.as_ref(),
+            by_fields: by_fields.as_ref(),
+            undelivered: None,
+            earlier: Earlier { rows: &rows, is_cut: false, kept: None },
+            rules,
+            lane: LaneNow::default(),
+            offline: &Offline::default(),
+            risk: Risk::none(),
+            now_min: 0,
+            clock_trusted: false,
+        };
+        let decide::Admission::Repeat(row) = decide::accept(&situation) else { return Ok(None) };
+        self.shown(&row).map(Some)
+    }
+}
+
+fn by_key(sql: &Connection, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
+    let (high, low) = halves(key);
+    Ok(sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?)
 }
 
 impl Rivals {
@@ -483,7 +541,6 @@ mod tests {
     use super::*;
     use crate::clock::Stamp;
     use crate::redemption::Answer;
-    use crate::settings::Offline;
     use crate::store::{Ended, Job, Settlement, Store, Surroundings, Task, schema};
 
     #[test]

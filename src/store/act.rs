@@ -1,9 +1,9 @@
 //! What tills and operators do to a row besides its normal way: conclude a wait, void, retry,
 //! handle.
 
-use super::accept::used_by;
+use super::accept::{Rivals, used_by};
 use super::row::{self, Stored};
-use super::types::{Acted, Concluded, Event, VoidOutcome};
+use super::types::{Acted, Concluded, Event, Kept, VoidOutcome};
 use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, StoreError};
 use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
@@ -15,6 +15,9 @@ use crate::value::Remembered;
 /// How many alike declines one `retry --held` takes back: as many as hold a lane.
 const RETRY_HELD_ROWS_MAX: usize = 1000;
 
+/// So much of an answer is kept among the events of a row that is sent again.
+const SAID_CHARS_MAX: usize = 2000;
+
 /// A till's wait that ended without the provider's answer.
 #[derive(Clone, Debug)]
 pub struct Conclusion {
@@ -25,6 +28,10 @@ pub struct Conclusion {
     /// The row's attempt was stopped before any byte left.
     pub withdrawn: bool,
 }
+
+/// Nobody who waited for a row's answer has got it.
+#[derive(Clone, Copy, Debug)]
+pub struct Unheard(pub Seq);
 
 /// A till takes its redemption back.
 #[derive(Clone, Debug)]
@@ -88,6 +95,14 @@ impl Operation for Conclusion {
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Concluded, StoreError> {
         desk.conclude(self)
+    }
+}
+
+impl Operation for Unheard {
+    type Output = ();
+
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+        desk.unheard(self.0)
     }
 }
 
@@ -195,6 +210,16 @@ impl Desk<'_> {
         }
     }
 
+    /// What its till was refused before, and did not hear of now either, is owed.
+    fn unheard(&mut self, seq: Seq) -> Result<(), StoreError> {
+        let Some(row) = row::by_seq(self.sql, seq)? else { return Ok(()) };
+        let Some(marks) = decide::unheard(&row) else { return Ok(()) };
+        let sql = "UPDATE redemption SET marks = ?2 WHERE seq = ?1";
+        self.sql.prepare_cached(sql)?.execute((seq.0, marks))?;
+        self.books.remark(&row, marks);
+        Ok(())
+    }
+
     fn trust_after_waiting(
         &mut self,
         mut row: Stored,
@@ -207,15 +232,16 @@ impl Desk<'_> {
         Ok(Concluded::Trusted { headroom })
     }
 
-    /// Whether the same code was given, or may have been, for another business of the lane.
+    /// Whether the same code was used, given, or may have been, for another business of the lane.
     fn is_held_elsewhere(&self, row: &Stored, exact: bool) -> Result<bool, StoreError> {
         if row.is(kind::REUSABLE) {
             return Ok(false);
         }
-        let others = self.elsewhere(row.lane, &row.business, &row.code)?;
+        let Rivals { rows, kept, .. } = self.elsewhere(row.lane, &row.business, &row.code)?;
         let is_the_code = |other: &&Stored| !exact || other.code == row.code;
-        let mut others = others.iter().filter(is_the_code);
-        Ok(others.any(|other| decide::is_obstacle(other) || other.has(mark::LOST)))
+        let mut others = rows.iter().filter(is_the_code);
+        let is_held = others.any(|other| decide::is_obstacle(other) || other.has(mark::LOST));
+        Ok(is_held || kept == Some(Kept::Used))
     }
 
     fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
@@ -319,9 +345,14 @@ impl Desk<'_> {
 
     fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {
         let (answer, note) = row.note(self.sql)?;
+        let said = answer.as_ref().map(|answer| {
+            let text = row.code.masked_in(&String::from_utf8_lossy(&answer.body));
+            text.chars().take(SAID_CHARS_MAX).collect()
+        });
         let before = message::Event::AnsweredBefore {
             state: row.state.to_string(),
             status: answer.as_ref().map(|answer| u64::from(answer.status)),
+            said,
             note: note.map(|note| Note::from_stored(&note)),
         };
         self.acted(row, "answered", "redeemd", &before.to_stored()).map(drop)

@@ -194,7 +194,7 @@ pub fn is_volatile(dir: &Path) -> Option<bool> {
     kind(&upper_layer(&mounts, device)?).map(is_in_memory)
 }
 
-/// Where an overlay writes to, by its line of mountinfo (proc_pid_mountinfo(5)).
+/// Where an overlay writes to, by its line of mountinfo (`proc_pid_mountinfo(5)`).
 fn upper_layer(mounts: &str, device: u64) -> Option<PathBuf> {
     let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
     let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some(device.as_str()))?;

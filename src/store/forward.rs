@@ -10,7 +10,7 @@ use super::row::{self, Stored, columns};
 use super::types::Event;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 pub use crate::decide::Ended;
-use crate::decide::{self, Attempt, ParkCause, Settle, kind, mark};
+use crate::decide::{self, Attempt, ParkCause, Settle, mark};
 use crate::message::{self, Note};
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use crate::verdict::ParkReason;
@@ -303,8 +303,7 @@ impl Desk<'_> {
         self.statements.at_hand(BEGIN)?.execute((seq.0, row.attempts))?;
         let body = Bytes::from(body.unwrap_or_default());
         if row.is_intact() && crc32c::crc32c(&body) == row.body_crc {
-            let explained = self.explains_used(&row)?;
-            let used_is_ours = row.used_is_ours(Some(explained));
+            let used_is_ours = row.used_is_ours(self.explains_used(&row)?);
             let claimed = Claimed::new(&row, body, used_is_ours);
             self.flying.note(row);
             return Ok(Some(claimed));
@@ -341,7 +340,7 @@ impl Desk<'_> {
         let around = decide::SettleContext {
             told: *show,
             lane_is_well: about.lane_is_well,
-            explained: self.explains_used(row)?,
+            explained: ended.is_used() && self.explains_used(row)?,
             attempts: &attempts,
             weak_after_s: i64::try_from(about.weak_after.as_secs()).unwrap_or(i64::MAX),
         };
@@ -553,13 +552,9 @@ fn note_of(why: &ParkCause, weak_after: Duration) -> Note {
 }
 
 impl Stored {
-    /// An "already used" is our own doing: an earlier attempt may have arrived, no earlier
-    /// redemption explains it, and the code is good for one time only.
-    pub(super) fn used_is_ours(&self, explained: Option<bool>) -> bool {
-        let explained = explained.unwrap_or(self.is(kind::PROVIDER_ONLY));
-        self.has(mark::UNCERTAIN)
-            && !explained
-            && !self.is(kind::REUSABLE)
-            && !self.has(mark::IN_DOUBT)
+    /// An "already used" is our own doing: an earlier attempt may have arrived, and no other
+    /// redemption explains it.
+    fn used_is_ours(&self, explained: bool) -> bool {
+        decide::may_be_ours(self) && !explained && !self.has(mark::IN_DOUBT)
     }
 }

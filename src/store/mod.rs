@@ -52,7 +52,7 @@ use crate::redemption::{Request, Seq};
 use crate::settings::Offline;
 
 pub use accept::{Accept, Decided};
-pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Void, VoidByTill};
+pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Unheard, Void, VoidByTill};
 pub use books::{Hold, LaneMemory, Remember, WaitMemory};
 pub use checkpoint::{Checkpointer, Pace, Paused};
 pub use checks::{

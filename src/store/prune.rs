@@ -103,9 +103,9 @@ impl Desk<'_> {
             _ if row.has(mark::FREED) || row.is(kind::REUSABLE) => return Ok(()),
             State::Confirmed => KEPT_USED,
             State::Declined if row.has(mark::LOST) => KEPT_USED,
-            State::Declined if row.has(mark::STRONG) => KEPT_REFUSED,
+            State::Declined => KEPT_REFUSED,
             State::Voided if row.has(mark::UNCERTAIN) || row.is_trusted() => KEPT_USED,
-            State::Pending | State::Parked | State::Declined | State::Voided => return Ok(()),
+            State::Pending | State::Parked | State::Voided => return Ok(()),
         };
         self.hold_code(&row.business, &row.code, what)
     }

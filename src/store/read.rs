@@ -160,7 +160,7 @@ impl Reader {
         row::by_seq(&self.connection, seq)?.map(|row| self.shown(&row)).transpose()
     }
 
-    fn shown(&self, row: &Stored) -> Result<Redemption, StoreError> {
+    pub(super) fn shown(&self, row: &Stored) -> Result<Redemption, StoreError> {
         let lane = self.lanes.get(&row.lane).map_or("", String::as_str);
         let mut shown = row.redemption(&self.connection, lane)?;
         if !row.is_intact() {

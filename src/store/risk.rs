@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
+use super::accept::Rivals;
 use super::row::Stored;
 use super::trust::Off;
 use super::types::Event;
@@ -715,21 +716,25 @@ impl Desk<'_> {
         Event { at_ms: self.around.stamp.unix_ms, id: None, lane, what, by, detail }
     }
 
-    /// Redemptions of the same code for other businesses of the lane. While nobody can be asked, a
-    /// code holds for all of them: the name of the business is what a till says.
+    /// Redemptions of the same code for other businesses of the lane, and what is kept of it beyond
+    /// them. While nobody can be asked, a code holds for all of them: the name of the business is
+    /// what a till says.
     pub(super) fn elsewhere(
         &self,
         lane: i64,
         business: &str,
         code: &RewardCode,
-    ) -> Result<Vec<Stored>, StoreError> {
-        let mut rows = Vec::new();
-        let listed = self.around.offline.listed.get(self.books.name(lane));
-        for other in self.books.ledger.others(lane, business, listed) {
-            let rivals = self.rivals(super::row::guard_of(&other, code), &other, code)?.rows;
-            rows.extend(rivals.into_iter().filter(|row| row.lane == lane));
+    ) -> Result<Rivals, StoreError> {
+        let mut all = Rivals::default();
+        let (offline, name) = (self.around.offline, self.books.name(lane));
+        let exact = offline.tells_apart(name);
+        for other in self.books.ledger.others(lane, business, offline.listed.get(name)) {
+            let rivals = self.rivals(super::row::guard_of(&other, code), &other, code)?;
+            let rivals = self.only_its_own(rivals, (&other, code), exact)?;
+            all.rows.extend(rivals.rows.into_iter().filter(|row| row.lane == lane));
+            all.kept = all.kept.or(rivals.kept);
         }
-        Ok(rows)
+        Ok(all)
     }
 
     /// Which code a limit refuses, counted like one that the provider refused.

@@ -30,6 +30,8 @@ pub enum Decision {
     /// A repeat of a row that was settled (or parked): what is known now. `None`: stored without an
     /// answer.
     Settled(Box<Redemption>),
+    /// This row was owed, and is given now: to its own till, or to another that asks first.
+    Owed(Box<Redemption>),
     /// The same key with another body: 422.
     KeyReused,
     /// Another redemption holds the code: 400 "has been used".

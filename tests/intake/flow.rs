@@ -10,7 +10,7 @@ use redeemd::intake::{self, Intake};
 use redeemd::link::Cause;
 use redeemd::listen::{Bounds, Socket, serve};
 use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue, Waited};
-use redeemd::redemption::Answer;
+use redeemd::redemption::{Answer, Seq};
 use redeemd::settings::{self, Settings};
 use redeemd::store::{About, Claimed, Ended, Store};
 use redeemd::trust::{End, RowAsker, Trust, TrustEvidence};
@@ -387,6 +387,47 @@ async fn a_till_that_hangs_up_cancels_nothing() {
     repeat.is("200", Some("confirmed"), "{}");
     assert_eq!(repeat.id(), row.id.as_str());
     assert_eq!(shop.intake.drain(PATIENCE).await, 0);
+}
+
+impl Shop {
+    /// A redemption of till-1 that was sent, and of which its till was told "ask again".
+    async fn refused(&mut self, code: &str) -> Claimed {
+        let mut till = self.connect().await;
+        till.write_all(redeem("till-1", code, "").as_bytes()).await.expect("written");
+        let row = self.attempt().await;
+        Told(answer(&mut till).await).says("503", "do not hand it out");
+        row
+    }
+
+    /// Asks again for a redemption that is on its way, and waits for its answer.
+    async fn asks_again(&self, code: &str, seq: Seq) -> TcpStream {
+        let mut till = self.connect().await;
+        till.write_all(redeem("till-1", code, "").as_bytes()).await.expect("written");
+        while !self.queue.is_waited_for(seq) {
+            tokio::task::yield_now().await;
+        }
+        till
+    }
+}
+
+#[tokio::test]
+async fn what_a_till_hung_up_on_after_it_was_refused_is_owed_to_whoever_asks_next() {
+    let mut shop = Shop::open("1s").await;
+    shop.up();
+    let row = shop.refused("1").await;
+    drop(shop.asks_again("1", row.seq).await);
+    shop.settle(&row, Ended::Confirmed(Answer::success())).await;
+    let mut changes = shop.queue.changes();
+    let owed = async {
+        while !shop.queue.show(&row.id).await.expect("read").expect("a row").row.owed {
+            changes.changed().await.expect("a queue");
+        }
+    };
+    timeout(PATIENCE, owed).await.expect("in time");
+    let paid = shop.redeems("till-2", "1").await;
+    paid.is("200", Some("confirmed"), "{}");
+    assert_eq!(paid.header("redeemd-repeat"), None, "it asks for the first time");
+    shop.redeems("till-1", "1").await.says("400", "has been used");
 }
 
 #[tokio::test]

@@ -274,7 +274,8 @@ impl Model {
         if was.id.as_ref() != Some(&id)
             && self.others(n).any(|other| other.id.as_ref() == Some(&id))
         {
-            assert!(by_it && was.fate != Fate::Accepted, "{was:?}, {heard:?}");
+            let was_heard = by_it || provider.refused_before_it.contains(&id);
+            assert!(was_heard && was.fate != Fate::Accepted, "{was:?}, {heard:?}");
             (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
             return self.count("refused in the words of before");
         }

@@ -131,6 +131,7 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
         Decision::Settled(row) => {
             assert_eq!(Some((&row.id, row.state)), repeat.map(|r| (&r.id, r.state)));
         }
+        Decision::Owed(row) => panic!("no till was refused: {row:?}"),
         Decision::Used(_) | Decision::BeingAsked | Decision::RefusedBefore(_) => {
             assert!(repeat.is_none() && model.holds(code, up));
         }

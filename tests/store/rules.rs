@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
-use redeemd::message::Note;
+use redeemd::message::{self, Language, Note};
 use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
     About, Accept, Acted, AskStanding, Claim, Concluded, Conclusion, Counts, Decided, Decision,
     Ended, FILE, Filter, Handling, Hold, Job, LaneMemory, Limit, NewRedemption, NotGiven, Prune,
-    Remember, Retention, RetryHeld, Settlement, Surroundings, Unclaim, Void, VoidByTill,
-    VoidOutcome, WaitMemory, relayed,
+    Remember, Retention, RetryHeld, Settlement, Surroundings, Taken, Unclaim, Unheard, Void,
+    VoidByTill, VoidOutcome, WaitMemory, relayed,
 };
 use redeemd::value::Amount;
 
@@ -61,6 +61,26 @@ fn a_repeat_in_the_same_batch_is_the_same_row() {
         panic!("{results:?}")
     };
     assert_eq!(one.id, two.id);
+}
+
+#[test]
+fn while_nothing_can_be_written_a_repeat_is_found_and_nobody_elses_row() {
+    let mut world = World::up();
+    let rules = CodeRules::default();
+    let asked = world.take("till-1", "A");
+    let Decision::Taken(by_key) = world.decide(keyed("till-1", "k", "B")) else { panic!() };
+    let found = |world: &World, new: &NewRedemption| {
+        world.reader().repeated(new, rules).unwrap().map(|row| row.id)
+    };
+    assert_eq!(found(&world, &new("till-1", "A")), Some(asked.id.clone()));
+    assert_eq!(found(&world, &keyed("till-1", "k2", "A")), Some(asked.id.clone()));
+    assert_eq!(found(&world, &keyed("till-1", "k", "B")), Some(by_key.id));
+    for other in [new("till-2", "A"), new("till-1", "C"), keyed("till-1", "k", "A")] {
+        assert_eq!(found(&world, &other), None, "{other:?}");
+    }
+    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    world.one(Settlement::new(asked.seq, 1, confirmed(), false));
+    assert_eq!(found(&world, &new("till-1", "A")), None, "what is owed is not given unwritten");
 }
 
 #[test]
@@ -271,7 +291,7 @@ fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
     world.one(nobody_waits);
     assert!(world.show(&asked.id).owed);
     world.lane = LaneNow::down();
-    let Decision::Settled(paid) = world.decide(later("till-2", "A")) else { panic!() };
+    let Decision::Owed(paid) = world.decide(later("till-2", "A")) else { panic!() };
     assert_eq!((paid.id, paid.owed, paid.owed_paid), (asked.id, false, true));
     assert!(matches!(world.decide(later("till-3", "A")), Decision::Used(_)), "once");
     assert!(
@@ -308,6 +328,94 @@ fn what_a_till_that_asked_again_hears_itself_is_not_owed() {
 }
 
 #[test]
+fn what_nobody_heard_who_asked_again_is_owed_until_it_is_given() {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    world.settle(asked.seq, 1, confirmed());
+    world.one(Unheard(asked.seq));
+    let row = world.show(&asked.id);
+    assert!(row.owed && !row.answered_at_till);
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Owed(paid) if paid.owed_paid));
+    world.one(Unheard(asked.seq));
+    assert!(!world.show(&asked.id).owed, "it was given");
+}
+
+/// A redemption that may have reached the provider, and whose till was refused, and then another
+/// till's of the code in other letters, which the provider takes.
+fn taken_by_a_rival(world: &mut World) -> Taken {
+    let asked = world.take("till-1", "AB-12");
+    assert!(matches!(conclude(world, asked.seq, false), Concluded::Refused { .. }));
+    world.one(Settlement::new(asked.seq, 1, Ended::Unclear, false));
+    let rival = world.take("till-2", "ab-12");
+    world.settle(rival.seq, 1, confirmed());
+    asked
+}
+
+#[test]
+fn used_is_a_decline_where_a_rival_took_the_code_later_and_nothing_is_owed() {
+    for exact in [false, true] {
+        let mut world = World::up();
+        if exact {
+            world.offline.exact = std::sync::Arc::new([LANE.to_owned()].into());
+        }
+        let asked = taken_by_a_rival(&mut world);
+        let again = world.claim().pop().unwrap();
+        assert_eq!(again.used_is_ours, exact);
+        world.one(Settlement::new(again.seq, 2, declined("has been used"), false));
+        let row = world.show(&asked.id);
+        let expected = if exact { State::Confirmed } else { State::Declined };
+        assert_eq!((row.state, row.owed), (expected, exact), "exact: {exact}");
+    }
+}
+
+#[test]
+fn a_repeat_is_asked_about_in_the_lane_that_took_it_whatever_serves_its_business_now() {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    world.one(Settlement::new(asked.seq, 1, Ended::Unclear, false));
+    let moved = NewRedemption { lane: "another".to_owned(), ..new("till-1", "A") };
+    let decided = world.one(accept_op(moved));
+    assert!(matches!(decided.decision, Decision::StillPending(row) if row.id == asked.id));
+    let (lane, sent) = decided.live.unwrap();
+    assert_eq!((lane.as_str(), sent.seq), (LANE, asked.seq));
+}
+
+#[test]
+fn a_lane_with_another_name_leaves_each_till_its_own_answer() {
+    let mut world = World::new();
+    let given = world.take("till-1", "A");
+    let renamed = |new: NewRedemption| NewRedemption { lane: "renamed".to_owned(), ..new };
+    for lane in [LaneNow::down(), LaneNow::default()] {
+        world.lane = lane;
+        assert!(matches!(
+            world.decide(renamed(new("till-1", "A"))),
+            Decision::StillPending(again) if again.id == given.id && again.trusted
+        ));
+        assert!(matches!(world.decide(renamed(later("till-2", "A"))), Decision::Used(_)));
+    }
+}
+
+#[test]
+fn a_reusable_codes_request_with_a_key_repeats_one_without() {
+    let mut world = World::up();
+    let rules = CodeRules { reusable: true, exact: false };
+    let first = world.one(Accept { new: new("till-1", "SUMMER10"), rules });
+    let Decision::Taken(first) = first.decision else { panic!() };
+    // Others' redemptions of the code, however many, do not hide it.
+    for till in 0..100 {
+        world.one(Accept { new: new(&format!("other-{till}"), "SUMMER10"), rules });
+    }
+    let again = world.one(Accept { new: keyed("till-1", "k", "SUMMER10"), rules });
+    assert!(matches!(again.decision, Decision::StillPending(row) if row.id == first.id));
+    let mut another = keyed("till-1", "k2", "SUMMER10");
+    another.request = request_at("SUMMER10", "2027-01-15 11:00:00");
+    let another = world.one(Accept { new: another, rules });
+    assert!(matches!(another.decision, Decision::Taken(_)));
+}
+
+#[test]
 fn a_person_frees_a_code_and_what_is_held_stays_a_fact() {
     let mut world = World::new();
     let lost = world.settled("till-1", "A", declined("no"));
@@ -331,6 +439,27 @@ fn what_a_code_was_outlives_its_row() {
 }
 
 #[test]
+fn what_a_code_was_for_one_business_holds_it_for_the_others_of_the_lane_when_its_row_is_gone() {
+    let other = |mut new: NewRedemption| {
+        new.request.business_refrence = "other".to_owned();
+        new
+    };
+    let mut world = World::up();
+    world.settled("till-1", "A", confirmed());
+    let Decision::Taken(known) = world.decide(other(new("till-1", "B"))) else { panic!() };
+    world.settle(known.seq, 1, confirmed());
+    assert_eq!(world.prune().rows, 1);
+    let Decision::Taken(waits) = world.decide(other(later("till-3", "A"))) else { panic!() };
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(other(later("till-2", "A"))), Decision::Used(_)));
+    assert!(
+        matches!(conclude(&mut world, waits.seq, false), Concluded::Refused { .. }),
+        "nor is it given to who waits when the line is cut"
+    );
+    assert!(matches!(world.decide(other(later("till-2", "a"))), Decision::Used(_)));
+}
+
+#[test]
 fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     let weak = |ended| match ended {
         Ended::Declined { answer, already_used, .. } => {
@@ -346,9 +475,10 @@ fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     let settled = world.one(Settlement::new(unheard.seq, 1, weak(declined("no route")), false));
     assert_eq!(settled.state, State::Pending, "nobody heard it");
     world.lane = LaneNow::down();
-    assert!(
-        matches!(world.decide(later("till-2", "A")), Decision::Taken(_)),
-        "a weak word holds no code"
+    let Decision::RefusedBefore(row) = world.decide(later("till-2", "A")) else { panic!() };
+    assert_eq!(
+        row.id, heard.id,
+        "what was refused a moment ago is not given since the line is cut"
     );
     let given = world.take("till-1", "C");
     let claimed = world.claim();
@@ -476,12 +606,13 @@ fn each_offline_limit_refuses_by_name_and_stores_nothing() {
 #[test]
 fn a_row_of_a_lane_that_is_up_is_inserted_in_flight() {
     let mut world = World::up();
-    let Decided { decision: Decision::Taken(taken), live: Some(live), .. } =
+    let Decided { decision: Decision::Taken(taken), live: Some((lane, live)), .. } =
         world.one(accept_op(new("till-1", "A")))
     else {
         panic!()
     };
-    assert_eq!((live.seq, live.attempt, live.body.clone()), (taken.seq, 1, request("A").body));
+    assert_eq!((lane.as_str(), live.seq, live.attempt), (LANE, taken.seq, 1));
+    assert_eq!(live.body, request("A").body);
     assert!(world.show(&taken.id).in_flight);
     assert!(world.claim().is_empty(), "one attempt at a time");
 }
@@ -752,6 +883,23 @@ fn a_retried_row_forgets_the_answer_to_its_earlier_attempt() {
     world.settle(claimed.seq, claimed.attempt, confirmed());
     let Decision::Settled(row) = world.decide(new("till-1", "A")) else { panic!() };
     assert_eq!((row.state, relayed(&row).status), (State::Confirmed, 200));
+}
+
+#[test]
+fn what_the_provider_said_before_a_retry_stays_in_the_rows_history_with_its_code_masked() {
+    let mut world = World::up();
+    let said = "Reward X-12345678 expired on the 3rd of May";
+    let taken = world.settled("till-1", "X-12345678", declined(said));
+    assert!(matches!(world.retry(&taken.id), Acted::Done(_)));
+    let claimed = world.claim().pop().unwrap();
+    world.settle(claimed.seq, claimed.attempt, confirmed());
+    let events = world.reader().events(taken.seq).unwrap();
+    let kept = events.iter().find(|event| event.what == "answered").unwrap();
+    for language in [Language::English, Language::Arabic] {
+        let text = message::Event::from_stored(&kept.detail).text(language);
+        assert!(text.contains("expired on the 3rd of May"), "{text}");
+        assert!(!kept.detail.contains("X-12345678") && !text.contains("X-12345678"), "{text}");
+    }
 }
 
 #[test]
