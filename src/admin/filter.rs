@@ -92,8 +92,8 @@ fn set(wanted: &mut RowFilter, (key, value): (&str, &str), days: &Days) -> Resul
         "lane" => search.lane = text,
         "since" => search.since_ms = Some(time(key, value, |day| days.begin_of(day))?),
         "until" => {
-            search.until_ms =
-                Some(time(key, value, |day| days.begin_of(Day::new(day.number() + 1)))?)
+            let after = |day: Day| days.begin_of(Day::new(day.number() + 1));
+            search.until_ms = Some(time(key, value, after)?);
         }
         _ => return of_the_page(search, key, value),
     }

@@ -62,7 +62,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Exit> {
 /// Does what the command line says; what went wrong is on standard error.
 pub async fn dispatch(cli: Cli) -> Exit {
     let mut out = BufWriter::new(std::io::stdout());
-    let done = carry_out(cli, &mut out).await;
+    let done = Box::pin(carry_out(cli, &mut out)).await;
     // What was printed before a failure is shown before its message.
     let flushed = out.flush().map_err(CliError::from);
     match done.and(flushed) {

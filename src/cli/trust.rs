@@ -65,12 +65,12 @@ pub(super) fn headroom(lane: &Value) -> Option<String> {
         let left = left.as_str().map_or_else(|| count(left.as_u64().unwrap_or(0)), str::to_owned);
         Some(format!("{left} {words}"))
     };
-    let given = |number| match number {
+    let in_words = |number| match number {
         0 => "nothing more may be given now".to_owned(),
         number => format!("{} more may be given", count(number)),
     };
     let parts = [
-        gives.map(given),
+        gives.map(in_words),
         more("max_pending", "more may be pending"),
         more("max_exposure", "more may be at risk"),
         more("max_per_hour", "more in this hour"),

@@ -83,21 +83,21 @@ impl Days {
     /// The day that a moment belongs to.
     #[must_use]
     pub fn of(&self, unix_ms: i64) -> Day {
-        Day::new(self.zone.local_s(unix_ms).saturating_sub(self.into_s()).div_euclid(DAY_S))
+        Day::new(self.zone.local_s(unix_ms).saturating_sub(self.offset_s()).div_euclid(DAY_S))
     }
 
     /// When a day begins, Unix milliseconds.
     #[must_use]
     pub fn begin_of(&self, day: Day) -> i64 {
-        let begins_s = day.number() * DAY_S + self.into_s();
+        let begins_s = day.number() * DAY_S + self.offset_s();
         let ahead_s = |unix_s: i64| self.zone.local_s(unix_s * 1000) - unix_s;
         // How far the zone is ahead is known of a moment: of one that is near, then of this one.
         let near_s = begins_s - ahead_s(begins_s);
         (begins_s - ahead_s(near_s)) * 1000
     }
 
-    /// So far into its date a day begins, seconds; less than nothing: on the date before.
-    fn into_s(&self) -> i64 {
+    /// So far after the beginning of its date a day begins, seconds; less than nothing: on the date before.
+    fn offset_s(&self) -> i64 {
         (if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 }) * 60
     }
 }

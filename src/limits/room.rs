@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Account, LaneNow, accepts};
+use super::{Account, LaneNow, accepts, is_for};
 use crate::settings::{Caps, Hours, Offline, Rule};
 use crate::value::Amount;
 
@@ -83,11 +83,8 @@ type RuleBooks<'a> = (&'a Rule, Account);
 
 /// The rules that may fit a redemption while the lane stands so; `None` where no rule may fit it.
 fn rules_at<'a>(policy: &'a Offline, at: &RoomBooks<'_>) -> Vec<Option<RuleBooks<'a>>> {
-    let is_for = |(rule, _): &RuleBooks<'_>| {
-        rule.causes.is_empty() || at.lane.cause.is_some_and(|cause| rule.causes.contains(&cause))
-    };
     let all = policy.rules.iter().zip(at.rules.iter().copied());
-    let mut rules: Vec<_> = all.filter(is_for).map(Some).collect();
+    let mut rules: Vec<_> = all.filter(|(rule, _)| is_for(rule, &at.lane)).map(Some).collect();
     match rules.iter().position(|rule| rule.is_some_and(|(rule, _)| fits_all(rule))) {
         Some(last) => rules.truncate(last + 1),
         None => rules.push(None),

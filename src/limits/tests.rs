@@ -494,9 +494,12 @@ fn rules_make_it_the_most_that_there_is_and_may_open_what_is_closed() {
          code = \"A*\"\naccept = true\nmax_per_hour = 10\n[[offline.rule]]\nname = \"b\"\n\
          code = \"B*\"\naccept = true\nmax_per_hour = 20";
     assert_eq!(room_of(&policy(two), |_| {}).unwrap().more, 25, "both, under the lane's limit");
-    let same = "[[offline.rule]]\nname = \"a\"\ncode = \"A*\"\nmax_pending = 4000\n\
+    let unchanged = "[[offline.rule]]\nname = \"a\"\ncode = \"A*\"\nmax_pending = 4000\n\
          [[offline.rule]]\nname = \"tls\"\ncause = \"tls\"\naccept = false";
-    assert!(!room_of(&policy(same), |_| {}).unwrap().by_rules, "a rule that changes nothing now");
+    assert!(
+        !room_of(&policy(unchanged), |_| {}).unwrap().by_rules,
+        "a rule that changes nothing now"
+    );
     let small = room_of(&policy("max_value = \"10\"\nmax_exposure = \"100\""), |_| {}).unwrap();
     assert_eq!((small.more, small.each, small.by_rules), (10, Some(Amount::whole(10)), true));
 }

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::{StoreError, keep};
 
 /// The file beside the database that is written anew at each start and at each ordered stop. The
-/// database knows what is in it and when it was changed (`st_ctime`, inode(7)), which no program
+/// database knows what is in it and when it was changed (`st_ctime`, `inode(7)`), which no program
 /// that copies can set.
 pub(super) const COUNTERPART: &str = "counterpart";
 /// File systems keep times in steps of their own: JFFS2 and ext4 with small inodes of a second, FAT
@@ -24,7 +24,7 @@ const KNOWN: &str = "counterpart";
 /// The numbers of the disk and of the machine, each empty where it could not be told.
 const KNOWN_PLACE: &str = "disk and machine";
 const MACHINE: &str = "/etc/machine-id";
-/// Where a disk's own number stands below its folder of sysfs: SD cards and eMMC, NVMe, SCSI and
+/// Where a disk's own number stands below its folder of sysfs: SD cards and eMMC, `NVMe`, SCSI and
 /// SATA, virtio.
 const NUMBERS: [&str; 5] = ["device/cid", "wwid", "device/wwid", "serial", "device/serial"];
 /// How many volumes may lie on one another.

@@ -472,9 +472,9 @@ impl Desk<'_> {
         let offline = self.around.offline;
         let of_rule = |rule: &Rule| ledger.account(&Scope::Rule(rule.name.to_string()), minute);
         let rules: Vec<Account> = offline.rules.iter().map(of_rule).collect();
-        let nows: Vec<LaneNow> =
-            self.books.named().map(|(lane, name)| self.lane_now(lane, name, "")).collect();
-        let gauges = |(rule, books): (&Rule, &Account)| rule_standing(rule, &nows, *books);
+        let now = self.books.named().map(|(lane, name)| self.lane_now(lane, name, ""));
+        let now: Vec<LaneNow> = now.collect();
+        let gauges = |(rule, books): (&Rule, &Account)| rule_standing(rule, &now, *books);
         Standing {
             lanes: self.books.named().map(|lane| self.lane_standing(lane, &rules)).collect(),
             rules: offline.rules.iter().zip(&rules).flat_map(gauges).collect(),

@@ -237,8 +237,7 @@ fn readiness_says_where_trust_is_off_and_ends_where_nothing_could_be_given() {
 #[test]
 fn beyond_the_hours_nothing_is_promised_and_the_store_is_not_ready() {
     let provider = Provider::start();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let hour = now.as_secs() / 3600;
+    let hour = redeemd::clock::Clock::system().stamp().unix_ms / 3_600_000;
     let hours = format!("hours = \"{:02}:00-{:02}:00\"", (hour + 2) % 24, (hour + 3) % 24);
     let builder = with_tills(1, &hours).environment("TZ", "UTC");
     let gateway = builder.lane("main", &provider, "").start();

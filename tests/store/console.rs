@@ -9,6 +9,7 @@ use redeemd::admin::{Admin, Info, router};
 use redeemd::clock::Clock;
 use redeemd::listen::Peer;
 use redeemd::queue::Queue;
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tower_service::Service;
 
@@ -16,8 +17,7 @@ use crate::world::{NOW_MS, World, declined, new, offline, parked};
 
 /// An open store with its console.
 struct Desk {
-    /// Its directory.
-    _world: World,
+    _dir: TempDir,
     queue: Queue,
     routes: Router,
 }
@@ -30,7 +30,7 @@ impl Desk {
         let (gateway, started) = ("box".to_owned(), tokio::time::Instant::now());
         let info = Info { gateway, version: "9.9.9", started, clock, ready };
         let routes = router(Arc::new(Admin::new(queue.clone(), info)));
-        Self { _world: world, queue, routes }
+        Self { _dir: world.dir, queue, routes }
     }
 
     /// The status, and the page or where it leads.

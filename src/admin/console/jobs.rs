@@ -228,7 +228,9 @@ impl Which {
         let (mut counted, mut before) = (Counted { most: 0, newest: Some(0), at_ms }, None);
         for _ in 0..LOOKS_A_COUNT {
             let (rows, next) = self.page(admin, before).await?;
-            rows.iter().for_each(|row| counted.add(row));
+            for row in &rows {
+                counted.add(row);
+            }
             if next.is_none() {
                 return Ok((counted, false));
             }
