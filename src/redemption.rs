@@ -196,8 +196,8 @@ impl RewardCode {
         format!("…{end}")
     }
 
-    /// `text` with the code masked wherever it stands, whatever its case, its script's digits, and the
-    /// spaces and dashes between: providers write codes in their own way.
+    /// `text` with the code masked wherever it stands, whatever its case, its script's digits, and
+    /// the spaces and dashes between: providers write codes in their own way.
     #[must_use]
     pub fn masked_in(&self, text: &str) -> String {
         let (there, wanted) = (letters(text), letters(self.reveal()));

@@ -173,17 +173,17 @@ pub fn is_obstacle(row: &Row) -> bool {
     }
 }
 
-/// Whether an "already used" to a row may be our own doing: an attempt of ours may have arrived, and
-/// the code is good for one time only. Then it matters whether somebody else's redemption explains
-/// it.
+/// Whether an "already used" to a row may be our own doing: an attempt of ours may have arrived,
+/// and the code is good for one time only. Then it matters whether somebody else's redemption
+/// explains it.
 #[must_use]
 pub fn may_be_ours(row: &Row) -> bool {
     row.has(mark::UNCERTAIN) && !row.is(kind::REUSABLE)
 }
 
 /// Whether an "already used" to `row` is explained by somebody else's redemption, whichever was
-/// first: one that was confirmed. One whose code a person freed explains nothing: it may be redeemed
-/// again. `exact`: other bytes are another code.
+/// first: one that was confirmed. One whose code a person freed explains nothing: it may be
+/// redeemed again. `exact`: other bytes are another code.
 #[must_use]
 pub fn explains_used(row: &Row, others: &[Row], kept: Option<Kept>, exact: bool) -> bool {
     let confirmed = |other: &Row| {

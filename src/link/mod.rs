@@ -625,7 +625,8 @@ impl Link {
         if was_probe {
             self.probe = None;
         }
-        // What a suspect row meets is its own, but that it met anything shows that the road is there.
+        // What a suspect row meets is its own, but that it met anything shows that the road is
+        // there.
         let shows_the_road = self.is_unreachable() && ended.heard.passed_the_road();
         let suspect = ended.suspect && !shows_the_road;
         let effects = self.hears(now, &EndedAttempt { suspect, ..*ended }, was_probe);

@@ -193,8 +193,8 @@ impl Queue {
         Ok(decided.decision)
     }
 
-    /// The redemption that a till asks for again, while the store takes nothing: as it stands. `None`:
-    /// there is none, or nobody can say.
+    /// The redemption that a till asks for again, while the store takes nothing: as it stands.
+    /// `None`: there is none, or nobody can say.
     pub async fn stored(&self, asked: NewRedemption) -> Option<Redemption> {
         let rules = self.code_rules(&asked.lane, &asked.request.reward_code);
         self.read(move |reader| reader.repeated(&asked, rules)).await.ok().flatten()

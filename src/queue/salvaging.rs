@@ -13,10 +13,10 @@ const STILL_MAX: Duration = Duration::from_secs(300);
 
 /// The salvage that is under way, if there is one.
 #[derive(Debug, Default)]
-pub(super) struct Salvaging(Mutex<Option<Progress>>);
+pub(super) struct Salvaging(Mutex<Option<SalvageProgress>>);
 
 #[derive(Debug)]
-struct Progress {
+struct SalvageProgress {
     begun: Instant,
     steps: u64,
     stepped: Instant,
@@ -24,14 +24,14 @@ struct Progress {
 
 impl Salvaging {
     pub(super) fn begin(&self, now: Instant) {
-        self.set(Some(Progress { begun: now, steps: 0, stepped: now }));
+        self.set(Some(SalvageProgress { begun: now, steps: 0, stepped: now }));
     }
 
     pub(super) fn end(&self) {
         self.set(None);
     }
 
-    fn set(&self, progress: Option<Progress>) {
+    fn set(&self, progress: Option<SalvageProgress>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 

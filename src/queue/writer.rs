@@ -21,8 +21,8 @@ use crate::redemption::{Redemption, Request, Seq};
 use crate::refused;
 use crate::settings::Offline;
 use crate::store::{
-    AfterCommit, Checkpointer, Claimed, FileWatch, Job, OpenReport, OperationKind, Pace, Recounted,
-    Refused, Room, Store, StoreError, Surroundings, Task, Trouble, Unclaim,
+    AfterCommit, Checkpointer, Claimed, DiskRoom, FileWatch, Job, OpenReport, OperationKind, Pace,
+    Recounted, Refused, Store, StoreError, Surroundings, Task, Trouble, Unclaim,
 };
 
 /// How many operations one transaction takes.
@@ -522,7 +522,7 @@ impl Writer {
         }
         self.space_looked_at = Some(now);
         self.look_at_salvage();
-        let room = self.store.room() != Room::None
+        let room = self.store.room() != DiskRoom::None
             && (!self.health.is_full() || self.store.keep_reserve());
         self.set_room(room);
         self.probe_disk();
@@ -543,8 +543,8 @@ impl Writer {
             return;
         }
         let room = self.store.room();
-        self.is_ample_until = (room == Room::Ample).then(|| now + AMPLE_FOR);
-        if room == Room::None {
+        self.is_ample_until = (room == DiskRoom::Ample).then(|| now + AMPLE_FOR);
+        if room == DiskRoom::None {
             self.set_room(false);
         }
     }

@@ -188,8 +188,8 @@ pub const TABLE: &[Setting] = &[
     ),
     setting("provider.businesses", Kind::Texts).default("[]").doc(
         "The business_refrence values that it serves. Empty: all that no other provider \
-            serves. No value may stand in two providers, and one provider at most may have \
-            none.",
+            serves. They match whatever their case, form of digits or outer spaces. No value \
+            may stand in two providers, and one provider at most may have none.",
     ),
     setting("provider.redeem_url", Kind::Url).sample(r#""https://SERVICE.retm.sa/redeem""#).doc(
         "The provider's Redeem: put in your own service id and path. It has to be https, or \

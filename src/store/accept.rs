@@ -163,8 +163,8 @@ impl Desk<'_> {
         self.apply(accept, (new, rules), (lane, names, given))
     }
 
-    /// The redemptions of the code for other businesses of the lane beside its own, and what is kept
-    /// of it there.
+    /// The redemptions of the code for other businesses of the lane beside its own, and what is
+    /// kept of it there.
     fn with_elsewhere(
         &self,
         rivals: Rivals,
@@ -258,9 +258,9 @@ impl Desk<'_> {
         Ok(words.map_or(Decision::Gone(kept), Decision::RefusedAtCheck))
     }
 
-    /// A repeat of a pending row. One that its till was refused is asked about again at once, in the
-    /// lane that took it: the settings may name another provider for its business by now, and this
-    /// one may have it.
+    /// A repeat of a pending row. One that its till was refused is asked about again at once, in
+    /// the lane that took it: the settings may name another provider for its business by now, and
+    /// this one may have it.
     fn still_pending(&mut self, row: &Stored) -> Result<Decided, StoreError> {
         let lane = self.books.name(row.lane).to_owned();
         if row.is_trusted() || row.in_flight || !(self.around.lane)(&lane).live {
@@ -278,8 +278,8 @@ impl Desk<'_> {
         })
     }
 
-    /// The redemption that this very request was given before, since it was owed: a repeat of it gets
-    /// the same.
+    /// The redemption that this very request was given before, since it was owed: a repeat of it
+    /// gets the same.
     fn paid_before(&self, rivals: &Rivals, new: &NewRedemption) -> Result<Option<Seq>, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE seq = ?1 AND what = 'owed_paid' AND \
             by = ?2 AND detail = ?3)";
@@ -410,8 +410,8 @@ impl Desk<'_> {
         Ok(self.rivals(row.guard, &row.business, &row.code)?.rows)
     }
 
-    /// Whether somebody else's redemption explains an "already used" to `row`. It is looked for only
-    /// where it matters.
+    /// Whether somebody else's redemption explains an "already used" to `row`. It is looked for
+    /// only where it matters.
     pub(super) fn explains_used(&self, row: &Stored) -> Result<bool, StoreError> {
         if !decide::may_be_ours(row) {
             return Ok(false);

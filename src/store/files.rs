@@ -29,7 +29,7 @@ const FREE_BYTES_AMPLE: u64 = 256 * 1024 * 1024;
 
 /// How much space there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
+pub enum DiskRoom {
     /// Less than [`FREE_BYTES_MIN`].
     None,
     /// Each batch has to look again.
@@ -288,12 +288,12 @@ impl Store {
 
     /// Whether redemptions can be accepted without touching what settling needs.
     #[must_use]
-    pub fn room(&self) -> Room {
+    pub fn room(&self) -> DiskRoom {
         match free_bytes(&self.dir) {
-            _ if self.is_put_off => Room::None,
-            0..FREE_BYTES_MIN => Room::None,
-            FREE_BYTES_MIN..FREE_BYTES_AMPLE => Room::Tight,
-            FREE_BYTES_AMPLE.. => Room::Ample,
+            _ if self.is_put_off => DiskRoom::None,
+            0..FREE_BYTES_MIN => DiskRoom::None,
+            FREE_BYTES_MIN..FREE_BYTES_AMPLE => DiskRoom::Tight,
+            FREE_BYTES_AMPLE.. => DiskRoom::Ample,
         }
     }
 }

@@ -61,7 +61,7 @@ pub use checks::{
 };
 pub use damage::{Salvage, Tally, salvage_steps};
 pub use error::{StoreError, Trouble};
-pub use files::{FREE_BYTES_MIN, RESERVE_BYTES, Room, free_bytes, is_volatile};
+pub use files::{DiskRoom, FREE_BYTES_MIN, RESERVE_BYTES, free_bytes, is_volatile};
 pub use forward::{About, Claim, Claimed, Ended, Settled, Settlement, Unclaim};
 pub use identity::{FileWatch, Place};
 pub use migration::Migrated;

@@ -62,8 +62,8 @@ pub struct Search {
     pub state: Option<State>,
     /// This code.
     pub code: Option<CodeHash>,
-    /// The code ends so, in any case of ASCII letters; with no more characters than are shown of it,
-    /// else the whole code could be found out one after the other.
+    /// The code ends so, in any case of ASCII letters; with no more characters than are shown of
+    /// it, else the whole code could be found out one after the other.
     pub code_ending: Option<String>,
     /// This till.
     pub till: Option<String>,

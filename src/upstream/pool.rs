@@ -1,5 +1,5 @@
-//! One POST, or one look with HEAD, over a pool of connections: bounded in time and in what is read,
-//! followed to where it ends.
+//! One POST, or one look with HEAD, over a pool of connections: bounded in time and in what is
+//! read, followed to where it ends.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
@@ -247,9 +247,13 @@ impl Pool {
         loop {
             tokio::select! {
                 biased;
-                ended = &mut sending => return Some(ended.map_err(|broken| self.failure(&broken, &url, course))),
+                ended = &mut sending => {
+                    return Some(ended.map_err(|broken| self.failure(&broken, &url, course)));
+                }
                 // The sockets are looked at while the attempt still holds them.
-                () = tokio::time::sleep_until(deadline) => return Some(Err(self.overdue(&url, course))),
+                () = tokio::time::sleep_until(deadline) => {
+                    return Some(Err(self.overdue(&url, course)));
+                }
                 Ok(()) = network.changed() => if !course.sent().is_whole() { return None },
             }
         }

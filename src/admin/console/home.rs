@@ -14,7 +14,7 @@ use axum::response::Response;
 
 use super::chart::{Activity, Chart, HEIGHT, SHOWN_AGAIN_FOR, WEEK_MS, WIDTH};
 use super::inbox;
-use super::say::{Facts, Sentence, sentences};
+use super::say::{Facts, Sentence, money, sentences};
 use super::{Frame, Moment, capital, encoded, rendered, sentence, shown};
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
@@ -25,7 +25,6 @@ use crate::limits::{self, Measure};
 use crate::message::{Cause, Language, about, grouped, whole};
 use crate::queue::QueueError;
 use crate::refused::Reason;
-use crate::value::Amount;
 
 /// A part of the screen, one element with an id, that is sent anew when it changes.
 pub(super) struct Fragment {
@@ -272,14 +271,6 @@ fn measured(measure: Measure, lang: Language) -> String {
     }
 }
 
-/// An amount with its thousands apart.
-pub(super) fn money(amount: Amount) -> String {
-    let text = amount.to_string();
-    let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
-    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
-    format!("{whole}.{part}")
-}
-
 /// So much is left of so much.
 fn left(lang: Language, left: &str, most: &str) -> String {
     match lang {
@@ -377,6 +368,7 @@ fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> Acti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Amount;
 
     #[test]
     fn amounts_are_grouped_and_commands_stand_in_quotation_marks() {

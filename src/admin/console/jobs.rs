@@ -59,7 +59,7 @@ enum Which {
 
 /// What there was when it was counted: nothing that came in or was settled later is touched.
 #[derive(Clone, Copy, Debug)]
-struct Counted {
+struct CountedRows {
     /// How many; 0 where not all were counted.
     most: u64,
     /// The newest of them; `None`: nobody counted.
@@ -69,7 +69,7 @@ struct Counted {
     at_ms: Option<i64>,
 }
 
-impl Counted {
+impl CountedRows {
     /// Before which row the first look begins.
     fn before(self) -> Option<Seq> {
         self.newest.map(|newest| Seq(newest.saturating_add(1)))
@@ -107,7 +107,7 @@ struct BulkJob {
     deed: Deed,
     note: String,
     by: String,
-    counted: Counted,
+    counted: CountedRows,
     done: AtomicU64,
     refused: AtomicU64,
     stop: AtomicBool,
@@ -223,9 +223,9 @@ impl Which {
     }
 
     /// How many are meant, and whether there may be more than were counted.
-    async fn counted(&self, admin: &Admin) -> Result<(Counted, bool), QueueError> {
+    async fn counted(&self, admin: &Admin) -> Result<(CountedRows, bool), QueueError> {
         let at_ms = Some(admin.info.clock.stamp().unix_ms);
-        let (mut counted, mut before) = (Counted { most: 0, newest: Some(0), at_ms }, None);
+        let (mut counted, mut before) = (CountedRows { most: 0, newest: Some(0), at_ms }, None);
         for _ in 0..LOOKS_A_COUNT {
             let (rows, next) = self.page(admin, before).await?;
             for row in &rows {
@@ -287,7 +287,7 @@ impl Jobs {
             deed,
             note: order.note.trim().to_owned(),
             by: by.to_owned(),
-            counted: Counted { most: order.most, newest: order.newest, at_ms: order.at_ms },
+            counted: CountedRows { most: order.most, newest: order.newest, at_ms: order.at_ms },
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -385,7 +385,7 @@ pub(super) async fn dry_run(
     };
     match which.counted(&admin).await {
         Ok((counted, at_least)) => {
-            let Counted { most, newest, at_ms } = counted;
+            let CountedRows { most, newest, at_ms } = counted;
             let count = count(most, Noun::Redemption, f.lang);
             let (button, means) = super::act::texts(&order.action, f.w);
             let (title, filter, back) = (which.title(&f), which.filter(&f), which.address());

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::home::money;
 use super::{Moment, capital};
 use crate::admin::status::{LaneView, Status};
 use crate::limits::Room;
 use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped};
 use crate::queue::LaneStatus;
+use crate::value::Amount;
 
 /// For so long nobody needs to know since when a line is in trouble.
 const TROUBLE_IS_NEW: Duration = Duration::from_mins(1);
@@ -206,6 +206,14 @@ fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
         Language::English => format!("{meaning}, for {} now.", about(away, lang)),
         Language::Arabic => format!("{meaning}، منذ {}.", about(away, lang)),
     }
+}
+
+/// An amount with its thousands apart.
+pub(super) fn money(amount: Amount) -> String {
+    let text = amount.to_string();
+    let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+    format!("{whole}.{part}")
 }
 
 #[cfg(test)]

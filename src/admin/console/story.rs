@@ -8,8 +8,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
-use super::home::money;
 use super::inbox;
+use super::say::money;
 use super::trail::TrailEntry;
 use super::words::Words;
 use super::{Frame, Moment, denied, rendered, sentence, shown};

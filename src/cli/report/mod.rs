@@ -139,8 +139,8 @@ impl ExceptionReason {
         Self::DuplicateOfOurs,
     ];
 
-    /// Every reason that holds for a row; most have none. What was lost stays lost, whoever has seen
-    /// to it; the others are listed until somebody has.
+    /// Every reason that holds for a row; most have none. What was lost stays lost, whoever has
+    /// seen to it; the others are listed until somebody has.
     fn of(row: &RowView) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|reason| match reason {
             Self::DeclinedAfterTheFact => (row.lost || row.state == "declined") && on_trust(row),
