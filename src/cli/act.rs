@@ -265,7 +265,10 @@ mod tests {
 
     #[test]
     fn a_flush_says_of_a_lane_that_waits_that_it_goes_on_waiting() {
-        let lane = |(name, link, waiting_s): (&str, &str, Option<u64>)| json!({"name": name, "link": link, "cause": "operator", "waiting_s": waiting_s});
+        let lane = |(name, link, waiting_s): (&str, &str, Option<u64>)| {
+            let cause = "operator";
+            json!({"name": name, "link": link, "cause": cause, "waiting_s": waiting_s})
+        };
         let lanes = [("a", "up", None), ("b", "up", Some(3600)), ("c", "held", Some(9))].map(lane);
         let said = waiting(&json!({ "lanes": lanes }));
         assert_eq!(said.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b", "c"]);

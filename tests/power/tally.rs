@@ -6,7 +6,7 @@ use std::fmt;
 /// From so many images of a point on a run is a long one.
 const LONG_RUN_IMAGES: u64 = 20;
 /// Each step, with the fewest syncs and the fewest images of a short run.
-const AT_LEAST: [(&str, u64, u64); 15] = [
+const AT_LEAST: [(&str, u64, u64); 16] = [
     ("first start", 12, 30),
     ("accept", 14, 40),
     ("accept many", 2, 10),
@@ -15,6 +15,7 @@ const AT_LEAST: [(&str, u64, u64); 15] = [
     ("checkpoint beside the writer", 6, 10),
     ("checkpoint between commits", 3, 6),
     ("accept into a new log", 5, 20),
+    ("handle", 2, 6),
     ("prune", 2, 6),
     ("start again after a crash", 12, 30),
     ("start again after a stop", 4, 8),

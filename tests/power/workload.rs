@@ -13,8 +13,8 @@ use redeemd::limits::LaneNow;
 use redeemd::redemption::{Answer, Id, Request, RewardCode, Seq, State};
 use redeemd::settings::Offline;
 use redeemd::store::{
-    Accept, Checkpointer, Claim, Decided, Decision, Ended, FILE, NewRedemption, Operation, Prune,
-    Retention, Settlement, Store, Surroundings,
+    Accept, Checkpointer, Claim, Decided, Decision, Ended, FILE, Handling, NewRedemption,
+    Operation, Prune, Retention, Settlement, Store, Surroundings,
 };
 use redeemd::value::Amount;
 
@@ -218,6 +218,19 @@ impl Life {
         self.say(&line);
     }
 
+    /// What is lost or inferred leaves only once a person has handled it.
+    fn handle(&mut self) {
+        let settled = self.rows.iter().filter(|(_, row)| row.state != State::Pending);
+        let handling = |(id, _): (&String, &Row)| Handling {
+            id: Id::parse(id).unwrap(),
+            note: "seen".to_owned(),
+            free: false,
+            by: "p".to_owned(),
+        };
+        let all = settled.map(handling).collect();
+        run(self.store(), all, false);
+    }
+
     fn prune(&mut self) {
         let newest = self.rows.values().map(|row| row.seq).max().unwrap();
         let retention = Retention { settled: Duration::ZERO, codes: Duration::from_secs(86_400) };
@@ -270,6 +283,7 @@ fn live(life: &mut Life) {
         life.step("accept into a new log", |life| life.accept(1, false));
     }
     drop(checkpointer);
+    life.step("handle", Life::handle);
     life.step("prune", Life::prune);
     life.step("start again after a crash", Life::open);
     life.step("claim", |life| life.claim(100));
@@ -279,6 +293,7 @@ fn live(life: &mut Life) {
     life.step("accept", |life| life.accept(30, false));
     life.step("checkpoint on the writer", |life| assert!(life.store().checkpoint().unwrap() > 0));
     life.step("accept", |life| life.accept(1, true));
+    life.step("handle", Life::handle);
     life.step("prune", Life::prune);
     life.step("rescue", Life::rescue);
     life.step("accept", |life| life.accept(2, false));

@@ -52,7 +52,10 @@ fn filled(rows: usize) -> (World, Known) {
     let mut known = Known::new();
     for n in 0..rows {
         world.lane = if n % 7 != 0 { LaneNow::default() } else { LaneNow::down() };
-        let new = long(&format!("CODE-{n}"), if n % 5 == 0 { 9000 } else { 300 });
+        // Few enough of each till that none is slowed for what is refused to it.
+        let till = format!("till-{}", 1 + n / 20);
+        let bytes = if n % 5 == 0 { 9000 } else { 300 };
+        let new = NewRedemption { till, ..long(&format!("CODE-{n}"), bytes) };
         let body = new.request.body.to_vec();
         let Decision::Taken(taken) = world.decide(new) else { panic!() };
         let ended = match n % 7 {
