@@ -288,7 +288,8 @@ fn one_seed_lives_one_life() {
 fn the_simulated_process() {
     let (seed, has_rules) = (number("SIM_SEED", SEED), number("SIM_RULES", 1) == 1);
     let report = World::new(seed, has_rules).run(u32::try_from(number("SIM_DAYS", 30)).unwrap());
-    println!("= trace: {:016x}", report.trace);
+    // Where there is one processor, the test's name stands on the line that is begun.
+    println!("\n= trace: {:016x}", report.trace);
     for (what, count) in &report.tally {
         println!("= {what}: {count}");
     }
