@@ -368,6 +368,9 @@ words! {
         "إلى";
     days_hint: "Days are those of the reports, by the clock of this gateway's place.",
         "الأيام هي أيام التقارير، بتوقيت مكان هذه البوابة.";
+    ending_hint: "The code's end as lists show it: a quarter of the code, at most four characters. \
+        For a whole code use the search above.",
+        "آخر الرمز كما تظهره القوائم: ربعه، وأربعة أحرف على الأكثر. وللرمز كله البحث أعلاه.";
     newest: "Newest first",
         "الأحدث أولًا";
     show: "Show",
