@@ -242,7 +242,7 @@ impl Pool {
         network: &mut watch::Receiver<u64>,
     ) -> Option<Result<Reply, Failure>> {
         let OneTry { client, post, deadline, course } = going;
-        let url = post.url.clone();
+        let (url, is_bare) = (post.url.clone(), post.body.is_empty());
         let mut sending = pin!(course.carry(self.send(client, post, course)));
         loop {
             tokio::select! {
@@ -252,7 +252,7 @@ impl Pool {
                 }
                 // The sockets are looked at while the attempt still holds them.
                 () = tokio::time::sleep_until(deadline) => {
-                    return Some(Err(self.overdue(&url, course)));
+                    return Some(Err(self.overdue((&url, is_bare), course)));
                 }
                 Ok(()) = network.changed() => if !course.sent().is_whole() { return None },
             }
@@ -291,9 +291,9 @@ impl Pool {
         phase::of_broken(broken, known)
     }
 
-    fn overdue(&self, url: &Url, course: &Course) -> Failure {
+    fn overdue(&self, (url, is_bare): (&Url, bool), course: &Course) -> Failure {
         let sent_whole = course.sent().is_whole();
-        let phase = self.overdue_phase(url, course);
+        let phase = self.overdue_phase((url, is_bare), course);
         let host = authority(url);
         let detail = match phase {
             Phase::Resolve => format!("{host}: its name was not resolved within the deadline"),
@@ -321,12 +321,13 @@ impl Pool {
         }
     }
 
-    fn overdue_phase(&self, url: &Url, course: &Course) -> Phase {
+    fn overdue_phase(&self, (url, is_bare): (&Url, bool), course: &Course) -> Phase {
         if course.is_resolving() {
             return Phase::Resolve;
         }
         let standing = sockets::standing(&self.peers(url));
-        match course.sent().is_whole() {
+        // A request without a body counts as whole before there is a connection to take it.
+        match course.sent().is_whole() && !(is_bare && standing.connecting) {
             true if standing.unacknowledged && !course.is_answering() => Phase::Write,
             true => Phase::Answer,
             false

@@ -1,5 +1,6 @@
 //! OAuth against a token endpoint and an API by hand, `/token` and `/api` of one server.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,8 +9,9 @@ use std::time::Duration;
 use redeemd::settings::{Auth, Grant, OAuth, Provider, SecretSource};
 use redeemd::upstream::Upstream;
 use redeemd::verdict::{Failure, Phase};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::server::{Reaction, Seen, Server, answer, ok, text};
 use crate::{Bench, answered, attempt, failed, unwatched};
@@ -304,6 +306,32 @@ async fn a_provider_that_is_not_reached_is_told_by_its_phase_whatever_its_endpoi
     let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
     assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Resolve, false));
     assert!(failure.detail.contains("; the provider: cannot resolve"), "{}", failure.detail);
+}
+
+/// An address that takes no connection and refuses none: its queue is full.
+async fn hole() -> (SocketAddr, TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let at = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(300), TcpStream::connect(at)).await {
+        queued.push(stream.unwrap());
+        assert!(queued.len() < 100, "the queue has no end");
+    }
+    (at, listener, queued)
+}
+
+#[tokio::test]
+async fn where_neither_endpoint_nor_provider_answers_a_connection_the_line_is_down() {
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let (endpoint, redeem) = (hole().await, hole().await);
+    let mut provider = here.provider(&format!("http://{}", endpoint.0));
+    provider.redeem_url = format!("http://{}/api", redeem.0);
+    provider.timeout = Duration::from_secs(1);
+    let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Connect, false));
+    assert!(failure.detail.contains("; the provider: no connection"), "{}", failure.detail);
 }
 
 #[tokio::test]
