@@ -281,11 +281,11 @@ impl Desk<'_> {
     /// The redemption that this very request was given before, since it was owed: a repeat of it
     /// gets the same.
     fn paid_before(&self, rivals: &Rivals, new: &NewRedemption) -> Result<Option<Seq>, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM event WHERE seq = ?1 AND what = 'owed_paid' AND \
-            by = ?2 AND detail = ?3)";
+        let sql = "SELECT detail FROM event WHERE seq = ?1 AND what = 'owed_paid' AND by = ?2";
         for row in rivals.rows.iter().rev().filter(|row| row.has(mark::OWED_PAID)) {
-            let given = (row.seq.0, &new.till, paid_for(&new.request));
-            if self.sql.prepare_cached(sql)?.query_row(given, |row| row.get(0))? {
+            let mut paid = self.sql.prepare_cached(sql)?;
+            let paid = paid.query_row((row.seq.0, &new.till), |row| row.get(0)).optional()?;
+            if paid.is_some_and(|paid: String| is_paid_for(&paid, new)) {
                 return Ok(Some(row.seq));
             }
         }
@@ -305,7 +305,7 @@ impl Desk<'_> {
         ))?;
         if paid == 1 {
             self.books.remark(row, (row.marks & !mark::OWED) | mark::OWED_PAID | elsewhere);
-            self.acted(row, "owed_paid", till, &paid_for(&new.request))?;
+            self.acted(row, "owed_paid", till, &paid_for(new).concat())?;
         }
         self.shown(row.seq)
     }
@@ -488,10 +488,23 @@ fn is_of(row: &Stored, till: &str) -> bool {
     row.till == till || row.has(mark::PAID_ELSEWHERE)
 }
 
-/// What tells the request that was given what was owed from the till's others of the code.
-fn paid_for(request: &Request) -> String {
-    let Request { date, branch_id, timestamp, .. } = request;
-    format!("{date}, branch {branch_id}, timestamp {timestamp}")
+/// What tells the request that was given what was owed from the till's others of the code: its
+/// fields, and its key if it had one.
+fn paid_for(new: &NewRedemption) -> [String; 2] {
+    let Request { date, branch_id, timestamp, .. } = &new.request;
+    let key = new.key.as_ref().map(|key| {
+        let (high, low) = halves(Fingerprint::of(&["key", key]).0);
+        format!(", key {high:016x}{low:016x}")
+    });
+    [format!("{date}, branch {branch_id}, timestamp {timestamp}"), key.unwrap_or_default()]
+}
+
+/// A request with a key repeats one without, and the other way round; two different keys are two
+/// requests.
+fn is_paid_for(paid: &str, new: &NewRedemption) -> bool {
+    let [fields, key] = paid_for(new);
+    let paid_key = paid.strip_prefix(&fields);
+    paid_key.is_some_and(|paid| paid == key || paid.is_empty() || key.is_empty())
 }
 
 fn taken(row: &Stored, worth_waiting: bool) -> Taken {

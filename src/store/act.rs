@@ -345,10 +345,9 @@ impl Desk<'_> {
 
     fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {
         let (answer, note) = row.note(self.sql)?;
-        let said = answer.as_ref().map(|answer| {
-            let text = row.code.masked_in(&String::from_utf8_lossy(&answer.body));
-            text.chars().take(SAID_CHARS_MAX).collect()
-        });
+        let said = answer.as_ref().and_then(|answer| unescaped(&answer.body));
+        let said =
+            said.map(|text| row.code.masked_in(&text).chars().take(SAID_CHARS_MAX).collect());
         let before = message::Event::AnsweredBefore {
             state: row.state.to_string(),
             status: answer.as_ref().map(|answer| u64::from(answer.status)),
@@ -437,4 +436,15 @@ fn less_one(lane: LaneNow) -> LaneNow {
     let (pending, till_pending) =
         (lane.pending.saturating_sub(1), lane.till_pending.saturating_sub(1));
     LaneNow { pending, till_pending, ..lane }
+}
+
+/// What is said in an answer, as it is read: a code that is escaped in it could not be found.
+/// `None`: it is escaped and no JSON.
+fn unescaped(body: &[u8]) -> Option<String> {
+    match serde_json::from_slice::<serde_json::Value>(body) {
+        Ok(value) => Some(value.to_string()),
+        Err(_) => {
+            Some(String::from_utf8_lossy(body).into_owned()).filter(|text| !text.contains("\\u"))
+        }
+    }
 }

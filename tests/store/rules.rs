@@ -5,7 +5,7 @@ use std::time::Duration;
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
 use redeemd::message::{self, Language, Note};
-use redeemd::redemption::{Id, Seq, State};
+use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
     About, Accept, Acted, AskStanding, Claim, Concluded, Conclusion, Counts, Decided, Decision,
     Ended, FILE, Filter, Handling, Hold, Job, LaneMemory, Limit, NewRedemption, NotGiven, Prune,
@@ -315,6 +315,27 @@ fn a_repeat_of_the_request_that_was_given_what_was_owed_gets_the_same_and_anothe
     }
     for other in [later("till-3", "A"), new("till-2", "A")] {
         assert!(matches!(world.decide(other), Decision::Used(_)));
+    }
+}
+
+#[test]
+fn what_was_owed_is_given_again_to_the_same_key_or_where_one_has_none_and_to_no_other_key() {
+    let of_key = |key: &str| NewRedemption { key: Some(key.to_owned()), ..later("till-2", "A") };
+    let keyless = later("till-2", "A");
+    for (first, again, is_told) in [
+        (of_key("a"), of_key("a"), true),
+        (of_key("a"), keyless.clone(), true),
+        (keyless.clone(), of_key("a"), true),
+        (of_key("a"), of_key("b"), false),
+    ] {
+        let mut world = World::up();
+        let asked = world.take("till-1", "A");
+        assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+        world.one(Settlement::new(asked.seq, 1, confirmed(), false));
+        assert!(matches!(world.decide(first), Decision::Owed(_)));
+        world.lane = LaneNow::down();
+        let told = world.decide(again);
+        assert_eq!(matches!(told, Decision::Settled(_)), is_told, "{told:?}");
     }
 }
 
@@ -899,6 +920,25 @@ fn what_the_provider_said_before_a_retry_stays_in_the_rows_history_with_its_code
         let text = message::Event::from_stored(&kept.detail).text(language);
         assert!(text.contains("expired on the 3rd of May"), "{text}");
         assert!(!kept.detail.contains("X-12345678") && !text.contains("X-12345678"), "{text}");
+    }
+}
+
+#[test]
+fn a_code_that_the_provider_escaped_is_masked_in_the_rows_history_all_the_same() {
+    let said = r#""message":"\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668 expired"}"#;
+    for before in [r#"{"data":[],"#, r#"{"at":1e999,"#] {
+        let body = format!("{before}{said}");
+        let mut world = World::up();
+        let answer = Answer { status: 400, content_type: None, body: body.into() };
+        let ended = Ended::Declined { answer, already_used: false, strong: true };
+        let taken = world.settled("till-1", "١٢٣٤٥٦٧٨", ended);
+        assert!(matches!(world.retry(&taken.id), Acted::Done(_)));
+        let events = world.reader().events(taken.seq).unwrap();
+        let kept = events.iter().find(|event| event.what == "answered").unwrap();
+        let text = message::Event::from_stored(&kept.detail).text(Language::English);
+        for text in [&kept.detail, &text] {
+            assert!(!text.contains("0661") && !text.contains("١٢٣"), "{text}");
+        }
     }
 }
 
