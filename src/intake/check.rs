@@ -267,8 +267,8 @@ fn said(verdict: &Verdict) -> Option<CheckSaid> {
 }
 
 /// Only an answer in the contract's shape is the provider's word about a code, and none that a
-/// portal or a firewall wrote. A 401 or 403 is
-/// about this gateway's credential, and a till would take it for its own.
+/// portal or a firewall wrote. A 401 or 403 is about this gateway's credential, and a till would
+/// take it for its own.
 fn word(reply: Reply) -> Result<Answer, Silence> {
     if verdict::is_of_a_portal(&reply) {
         return Err(Silence::Down);

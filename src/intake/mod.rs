@@ -13,6 +13,7 @@ mod tills;
 
 pub use check::{CheckReward, Checking};
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -66,8 +67,10 @@ struct Current {
     accepted_status: StatusCode,
     max_body_bytes: usize,
     tills: Tills,
-    /// One lane each, with its businesses folded.
-    providers: Vec<(Provider, Vec<String>)>,
+    /// One lane each.
+    providers: Vec<Provider>,
+    /// The businesses that they list, folded, by lane.
+    listed: Arc<BTreeMap<String, BTreeSet<String>>>,
     texts: Texts,
     unknown_check: UnknownCheck,
 }
@@ -82,7 +85,8 @@ impl Current {
             accepted_status: StatusCode::from_u16(intake.accepted_status).unwrap_or(StatusCode::OK),
             max_body_bytes: intake.max_body_bytes,
             tills: Tills::new(&intake.tills, credentials_dir),
-            providers: settings.providers.iter().cloned().map(with_businesses).collect(),
+            providers: settings.providers.clone(),
+            listed: Arc::clone(&settings.offline.listed),
             texts: intake.texts.clone(),
             unknown_check: settings.offline.unknown_check,
         }
@@ -92,17 +96,14 @@ impl Current {
     /// that serves all others.
     fn lane(&self, business: &str) -> Option<&Provider> {
         let business = fold::code(business);
-        let serves = |named: &Vec<String>| named.iter().any(|named| *named == business);
-        let lane = |is_it: &dyn Fn(&Vec<String>) -> bool| {
-            self.providers.iter().find(|(_, named)| is_it(named)).map(|(lane, _)| lane)
+        let names = |lane: &&Provider| {
+            self.listed.get(&lane.name).is_some_and(|its| its.contains(business.as_ref()))
         };
-        lane(&serves).or_else(|| lane(&Vec::is_empty))
+        self.providers
+            .iter()
+            .find(names)
+            .or_else(|| self.providers.iter().find(|lane| lane.businesses.is_empty()))
     }
-}
-
-fn with_businesses(lane: Provider) -> (Provider, Vec<String>) {
-    let named = lane.businesses.iter().map(|business| fold::code(business).into_owned()).collect();
-    (lane, named)
 }
 
 /// The routes of the tills' HTTP. They are looked up at each request, because a reload may change

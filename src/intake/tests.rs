@@ -11,14 +11,17 @@ use crate::settings::{Auth, SecretSource};
 
 const GOOD: &str = r#"{"reward_code":"9876543210123456","business_refrence":"shop","branch_id":"7","date":"2026-11-23 14:03:11","timestamp":"1"}"#;
 
-fn lane(name: &str, businesses: &[&str]) -> (Provider, Vec<String>) {
+fn lane(name: &str, businesses: &[&str]) -> Provider {
     let businesses = businesses.iter().map(|name| (*name).to_owned()).collect();
     let auth = Auth::Token(SecretSource::Credential(name.to_owned()));
-    let provider = Provider::new(name, "https://svc.retm.sa/redeem", auth);
-    with_businesses(Provider { businesses, ..provider })
+    Provider { businesses, ..Provider::new(name, "https://svc.retm.sa/redeem", auth) }
 }
 
 fn current() -> Current {
+    serving(vec![lane("first", &["shop", "other"]), lane("second", &["shop", "third"])])
+}
+
+fn serving(providers: Vec<Provider>) -> Current {
     Current {
         redeem_path: "/redeem".to_owned(),
         check_path: "/check".to_owned(),
@@ -26,7 +29,8 @@ fn current() -> Current {
         accepted_status: StatusCode::ACCEPTED,
         max_body_bytes: 1024,
         tills: Tills::new(&[], None),
-        providers: vec![lane("first", &["shop", "other"]), lane("second", &["shop", "third"])],
+        listed: crate::settings::listed(&providers),
+        providers,
         texts: Texts::default(),
         unknown_check: UnknownCheck::Refuse,
     }
@@ -65,8 +69,7 @@ fn the_first_lane_that_names_a_business_serves_it_else_the_one_for_all_others() 
 
 #[test]
 fn a_business_in_other_clothes_is_served_by_the_lane_that_names_it() {
-    let mut current = current();
-    current.providers = vec![lane("rest", &[]), lane("cafes", &["Cafe-1", "straße ٣"])];
+    let current = serving(vec![lane("rest", &[]), lane("cafes", &["Cafe-1", "straße ٣"])]);
     for business in ["cafe-1", "CAFE-1", " cafe-1 ", "ｃａｆｅ－１", "STRASSE 3"] {
         let served = current.lane(business).map(|lane| lane.name.as_str());
         assert_eq!(served, Some("cafes"), "{business}");

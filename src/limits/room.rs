@@ -180,12 +180,12 @@ fn left(caps: &Caps, at: &RoomBooks<'_>, (books, value): (Account, Amount)) -> L
 
 /// How many more all tills together may give.
 fn of_tills(policy: &Offline, at: &RoomBooks<'_>) -> u64 {
-    let part = u64::from(at.lane.part());
-    let left = |most: u64, used: u64| (most / part).saturating_sub(used);
-    let of_till = |till: &Account| {
-        left(policy.max_pending_per_till, till.pending)
-            .min(left(policy.max_per_hour_per_till, till.hour))
+    let caps = Caps {
+        max_pending: Some(policy.max_pending_per_till),
+        max_per_hour: Some(policy.max_per_hour_per_till),
+        ..Caps::default()
     };
+    let of_till = |till: &Account| left(&caps, at, (*till, Amount::ZERO)).number;
     at.tills.iter().map(of_till).fold(0, u64::saturating_add)
 }
 

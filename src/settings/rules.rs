@@ -277,7 +277,8 @@ pub(super) fn exact(providers: &[Provider]) -> Arc<BTreeSet<String>> {
 }
 
 /// The businesses that the providers list, folded, by lane; a lane without any is not there.
-pub(super) fn listed(providers: &[Provider]) -> Arc<BTreeMap<String, BTreeSet<String>>> {
+#[must_use]
+pub fn listed(providers: &[Provider]) -> Arc<BTreeMap<String, BTreeSet<String>>> {
     let folded = |provider: &Provider| {
         provider.businesses.iter().map(|own| fold::code(own).into_owned()).collect()
     };

@@ -57,18 +57,19 @@ fn differs(known: Option<&str>, found: Option<&str>) -> bool {
 
 /// The same text and time, or the same time cut to its file system's step.
 fn is_alike(known: &str, found: &str) -> bool {
-    let parts = |text: &str| {
-        let (token, time) = text.split_once(' ')?;
-        let (seconds, fraction) = time.split_once('.')?;
-        Some((token.to_owned(), seconds.parse::<i64>().ok()?, fraction.to_owned()))
-    };
-    let (Some(known_parts), Some(found_parts)) = (parts(known), parts(found)) else {
-        return known == found;
-    };
-    let is_cut = found_parts.2.bytes().all(|digit| digit == b'0')
-        && known_parts.0 == found_parts.0
-        && known_parts.1.abs_diff(found_parts.1) <= TIME_STEP_S;
-    known == found || is_cut
+    known == found || parts(known).zip(parts(found)).is_some_and(is_cut)
+}
+
+/// The text, and the seconds and their fraction of the time.
+fn parts(text: &str) -> Option<(&str, i64, &str)> {
+    let (token, time) = text.split_once(' ')?;
+    let (seconds, fraction) = time.split_once('.')?;
+    Some((token, seconds.parse().ok()?, fraction))
+}
+
+fn is_cut((known, found): ((&str, i64, &str), (&str, i64, &str))) -> bool {
+    let is_whole = found.2.bytes().all(|digit| digit == b'0');
+    is_whole && known.0 == found.0 && known.1.abs_diff(found.1) <= TIME_STEP_S
 }
 
 fn is_elsewhere(known: &str, here: &str) -> Option<&'static str> {

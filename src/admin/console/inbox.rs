@@ -126,9 +126,7 @@ impl MatterKind {
             RowState::Pending | RowState::Confirmed | RowState::Voided => None,
         }
     }
-}
 
-impl MatterKind {
     /// By what it was parked for; a sentence of an earlier version does not say.
     fn of_parked(row: &Redemption) -> Self {
         match row.note.as_ref() {

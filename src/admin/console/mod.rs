@@ -184,7 +184,7 @@ impl Frame {
             may_engineer: asker.may(Role::Engineer),
             has_users: admin.access.has_users(),
             zone: admin.queue.zone(),
-            here: page_of(uri),
+            here: readable(uri),
         }
     }
 
@@ -213,7 +213,7 @@ impl Frame {
 }
 
 /// The address at which this one can be read: a form's own leads nowhere.
-fn page_of(uri: &Uri) -> String {
+fn readable(uri: &Uri) -> String {
     let mut parts = uri.path().split('/').skip(1);
     match (parts.next(), parts.next(), parts.next()) {
         (Some(page @ ("redemptions" | "jobs")), Some(name), Some(_)) => format!("/{page}/{name}"),
