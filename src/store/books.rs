@@ -43,8 +43,6 @@ pub(super) struct Books {
     pub(super) ledger: Ledger,
     /// The lanes in which nothing is accepted on trust.
     pub(super) trust_off: Arc<BTreeMap<String, TrustOff>>,
-    /// The database has a place for the figures of tills and days.
-    pub(super) keeps_figures: bool,
     /// What has not reached the tables yet.
     pub(super) last: LastSums,
 }
@@ -131,7 +129,7 @@ impl Books {
         let keeps_checks = connection.query_row(sql, [], |row| row.get(0))?;
         let has_checks = keeps_checks && checks::has_any(connection)?;
         let (ledger, trust_off) = (Ledger::read(connection)?, Arc::new(trust::read(connection)?));
-        let (first, keeps_figures) = (Seq(i64::MAX), tallies::are_kept(connection)?);
+        let first = Seq(i64::MAX);
         Ok(Self {
             lanes,
             tills: Arc::new(tills),
@@ -143,7 +141,6 @@ impl Books {
             recount: None,
             ledger,
             trust_off,
-            keeps_figures,
             last,
         })
     }
@@ -270,9 +267,7 @@ impl Books {
     }
 
     fn note(&mut self, row: &Stored, change: Figures) {
-        if self.keeps_figures {
-            self.last.add_figures(place_of(row), change);
-        }
+        self.last.add_figures(place_of(row), change);
     }
 
     fn count(&mut self, row: &Stored, to: State, marks: i64) {
@@ -289,9 +284,7 @@ impl Books {
         self.follow(row.seq, row.lane, (row.state, None));
         let figures = Figures::of(row);
         self.note(row, Figures::default().less(figures));
-        if self.keeps_figures {
-            self.last.add_gone(place_of(row), figures);
-        }
+        self.last.add_gone(place_of(row), figures);
         if let Some(recount) = &mut self.recount {
             recount.counts_for(row, Figures::default().less(figures));
         }
@@ -352,7 +345,7 @@ impl Books {
         counted: &UnderWay,
     ) -> Result<Vec<Storage>, StoreError> {
         let mut found = Vec::new();
-        if !self.keeps_figures {
+        if !self.last.keeps_figures() {
             return Ok(found);
         }
         let said = tallies::of_rows_here(connection, self.last.unwritten())?;

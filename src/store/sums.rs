@@ -149,6 +149,13 @@ pub(super) fn in_state(connection: &Connection, state: State) -> Result<u64, Sto
     Ok(sum)
 }
 
+/// Whether the database has a place for figures: a schema that waits for room has none, and they
+/// are counted when it has.
+pub(super) fn figures_are_kept(connection: &Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tally')";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
 /// The last commits' sums, and how they get to their tables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LastSums {
@@ -159,13 +166,15 @@ pub(super) struct LastSums {
     is_kept: bool,
     /// A database whose last steps wait for room has no reader of them.
     is_put_off: bool,
+    keeps_figures: bool,
 }
 
 impl LastSums {
     /// Moves what the last process kept to the tables.
     pub(super) fn open(connection: &Connection) -> Result<Self, StoreError> {
         let is_put_off = connection::version(connection)? < SINCE;
-        let mut last = Self { is_put_off, ..Self::default() };
+        let keeps_figures = figures_are_kept(connection)?;
+        let mut last = Self { is_put_off, keeps_figures, ..Self::default() };
         last.sums = Sums::read(connection)?;
         last.is_kept = last.sums != Sums::default();
         if last.is_kept {
@@ -174,6 +183,11 @@ impl LastSums {
             transaction.commit()?;
         }
         Ok(last)
+    }
+
+    /// Whether the database has a place for figures.
+    pub(super) fn keeps_figures(&self) -> bool {
+        self.keeps_figures
     }
 
     /// What has not reached the tables.
@@ -198,12 +212,16 @@ impl LastSums {
 
     /// By so much the figures of rows that are here have changed.
     pub(super) fn add_figures(&mut self, place: FigurePlace, change: Figures) {
-        add(&mut self.sums.figures, place, change);
+        if self.keeps_figures {
+            add(&mut self.sums.figures, place, change);
+        }
     }
 
     /// These figures are of rows that leave after their retention.
     pub(super) fn add_gone(&mut self, place: FigurePlace, figures: Figures) {
-        add(&mut self.sums.gone, place, figures);
+        if self.keeps_figures {
+            add(&mut self.sums.gone, place, figures);
+        }
     }
 
     /// Keeps them at the end of a transaction, on one page or in their tables.

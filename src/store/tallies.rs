@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
 use super::row::{Stored, state_of};
-use super::sums::{FigurePlace, Sums, add_figures};
+use super::sums::{FigurePlace, Sums, add_figures, figures_are_kept};
 use super::{AfterCommit, Desk, Operation, Reader, StoreError};
 use crate::clock::Day;
 use crate::decide::{self, FIGURES, Figures};
@@ -40,13 +40,6 @@ pub struct TillDays {
     pub lines: Vec<TillDay>,
     /// Where the next page begins; `None`: there is none.
     pub next: Option<Day>,
-}
-
-/// Whether the database has a place for figures: a schema that waits for room has none, and they
-/// are counted when it has.
-pub(super) fn are_kept(connection: &Connection) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tally')";
-    Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
 /// Whose figures a row's are.
@@ -151,7 +144,7 @@ impl Reader {
         lane: Option<&str>,
     ) -> Result<TillDays, StoreError> {
         let mut page = TillDays::default();
-        if !are_kept(&self.connection)? {
+        if !figures_are_kept(&self.connection)? {
             return Ok(page);
         }
         let reading = self.connection.unchecked_transaction()?;
@@ -198,7 +191,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn refusals(&self, from: Day, to: Day) -> Result<BTreeMap<String, u64>, StoreError> {
-        if !are_kept(&self.connection)? {
+        if !figures_are_kept(&self.connection)? {
             return Ok(BTreeMap::new());
         }
         let sql = "SELECT reason, CAST(max(total(refused), 0) AS INTEGER) FROM refusal WHERE day \
@@ -231,7 +224,7 @@ impl Desk<'_> {
         let day = self.around.days.of(self.around.stamp.unix_ms).number();
         let sql = "INSERT INTO refusal VALUES (?1, ?2, ?3) ON CONFLICT (day, reason) DO UPDATE SET \
              refused = CAST(refused + excluded.refused AS INTEGER)";
-        for (reason, number) in refused.iter().filter(|_| self.books.keeps_figures) {
+        for (reason, number) in refused.iter().filter(|_| self.books.last.keeps_figures()) {
             self.sql.prepare_cached(sql)?.execute((day, reason.as_str(), number))?;
         }
         Ok(())
@@ -239,7 +232,7 @@ impl Desk<'_> {
 
     /// Figures leave long after their rows, and at once where rows have taken them along.
     pub(super) fn forget_figures(&mut self) -> Result<(), StoreError> {
-        if !self.books.keeps_figures {
+        if !self.books.last.keeps_figures() {
             return Ok(());
         }
         // What is deleted is judged by its sums.
