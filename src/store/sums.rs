@@ -329,3 +329,33 @@ static ADD: LazyLock<String> = LazyLock::new(|| {
          {adds}"
     )
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_read_as_they_were_written_and_no_changed_text_is_taken_for_them() {
+        let mut last = LastSums { keeps_figures: true, ..LastSums::default() };
+        last.set_lane(1, [9, 8, 1, 0, 0, 0, 0, 0, 0]);
+        last.set_till((1, "till \"1\"".to_owned()), 8);
+        let lately = "[1,2]".to_owned();
+        last.set_risk(
+            "lane 1".to_owned(),
+            Some(RiskSums { pending: 8, exposure: 5, lost: 0, lately }),
+        );
+        last.set_risk("rule r".to_owned(), None);
+        last.add_figures((20_000, 1, "till \"1\"".to_owned()), Figures([1; FIGURES]));
+        let text = last.sums.to_stored().unwrap();
+        assert_eq!(Sums::from_stored(&text).unwrap(), last.sums);
+        for at in 0..text.len() {
+            for bit in 0..7 {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] ^= 1 << bit;
+                let Ok(other) = String::from_utf8(bytes) else { continue };
+                let read = Sums::from_stored(&other);
+                assert!(read.is_none_or(|read| read == last.sums), "{other}");
+            }
+        }
+    }
+}
