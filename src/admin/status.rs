@@ -70,7 +70,7 @@ impl Admin {
     pub(super) async fn look(&self) -> Status {
         let (queue, info) = (&self.queue, &self.info);
         let oldest_pending_age_s = queue.oldest_pending_age_s().await;
-        let counts = queue.counts();
+        let (counts, kept) = (queue.counts(), queue.checks_kept());
         let (standing, now_ms) = (queue.standing().await, info.clock.stamp().unix_ms);
         Status {
             gateway: info.gateway.clone(),
@@ -82,7 +82,7 @@ impl Admin {
             oldest_pending_age_s,
             clock_trusted: info.clock.stamp().trusted,
             storage: queue.storage(),
-            lanes: lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms)),
+            lanes: lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms, kept > 0)),
             reload_faults: queue.reload_faults(),
             restart_keys: queue.restart_keys(),
             refused: Reason::ALL
@@ -90,7 +90,7 @@ impl Admin {
                 .map(|reason| (reason.as_str(), refused::total(reason)))
                 .collect(),
             checks: Answerer::ALL.into_iter().map(|by| (by.as_str(), checked::total(by))).collect(),
-            checks_remembered: queue.checks_kept(),
+            checks_remembered: kept,
             log_dropped: log::dropped(),
             rules: risk::rules(&standing.rules),
             rule_gauges: standing.rules.clone(),
@@ -102,14 +102,15 @@ impl Admin {
 fn lane_views(
     lanes: Vec<LaneStatus>,
     counts: Vec<(String, Counts)>,
-    (standing, now_ms): (&Standing, i64),
+    (standing, now_ms, has_checks): (&Standing, i64, bool),
 ) -> Vec<LaneView> {
     let counts: HashMap<String, Counts> = counts.into_iter().collect();
     let books = |name: &str| counts.get(name).copied().unwrap_or_default();
     let risk = |status: &LaneStatus| {
         let standing = standing.lanes.iter().find(|lane| lane.name == status.name);
         let at_once_ms = (status.trust == "at_once").then_some(now_ms);
-        standing.map(|standing| LaneRisk::of(standing, at_once_ms)).unwrap_or_default()
+        let of = |standing| LaneRisk::of(standing, at_once_ms, has_checks);
+        standing.map(of).unwrap_or_default()
     };
     let view =
         |status: LaneStatus| LaneView { counts: books(&status.name), risk: risk(&status), status };
@@ -239,7 +240,7 @@ pub(super) mod tests {
         }
     }
 
-    fn standing() -> Standing {
+    pub(in crate::admin) fn standing() -> LaneStanding {
         let most = Measure::Money(Amount::whole(100));
         let money = Gauge {
             limit: "max_exposure",
@@ -249,7 +250,7 @@ pub(super) mod tests {
         };
         let (name, exposure) = ("retm".to_owned(), Amount(125_000));
         let gauges = vec![gauge(3, 100), money];
-        let lane = LaneStanding {
+        LaneStanding {
             name,
             given: 3,
             exposure,
@@ -258,13 +259,13 @@ pub(super) mod tests {
             off: None,
             room: Err(NoRoom::Closed),
             takes_checked: false,
-        };
-        Standing { lanes: vec![lane], ..Standing::default() }
+        }
     }
 
     pub(in crate::admin) fn sample() -> Status {
         let counts =
             Counts { accepted: 10, pending: 3, confirmed: 5, declined: 1, parked: 0, voided: 1 };
+        let standings = Standing { lanes: vec![standing()], ..Standing::default() };
         let lanes = vec![lane("retm", "down", Some("connect")), lane("o\"th\\er\n", "up", None)];
         Status {
             gateway: "branch-042".to_owned(),
@@ -276,7 +277,7 @@ pub(super) mod tests {
             oldest_pending_age_s: Some(12),
             clock_trusted: false,
             storage: StorageStatus::default(),
-            lanes: lane_views(lanes, vec![("retm".to_owned(), counts)], (&standing(), 0)),
+            lanes: lane_views(lanes, vec![("retm".to_owned(), counts)], (&standings, 0, false)),
             reload_faults: Vec::new(),
             restart_keys: Vec::new(),
             refused: BTreeMap::new(),

@@ -350,12 +350,12 @@ impl Desk<'_> {
 
     /// A row that is not too old to be told.
     fn fresh(&self, found: &FoundCheck) -> Option<CheckAnswer> {
-        let (now_ms, at_ms) = (self.around.elapsed_ms, found.at_s.saturating_mul(1000));
+        let (now_ms, at_ms) = (self.around.elapsed.now_ms(), found.at_s.saturating_mul(1000));
         let is_kept = self.around.offline.remember_checks_max > 0;
         if !is_kept || at_ms > now_ms.saturating_add(AHEAD_MS_MAX) {
             return None;
         }
-        let age_ms = self.around.doubted.age_ms(now_ms, at_ms);
+        let age_ms = now_ms.saturating_sub(at_ms).max(0);
         let max_ms =
             i64::try_from(self.around.offline.remember_checks.as_millis()).unwrap_or(i64::MAX);
         (age_ms < max_ms).then(|| CheckAnswer {
@@ -433,7 +433,7 @@ impl Desk<'_> {
         let content_type = content_type.as_deref().unwrap_or_default();
         let content_type = Some(content_type).filter(|text| *text != JSON);
         let (refused, at_s, till) =
-            (exact == 0, self.around.elapsed_ms.div_euclid(1000), &check.asked.till);
+            (exact == 0, self.around.elapsed.now_ms().div_euclid(1000), &check.asked.till);
         let sql = "INSERT INTO checked VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let values =
             (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
@@ -460,7 +460,7 @@ impl Desk<'_> {
 
     /// Whether one more code may be held by a till's check in this hour.
     fn may_hold(&self, till: &str) -> Result<bool, StoreError> {
-        let hour = self.around.elapsed_ms.div_euclid(3_600_000);
+        let hour = self.around.elapsed.on_min().div_euclid(60);
         self.share(till, 0)?;
         let sql = "UPDATE check_share SET held = iif(hour = ?2, held, 0) + 1, hour = ?2 WHERE till \
             = ?1 \
@@ -505,14 +505,14 @@ impl Desk<'_> {
             self.forget_check(guard, exact)?;
         }
         let sql = "DELETE FROM check_share WHERE kept = 0 AND hour < ?1";
-        self.sql.prepare_cached(sql)?.execute([self.around.elapsed_ms.div_euclid(3_600_000)])?;
+        self.sql.prepare_cached(sql)?.execute([self.around.elapsed.on_min().div_euclid(60)])?;
         self.make_room("")
     }
 
     fn overdue(&self) -> Result<Vec<([u8; 16], i64)>, StoreError> {
         let remembered_s =
             i64::try_from(self.around.offline.remember_checks.as_secs()).unwrap_or(i64::MAX);
-        let before_s = self.around.elapsed_ms.div_euclid(1000).saturating_sub(remembered_s);
+        let before_s = self.around.elapsed.now_ms().div_euclid(1000).saturating_sub(remembered_s);
         let mut statement =
             self.sql.prepare_cached("SELECT till FROM check_share WHERE kept > 0")?;
         let tills: Vec<String> =
@@ -907,8 +907,7 @@ mod tests {
             days: &crate::clock::Days::utc(),
             stamp,
             local_min: 0,
-            elapsed_ms: 120_000,
-            doubted: store.elapsed.doubted(),
+            elapsed: &store.elapsed,
             offline: &offline,
             lane: &lane,
             evidence: &|_, _, _| false,

@@ -469,7 +469,7 @@ impl Operation for AskStanding {
 
 impl Desk<'_> {
     fn standing(&self) -> Standing {
-        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed.on_min());
         let offline = self.around.offline;
         let of_rule = |rule: &Rule| ledger.account(&Scope::Rule(rule.name.to_string()), minute);
         let rules: Vec<Account> = offline.rules.iter().map(of_rule).collect();
@@ -486,17 +486,20 @@ impl Desk<'_> {
     fn lane_standing(&self, (lane, name): (i64, &str), rules: &[Account]) -> LaneStanding {
         let (offline, ledger) = (self.around.offline, &self.books.ledger);
         let now = self.lane_now(lane, name, "");
-        let books = ledger.account(&Scope::Lane(lane), self.around.elapsed_min());
+        let books = ledger.account(&Scope::Lane(lane), self.around.elapsed.on_min());
         let (exposure, lost) = ledger.of_lane(lane);
-        let off = self.books.trust_off(name, self.around.elapsed_ms);
-        let at = RoomBooks {
+        let off = self.books.trust_off(name, self.around.elapsed);
+        let mut at = RoomBooks {
             lane: now,
             books,
             tills: self.trusted_tills(lane, books),
             rules,
             is_off: off.is_some(),
+            is_checked: false,
             local: self.local(),
         };
+        let unchecked = room(offline, &at, offline.value_of_unknown);
+        at.is_checked = true;
         LaneStanding {
             name: name.to_owned(),
             given: books.pending,
@@ -504,22 +507,23 @@ impl Desk<'_> {
             lost,
             gauges: lane_gauges(offline, &now, books),
             off,
-            room: room(offline, &at, offline.value_of_unknown),
+            room: unchecked,
             takes_checked: room(offline, &at, Amount(1)).is_ok(),
         }
     }
 
     /// The books of the tills that are trusted. Where the settings name none, the lane's are those
     /// of the one that there is.
-    fn trusted_tills(&self, lane: i64, books: Account) -> Vec<Account> {
-        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+    fn trusted_tills(&self, lane: i64, books: Account) -> Vec<(String, Account)> {
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed.on_min());
         let tills = &self.around.offline.tills;
         if tills.is_empty() {
-            return vec![Account { pending: self.books.pending(lane), ..books }];
+            let all = Account { pending: self.books.pending(lane), ..books };
+            return vec![(String::new(), all)];
         }
-        let account = |till: &String| Account {
-            pending: self.books.till_pending(lane, till),
-            ..ledger.account(&Scope::Till(lane, till.clone()), minute)
+        let account = |till: &String| {
+            let lately = ledger.account(&Scope::Till(lane, till.clone()), minute);
+            (till.clone(), Account { pending: self.books.till_pending(lane, till), ..lately })
         };
         let trusted = tills.iter().filter(|till| ledger.refusals(till, minute).is_none());
         trusted.map(account).collect()
@@ -535,7 +539,7 @@ impl Desk<'_> {
 
     /// Whether the till's answers are slowed.
     pub(super) fn is_slowed(&self, till: &str) -> bool {
-        self.books.ledger.refusals(till, self.around.elapsed_min()).is_some()
+        self.books.ledger.refusals(till, self.around.elapsed.on_min()).is_some()
     }
 
     /// Everything but the lane's own state that an acceptance on trust depends on.
@@ -549,9 +553,9 @@ impl Desk<'_> {
     where
         Self: 'r,
     {
-        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed.on_min());
         let (offline, name) = (self.around.offline, self.books.name(lane));
-        let now_s = self.around.elapsed_ms.div_euclid(1000);
+        let now_s = self.around.elapsed.now_ms().div_euclid(1000);
         let subject = Subject { cause: now.cause, now_s, ..subject };
         let rule = rule_for(offline, &subject);
         let is_listed = offline.lists(name, subject.business);
@@ -577,7 +581,7 @@ impl Desk<'_> {
                 is_listed,
                 offline.listed.contains_key(name),
             ),
-            is_off: self.books.is_trust_off(name, self.around.elapsed_ms),
+            is_off: self.books.is_trust_off(name, self.around.elapsed),
             local_min: self.around.stamp.trusted.then_some(self.around.local_min),
         }
     }
@@ -592,7 +596,7 @@ impl Desk<'_> {
         if !self.books.ledger.is_there || !worth::insert(self.sql, row.seq, given)? {
             return Ok(());
         }
-        let minute = self.around.elapsed_min();
+        let minute = self.around.elapsed.on_min();
         let to = Stand::of(true, row.state, row.marks);
         self.books.ledger.shift((row.lane, &row.till), given, (Stand::NONE, to));
         self.books.follow_exposure(row, given.worth.amount(), (Stand::NONE.exposed, to.exposed));
@@ -628,7 +632,7 @@ impl Desk<'_> {
         let (offline, name) = (self.around.offline, self.books.name(row.lane));
         let now = self.lane_now(row.lane, name, &row.till);
         let now = LaneNow { pending: now.pending.saturating_sub(aside), ..now };
-        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed.on_min());
         let rule = offline.rules.named(&given.rule);
         let risk = Risk {
             rule,
@@ -693,7 +697,7 @@ impl Desk<'_> {
         (lane, till): (&str, &str),
         code: &RewardCode,
     ) -> Result<(), StoreError> {
-        let (minute, scope) = (self.around.elapsed_min(), Scope::Refused(till.to_owned()));
+        let (minute, scope) = (self.around.elapsed.on_min(), Scope::Refused(till.to_owned()));
         let hash = crc32c::crc32c(&Fingerprint::of(&["refused", &fold::code(code.reveal())]).0);
         let known = self.books.ledger.entry(&scope);
         if !self.books.ledger.is_there
