@@ -102,9 +102,8 @@ impl From<&Off> for OffView {
 }
 
 impl LaneRisk {
-    /// `at_once_ms`: the wall clock, where the lane gives on trust at once; `has_checks`: some are
-    /// remembered.
-    pub(super) fn of(standing: &LaneStanding, at_once_ms: Option<i64>, has_checks: bool) -> Self {
+    /// `at_once_ms`: the wall clock, where the lane gives on trust at once.
+    pub(super) fn of(standing: &LaneStanding, at_once_ms: Option<i64>) -> Self {
         let after = |span: Duration| {
             let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
             at_once_ms.map(|now_ms| rfc3339(now_ms.saturating_add(span_ms)))
@@ -114,7 +113,7 @@ impl LaneRisk {
             Err(NoRoom::Closed) | Ok(_) => None,
         };
         let room = standing.room.ok().filter(|_| at_once_ms.is_some());
-        let takes_checked = at_once_ms.is_some() && standing.takes_checked && has_checks;
+        let takes_checked = at_once_ms.is_some() && standing.takes_checked;
         Self {
             exposure: standing.exposure,
             lost: standing.lost,

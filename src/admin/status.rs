@@ -70,7 +70,7 @@ impl Admin {
     pub(super) async fn look(&self) -> Status {
         let (queue, info) = (&self.queue, &self.info);
         let oldest_pending_age_s = queue.oldest_pending_age_s().await;
-        let (counts, kept) = (queue.counts(), queue.checks_kept());
+        let counts = queue.counts();
         let (standing, now_ms) = (queue.standing().await, info.clock.stamp().unix_ms);
         Status {
             gateway: info.gateway.clone(),
@@ -82,7 +82,7 @@ impl Admin {
             oldest_pending_age_s,
             clock_trusted: info.clock.stamp().trusted,
             storage: queue.storage(),
-            lanes: lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms, kept > 0)),
+            lanes: lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms)),
             reload_faults: queue.reload_faults(),
             restart_keys: queue.restart_keys(),
             refused: Reason::ALL
@@ -90,7 +90,7 @@ impl Admin {
                 .map(|reason| (reason.as_str(), refused::total(reason)))
                 .collect(),
             checks: Answerer::ALL.into_iter().map(|by| (by.as_str(), checked::total(by))).collect(),
-            checks_remembered: kept,
+            checks_remembered: queue.checks_kept(),
             log_dropped: log::dropped(),
             rules: risk::rules(&standing.rules),
             rule_gauges: standing.rules.clone(),
@@ -102,15 +102,14 @@ impl Admin {
 fn lane_views(
     lanes: Vec<LaneStatus>,
     counts: Vec<(String, Counts)>,
-    (standing, now_ms, has_checks): (&Standing, i64, bool),
+    (standing, now_ms): (&Standing, i64),
 ) -> Vec<LaneView> {
     let counts: HashMap<String, Counts> = counts.into_iter().collect();
     let books = |name: &str| counts.get(name).copied().unwrap_or_default();
     let risk = |status: &LaneStatus| {
         let standing = standing.lanes.iter().find(|lane| lane.name == status.name);
         let at_once_ms = (status.trust == "at_once").then_some(now_ms);
-        let of = |standing| LaneRisk::of(standing, at_once_ms, has_checks);
-        standing.map(of).unwrap_or_default()
+        standing.map(|standing| LaneRisk::of(standing, at_once_ms)).unwrap_or_default()
     };
     let view =
         |status: LaneStatus| LaneView { counts: books(&status.name), risk: risk(&status), status };
@@ -187,14 +186,8 @@ impl Admin {
             let of_lane = standing.lanes.iter().find(|its| its.name == lane.name());
             its.ask
                 || (matches!(its.trust, Trust::AtOnce { .. })
-                    && of_lane.is_none_or(|lane| self.gives_some(lane)))
+                    && of_lane.is_none_or(|lane| lane.room.is_ok() || lane.takes_checked))
         })
-    }
-
-    /// Whether something may be given in a lane: a code of which nothing is known, or one whose
-    /// check is remembered.
-    fn gives_some(&self, lane: &LaneStanding) -> bool {
-        lane.room.is_ok() || (lane.takes_checked && self.queue.checks_kept() > 0)
     }
 }
 
@@ -277,7 +270,7 @@ pub(super) mod tests {
             oldest_pending_age_s: Some(12),
             clock_trusted: false,
             storage: StorageStatus::default(),
-            lanes: lane_views(lanes, vec![("retm".to_owned(), counts)], (&standings, 0, false)),
+            lanes: lane_views(lanes, vec![("retm".to_owned(), counts)], (&standings, 0)),
             reload_faults: Vec::new(),
             restart_keys: Vec::new(),
             refused: BTreeMap::new(),

@@ -55,8 +55,8 @@ pub struct RoomBooks<'a> {
     pub rules: &'a [Account],
     /// Somebody switched trust off.
     pub is_off: bool,
-    /// Of codes whose checks are remembered: rules that ask for one may fit.
-    pub is_checked: bool,
+    /// How old a check of the code is: rules that ask for one may fit. `None`: there is none.
+    pub checked: Option<Duration>,
     /// What has passed of the local day; `None`: the clock is not trusted.
     pub local: Option<Duration>,
 }
@@ -101,7 +101,11 @@ type RuleBooks<'a> = (&'a Rule, Account);
 /// The rules that may fit a redemption while the lane stands so; `None` where no rule may fit it.
 fn rules_at<'a>(policy: &'a Offline, at: &RoomBooks<'_>) -> Vec<Option<RuleBooks<'a>>> {
     let all = policy.rules.iter().zip(at.rules.iter().copied());
-    let may_fit = |rule: &Rule| is_for(rule, &at.lane) && (at.is_checked || !asks_for_check(rule));
+    let is_checked = |rule: &Rule| {
+        let within = rule.checked_within.unwrap_or(policy.checked_within);
+        !asks_for_check(rule) || at.checked.is_some_and(|age| age <= within)
+    };
+    let may_fit = |rule: &Rule| is_for(rule, &at.lane) && is_checked(rule);
     let mut rules: Vec<_> = all.filter(|(rule, _)| may_fit(rule)).map(Some).collect();
     match rules.iter().position(|rule| rule.is_some_and(|(rule, _)| fits_all(rule))) {
         Some(last) => rules.truncate(last + 1),

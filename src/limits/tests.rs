@@ -420,7 +420,7 @@ fn room_by(
         tills: nameless(&[Account::default()]),
         rules,
         is_off: false,
-        is_checked: false,
+        checked: None,
         local: Some(12 * HOUR),
     };
     change(&mut at);
@@ -512,10 +512,12 @@ fn what_needs_a_check_is_not_said_of_a_code_without_one() {
     let lines = "accept = false\nmax_outage = \"4h\"\n[[offline.rule]]\nname = \"checked\"\n\
          checked_within = \"15m\"\naccept = true\nmax_pending = 20\nmax_outage = \"1h\"\n\
          [[offline.rule]]\nname = \"type\"\ntype = \"gift\"\naccept = true\nmax_pending = 7";
-    let checked = |at: &mut RoomBooks<'_>| at.is_checked = true;
+    let checked = |at: &mut RoomBooks<'_>| at.checked = Some(HOUR / 4);
     let some = Room { of: RoomOf::RulesAlone, ..given(27, 4 * HOUR) };
     assert_eq!(room_of(&policy(lines), checked), Ok(some));
     assert_eq!(room_of(&policy(lines), |_| {}), Err(NoRoom::Closed));
+    let old = |at: &mut RoomBooks<'_>| at.checked = Some(HOUR / 2);
+    assert_eq!(room_of(&policy(lines), old), Err(NoRoom::Closed), "nor of one that is too old");
     let used = Account { exposure: Amount::whole(500), ..Account::default() };
     let books = [Account::default(), Account::default(), used];
     let rest = "[[offline.rule]]\nname = \"gifts\"\ncode = \"GIFT-*\"\naccept = false\n\

@@ -272,6 +272,8 @@ mod tests {
         }
         let since = differs((Some("b 2.5"), "a 1.5"), &counterpart("b 2.5", "b 1.5"));
         assert!(!since, "an earlier build has run since");
+        let first = differs((Some("a 1.5"), ""), &counterpart("a 1.5", "a 1.2"));
+        assert!(!first, "the first start after an upgrade");
     }
 
     #[test]

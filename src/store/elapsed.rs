@@ -24,7 +24,7 @@ const STEP_MS_MAX: i64 = 3_600_000;
 
 /// A stop that the clock has told of and that does not count yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stop {
+struct UnprovenStop {
     /// The elapsed time at its end, milliseconds.
     end_ms: i64,
     /// How long it was, milliseconds.
@@ -46,7 +46,7 @@ pub(super) struct Elapsed {
     /// How long it was off, as far as clocks told, milliseconds.
     off_ms: i64,
     /// The stops of these that do not count yet, the newest last.
-    stops: Vec<Stop>,
+    stops: Vec<UnprovenStop>,
     /// The wall clock when it was last trusted, Unix milliseconds.
     wall_ms: i64,
     /// Whether it ever was.
@@ -116,7 +116,7 @@ impl Elapsed {
             return;
         }
         self.off_ms = self.off_ms.saturating_add(ms);
-        self.stops.push(Stop { end_ms: self.now_ms(), ms, told_ms: Some(told_ms) });
+        self.stops.push(UnprovenStop { end_ms: self.now_ms(), ms, told_ms: Some(told_ms) });
         if self.stops.len() > STOPS_MAX {
             let oldest = self.stops.remove(0);
             if let Some(next) = self.stops.first_mut() {
@@ -140,7 +140,7 @@ impl Elapsed {
     /// The elapsed time so long ago, by what counts.
     pub(super) fn ago_ms(&self, span_ms: i64) -> i64 {
         let at_ms = self.now_ms().saturating_sub(span_ms);
-        let back = |at_ms: i64, stop: &Stop| {
+        let back = |at_ms: i64, stop: &UnprovenStop| {
             if at_ms < stop.end_ms { at_ms.saturating_sub(stop.ms) } else { at_ms }
         };
         self.stops.iter().rev().fold(at_ms, back)

@@ -451,7 +451,8 @@ pub struct LaneStanding {
     pub off: Option<Off>,
     /// How much more may be given of redemptions of which no check is remembered.
     pub room: Result<Room, NoRoom>,
-    /// Whether one may be given whose check said that it is worth next to nothing.
+    /// Whether one may be given whose check is the newest that is remembered, and said that it is
+    /// worth next to nothing.
     pub takes_checked: bool,
 }
 
@@ -463,12 +464,12 @@ impl Operation for AskStanding {
     type Output = Standing;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Standing, StoreError> {
-        Ok(desk.standing())
+        desk.standing()
     }
 }
 
 impl Desk<'_> {
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> Result<Standing, StoreError> {
         let (ledger, minute) = (&self.books.ledger, self.around.elapsed.on_min());
         let offline = self.around.offline;
         let of_rule = |rule: &Rule| ledger.account(&Scope::Rule(rule.name.to_string()), minute);
@@ -476,14 +477,21 @@ impl Desk<'_> {
         let now = self.books.named().map(|(lane, name)| self.lane_now(lane, name, ""));
         let now: Vec<LaneNow> = now.collect();
         let gauges = |(rule, books): (&Rule, &Account)| rule_standing(rule, &now, *books);
-        Standing {
-            lanes: self.books.named().map(|lane| self.lane_standing(lane, &rules)).collect(),
+        let checked = self.newest_check()?;
+        let lane_standing = |lane| self.lane_standing(lane, &rules, checked);
+        Ok(Standing {
+            lanes: self.books.named().map(lane_standing).collect(),
             rules: offline.rules.iter().zip(&rules).flat_map(gauges).collect(),
             slowed: ledger.slowed(minute),
-        }
+        })
     }
 
-    fn lane_standing(&self, (lane, name): (i64, &str), rules: &[Account]) -> LaneStanding {
+    fn lane_standing(
+        &self,
+        (lane, name): (i64, &str),
+        rules: &[Account],
+        checked: Option<Duration>,
+    ) -> LaneStanding {
         let (offline, ledger) = (self.around.offline, &self.books.ledger);
         let now = self.lane_now(lane, name, "");
         let books = ledger.account(&Scope::Lane(lane), self.around.elapsed.on_min());
@@ -495,11 +503,11 @@ impl Desk<'_> {
             tills: self.trusted_tills(lane, books),
             rules,
             is_off: off.is_some(),
-            is_checked: false,
+            checked: None,
             local: self.local(),
         };
         let unchecked = room(offline, &at, offline.value_of_unknown);
-        at.is_checked = true;
+        at.checked = checked;
         LaneStanding {
             name: name.to_owned(),
             given: books.pending,
@@ -508,7 +516,7 @@ impl Desk<'_> {
             gauges: lane_gauges(offline, &now, books),
             off,
             room: unchecked,
-            takes_checked: room(offline, &at, Amount(1)).is_ok(),
+            takes_checked: checked.is_some() && room(offline, &at, Amount(1)).is_ok(),
         }
     }
 

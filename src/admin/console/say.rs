@@ -201,8 +201,8 @@ fn give_checked_alone(lang: Language) -> &'static str {
              ask again."
         }
         Language::Arabic => {
-            "لا يمكن الآن إعطاء مكافأة إلا لرمز تحققت منه نقطة بيع: ولغيره يُطلب من نقاط البيع أن تسأل \
-             لاحقًا."
+            "لا يمكن الآن إعطاء مكافأة إلا لرمز تحققت منه نقطة بيع: ولغيره يُطلب من \
+             نقاط البيع أن تسأل لاحقًا."
         }
     }
 }
@@ -311,7 +311,7 @@ mod tests {
         let sentence = |change: &dyn Fn(&mut Status), lang| said(change, lang, None).remove(0);
         let checked = |status: &mut Status| {
             let standing = LaneStanding { takes_checked: true, ..standing() };
-            status.lanes[0].risk = LaneRisk::of(&standing, Some(0), true);
+            status.lanes[0].risk = LaneRisk::of(&standing, Some(0));
         };
         for (lang, expected) in [
             (Language::English, "Only a code that a till has checked may be given now"),
