@@ -19,7 +19,7 @@ use crate::log;
 use crate::message::{Cause, Denied, Language};
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
-use crate::store::{Counts, LaneStanding, Standing};
+use crate::store::{Counts, Standing};
 use crate::trust::Trust;
 
 /// `/api/v1/status`. Fields are added, never taken away.

@@ -566,7 +566,8 @@ fn what_is_said_of_an_ordinary_code_is_what_it_gets() {
         for rule in ["a", "b", "c"] {
             let (fits, limit, more) = (one(&fits), one(&limits), one(&limits));
             let more = if more == limit || more.starts_with("accept") { "" } else { more };
-            lines += &format!("[[offline.rule]]\nname = \"{rule}\"\n{fits}{limit}{more}");
+            let name = format!("[[offline.rule]]\nname = \"{rule}\"\n");
+            lines.extend([name.as_str(), fits, limit, more]);
         }
         let policy = policy(&lines);
         let used = Account { pending: 1, exposure: Amount::whole(25), hour: 1, day: 1 };
