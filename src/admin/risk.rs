@@ -45,6 +45,8 @@ pub(super) struct LaneRisk {
     /// How many more may be given of which no check is remembered, where the lane gives on trust
     /// at once.
     pub(super) may_give: Option<u64>,
+    /// That is the most: rules allow less for some codes.
+    pub(super) may_give_by_rules: bool,
     /// When the outage's limit, a rule's or the hours end that.
     pub(super) trust_until: Option<String>,
     /// In so many seconds.
@@ -107,6 +109,7 @@ impl LaneRisk {
             gauges: standing.gauges.clone(),
             given: standing.given,
             may_give: at_once_ms.map(|_| room.map_or(0, |room| room.more)),
+            may_give_by_rules: room.is_some_and(|room| room.by_rules),
             trust_until: room.and_then(|room| after(room.within)),
             trust_left_s: room.map(|room| room.within.as_secs()),
             trust_from: opens_in.and_then(after),

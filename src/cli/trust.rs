@@ -8,7 +8,7 @@ use super::act::{LaneOrder, tell};
 use super::ask::Daemon;
 use super::exit::CliError;
 use super::options::{TrustArgs, TrustOrder};
-use super::table::{count, duration, paragraph};
+use super::table::{count, duration, paragraph, shown_money};
 use crate::clock::{Clock, Zone};
 
 /// Seconds of a day.
@@ -62,11 +62,15 @@ pub(super) fn headroom(lane: &Value) -> Option<String> {
     }
     let more = |limit: &str, words: &str| {
         let left = left(limit)?;
-        let left = left.as_str().map_or_else(|| count(left.as_u64().unwrap_or(0)), str::to_owned);
+        let left = left.as_str().map_or_else(|| count(left.as_u64().unwrap_or(0)), shown_money);
         Some(format!("{left} {words}"))
     };
+    let by_rules = lane.get("may_give_by_rules").and_then(Value::as_bool) == Some(true);
     let in_words = |number| match number {
         0 => "nothing more may be given now".to_owned(),
+        number if by_rules => {
+            format!("at most {} more may be given, as the rules allow", count(number))
+        }
         number => format!("{} more may be given", count(number)),
     };
     let parts = [
@@ -78,7 +82,7 @@ pub(super) fn headroom(lane: &Value) -> Option<String> {
         ends.map(until),
     ];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let name = text(lane, "name");
+    let (name, exposure, lost) = (text(lane, "name"), shown_money(exposure), shown_money(lost));
     Some(format!("{name}: {exposure} at risk, {lost} lost; {}", parts.join(", ")))
 }
 

@@ -141,6 +141,22 @@ pub fn is_trusted(kind: i64, marks: i64) -> bool {
     }
 }
 
+/// Whether a person has to look at a row of these bits: it is parked, or was declined after it had
+/// been given, or was confirmed by inference or owed; and nobody has handled it.
+#[must_use]
+pub fn needs_a_person(state: State, kind: i64, marks: i64) -> bool {
+    let has = |mark: i64| marks & mark != 0;
+    let is_open = match state {
+        State::Declined => is_trusted(kind, marks) || has(mark::LOST),
+        State::Confirmed => {
+            has(mark::DUPLICATE_OF_OURS) || (has(mark::OWED) && !has(mark::OWED_PAID))
+        }
+        State::Parked => true,
+        State::Pending | State::Voided => false,
+    };
+    is_open && !has(mark::HANDLED)
+}
+
 /// The marks of a row that an earlier process left, as [`Row::found_by`] has them: of a row's bits
 /// alone.
 #[must_use]

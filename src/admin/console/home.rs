@@ -14,7 +14,7 @@ use axum::response::Response;
 
 use super::chart::{Activity, Chart, HEIGHT, SHOWN_AGAIN_FOR, WEEK_MS, WIDTH};
 use super::inbox;
-use super::say::{Facts, Sentence, money, sentences};
+use super::say::{Facts, Sentence, sentences};
 use super::{Frame, Moment, capital, encoded, rendered, sentence, shown};
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
@@ -22,7 +22,7 @@ use crate::admin::{Admin, figures};
 use crate::checked::{self, Answerer};
 use crate::clock::Day;
 use crate::limits::{self, Measure};
-use crate::message::{Cause, Language, about, grouped, whole};
+use crate::message::{Cause, Language, about, grouped, money, whole};
 use crate::queue::QueueError;
 use crate::refused::Reason;
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::words::Words;
-use super::{Frame, Moment, mark_of, rendered, sentence, shown};
+use super::{Asked, Frame, Moment, mark_of, rendered, sentence, shown};
 use crate::admin::Admin;
 use crate::admin::redemptions::{kind_of, said_of};
 use crate::admin::rights::Asker;
@@ -53,7 +53,7 @@ pub(super) enum MatterKind {
 }
 
 impl MatterKind {
-    const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::DeclinedAfter,
         Self::Streak,
         Self::Ours,
@@ -376,7 +376,7 @@ pub(super) struct From {
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    Query(From { from }): Query<From>,
+    Asked(From { from }): Asked<From>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
