@@ -316,6 +316,20 @@ mod tests {
     }
 
     #[test]
+    fn a_person_is_needed_where_something_was_given_or_is_owed_and_nobody_has_seen_to_it() {
+        let of = |state, marks| needs_a_person(state, kind::MARKED, marks);
+        for marks in [mark::TRUSTED, mark::LOST] {
+            assert!(of(State::Declined, marks) && !of(State::Declined, marks | mark::HANDLED));
+        }
+        assert!(!of(State::Declined, 0), "nobody had heard of it, and nothing was given");
+        assert!(needs_a_person(State::Declined, 0, 0), "before there was a mark of trust");
+        assert!(of(State::Parked, 0) && !of(State::Parked, mark::HANDLED));
+        assert!(of(State::Confirmed, mark::DUPLICATE_OF_OURS) && of(State::Confirmed, mark::OWED));
+        assert!(!of(State::Confirmed, mark::OWED | mark::OWED_PAID));
+        assert!(!of(State::Pending, mark::TRUSTED) && !of(State::Voided, mark::TRUSTED));
+    }
+
+    #[test]
     fn the_day_stands_beside_the_kind_and_is_none_of_its_bits() {
         for number in [0, 1, 20_758, 2_932_896] {
             let all = kind::on_day(kind::ALL, Day::new(number));
