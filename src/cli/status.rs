@@ -137,10 +137,10 @@ pub(super) async fn status(
 }
 
 /// How many wait for a person, by their state: those of `list --waiting`.
-type Waiting = BTreeMap<String, u64>;
+type WaitingByState = BTreeMap<String, u64>;
 
-async fn waiting(daemon: &Daemon, status: &DaemonStatus) -> Result<Waiting, CliError> {
-    let mut waiting = Waiting::new();
+async fn waiting(daemon: &Daemon, status: &DaemonStatus) -> Result<WaitingByState, CliError> {
+    let mut waiting = WaitingByState::new();
     let pages = Pages { wanted: vec![("waiting", "true".to_owned())], ..Pages::all_of(None) };
     match pages.every(daemon, |row| *waiting.entry(row.state.clone()).or_default() += 1).await {
         Ok(()) => Ok(waiting),
@@ -153,7 +153,7 @@ async fn waiting(daemon: &Daemon, status: &DaemonStatus) -> Result<Waiting, CliE
 /// `--check`: nothing and 0 when all is well.
 fn check(
     status: &DaemonStatus,
-    waiting: &Waiting,
+    waiting: &WaitingByState,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
@@ -169,7 +169,7 @@ fn check(
 }
 
 /// What does not end by itself.
-fn needs(status: &DaemonStatus, waiting: &Waiting) -> Vec<String> {
+fn needs(status: &DaemonStatus, waiting: &WaitingByState) -> Vec<String> {
     let mut needs = Vec::new();
     if !status.storage.ok || !status.storage.detail.is_empty() {
         needs.push(format!("storage: {}", storage(&status.storage)));
@@ -201,7 +201,7 @@ fn needs(status: &DaemonStatus, waiting: &Waiting) -> Vec<String> {
 }
 
 /// How many redemptions wait for a person, and what can be done.
-fn to_decide(waiting: &Waiting) -> Option<String> {
+fn to_decide(waiting: &WaitingByState) -> Option<String> {
     let each = |(state, number): (&String, &u64)| {
         let what = match state.as_str() {
             "declined" => "declined after the fact",
@@ -555,7 +555,7 @@ of the last 1,000 came later than a till waits
         let mut value = sample();
         let checked = |value: &Value| {
             let mut out = Vec::new();
-            let done = check(&read(value).unwrap(), &Waiting::new(), false, &mut out);
+            let done = check(&read(value).unwrap(), &WaitingByState::new(), false, &mut out);
             (done.is_ok(), String::from_utf8(out).unwrap())
         };
         assert_eq!(

@@ -139,8 +139,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let now_ms = admin.info.clock.stamp().unix_ms;
     let kept = &admin.desk.activity;
     let activity = kept.activity.get(SHOWN_AGAIN_FOR, activity(admin, now_ms)).await?;
-    let waiting = inbox::gather(admin, inbox::everything());
-    let groups = kept.groups.get(SHOWN_AGAIN_FOR, waiting).await?;
+    let groups = kept.groups.get(SHOWN_AGAIN_FOR, inbox::gather_all(admin)).await?;
     let refused = refused(admin).await?;
     let answered_ms = activity.answered_ms;
     let facts = Facts { status: &status, now_ms, answered_ms, lang: f.lang };

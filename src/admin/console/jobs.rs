@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::act::{Deed, noted};
-use super::inbox::{MatterKind, group_of, held_for_declines, refused_since_ms};
+use super::inbox::{LOOKS_A_COUNT, MatterKind, group_of, held_for_declines, refused_since_ms};
 use super::search::{self, wanted_by};
 use super::{Asked, Frame, denied, rendered, sentence, unavailable};
 use crate::admin::audit::keep;
@@ -33,8 +33,6 @@ use crate::store::Acted;
 const REMEMBERED_MAX: usize = 20;
 /// Of so many that were refused a job says why.
 const REFUSALS_SHOWN: usize = 5;
-/// How many bounded looks a count takes before it says "at least".
-const LOOKS_A_COUNT: usize = 10;
 /// The word for "all that a search finds".
 const SEARCH: &str = "search";
 
