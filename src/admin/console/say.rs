@@ -262,6 +262,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_has_just_gone_down_is_down_for_no_seconds() {
+        let now = |status: &mut Status| {
+            may_give(ROOM)(status);
+            status.lanes[0].status.since = Some("2026-11-01T00:42:00Z".to_owned());
+        };
+        let text = said(now, Language::English, None).remove(0).text;
+        assert!(text.starts_with("The line is down. 17 rewards"), "{text}");
+    }
+
+    #[test]
     fn what_bounds_the_number_is_said_where_it_is_the_value_or_the_rules() {
         let sentence = |room, lang| said(may_give(room), lang, None).remove(0).text;
         let by_value = Room { more: 4, each: Some(Amount::whole(25)), ..ROOM };
