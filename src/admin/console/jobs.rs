@@ -424,8 +424,8 @@ pub(super) async fn begin(
     form: Result<Form<BulkOrder>, FormRejection>,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    let asked = form.map_err(|unfit| Denied::BodyUnfit { why: unfit.body_text() });
-    let meant = asked.and_then(|Form(order)| {
+    let filled = form.map_err(|unfit| Denied::BodyUnfit { why: unfit.body_text() });
+    let meant = filled.and_then(|Form(order)| {
         let meant = Which::of(&order, &order.note, &admin)?;
         // Whoever touches many says why, whatever is done.
         noted(&order.note).map(|_| (meant, order))

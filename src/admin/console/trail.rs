@@ -41,10 +41,8 @@ impl TrailEntry {
         // These say no more than what was done.
         let says_it_all = matches!(told, Told::Flush | Told::SignOut);
         let is_silent = says_it_all || told.text(Language::English).is_empty();
-        let what = match told {
-            Told::LimitUsed { percent: 100.., .. } => "limit_used_up",
-            _ => event.what.as_str(),
-        };
+        let is_used_up = matches!(told, Told::LimitUsed { percent: 100.., .. });
+        let what = if is_used_up { "limit_used_up" } else { &event.what };
         Self {
             at: Moment(event.at_ms),
             what: message::deed(&shown(what), f.lang).into_owned(),

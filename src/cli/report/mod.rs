@@ -682,7 +682,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_rounded_and_not_cut() {
-        let rate = |lost, confirmed| Fate { lost, confirmed, ..Fate::default() }.declined_rate();
+        let rate = |lost, confirmed| Fate { confirmed, lost, ..Fate::default() }.declined_rate();
         assert_eq!([rate(3, 28), rate(1, 25)], ["9.68 %", "3.85 %"]);
         assert_eq!([rate(0, 0), rate(0, 1), rate(1, 0)], ["-", "0.00 %", "100.00 %"]);
     }
