@@ -8,7 +8,7 @@ use super::act::{LaneOrder, tell};
 use super::ask::Daemon;
 use super::exit::CliError;
 use super::options::{TrustArgs, TrustOrder};
-use super::table::{count, duration, paragraph};
+use super::table::{count, duration, paragraph, shown_money};
 use crate::clock::{Clock, Zone};
 
 /// Seconds of a day.
@@ -62,7 +62,7 @@ pub(super) fn headroom(lane: &Value) -> Option<String> {
     let gives = gives.map(|number| may_give(number, text(lane, "may_give_to")));
     let parts = gives.into_iter().chain(left(gauges)).chain(ends.map(until));
     let parts: Vec<String> = parts.collect();
-    let name = text(lane, "name");
+    let (name, exposure, lost) = (text(lane, "name"), shown_money(exposure), shown_money(lost));
     Some(format!("{name}: {exposure} at risk, {lost} lost; {}", parts.join(", ")))
 }
 
@@ -89,7 +89,7 @@ fn left(gauges: &Map<String, Value>) -> impl Iterator<Item = String> + '_ {
     ];
     words.into_iter().filter_map(|(limit, words)| {
         let left = gauges.get(limit)?.get("left")?;
-        let left = left.as_str().map_or_else(|| count(left.as_u64().unwrap_or(0)), str::to_owned);
+        let left = left.as_str().map_or_else(|| count(left.as_u64().unwrap_or(0)), shown_money);
         Some(format!("{left} {words}"))
     })
 }

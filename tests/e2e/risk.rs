@@ -168,13 +168,13 @@ fn the_limits_on_an_outage_are_told_when_their_time_comes_without_any_till_and_o
     cut(&provider, &gateway);
     let told = |gateway: &Gateway| {
         let trail = gateway.operators().send("GET", "/trail", &[], b"").body;
-        let times = |percent: u8, rule: &str| {
-            let (used, whose) =
-                (format!("{percent} % of the time"), format!("(max_outage of {rule})"));
-            trail.split("</tr>").filter(|row| row.contains(&used) && row.contains(&whose)).count()
+        let times = |used: &str, rule: &str| {
+            let whose = format!("the time without the line (max_outage of {rule})");
+            trail.split("</tr>").filter(|row| row.contains(used) && row.contains(&whose)).count()
         };
-        [(80, "vouchers"), (100, "vouchers"), (80, "offline"), (100, "offline")]
-            .map(|(percent, rule)| times(percent, rule))
+        let (most, all) = ("80 % used: ", "used up: ");
+        [(most, "vouchers"), (all, "vouchers"), (most, "offline"), (all, "offline")]
+            .map(|(used, rule)| times(used, rule))
     };
     eventually("each is told", || (told(&gateway) == [1; 4]).then_some(()));
     gateway.restart();

@@ -5,9 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::{Moment, capital};
 use crate::admin::status::{LaneView, Status};
 use crate::limits::{Room, RoomOf};
-use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped};
+use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped, money};
 use crate::queue::LaneStatus;
-use crate::value::Amount;
 
 /// For so long nobody needs to know since when a line is in trouble.
 const TROUBLE_IS_NEW: Duration = Duration::from_mins(1);
@@ -144,10 +143,12 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
 }
 
 fn is_away(lang: Language, away: Duration) -> String {
-    let away = about(away, lang);
+    let how_long = about(away, lang);
     match lang {
-        Language::English => format!("The line has been down for {away}."),
-        Language::Arabic => format!("الخط منقطع منذ {away}."),
+        Language::English if away.as_secs() == 0 => "The line is down.".to_owned(),
+        Language::English => format!("The line has been down for {how_long}."),
+        Language::Arabic if away.as_secs() == 0 => "الخط منقطع.".to_owned(),
+        Language::Arabic => format!("الخط منقطع منذ {how_long}."),
     }
 }
 
@@ -166,11 +167,15 @@ fn given(lang: Language, given: u64) -> String {
 
 /// A time follows.
 fn give_more(lang: Language, room: &Room) -> String {
-    let each = room.each.map(money).map(|each| match lang {
-        Language::English => format!(" at {each} each"),
-        Language::Arabic => format!(" بقيمة {each} لكل منها"),
-    });
-    let (each, more) = (each.unwrap_or_default(), room.more);
+    let more = room.more;
+    let (at, of_each) = match (lang, more) {
+        (Language::English, 1) => ("at", ""),
+        (Language::English, _) => ("at", " each"),
+        (Language::Arabic, 1) => ("بقيمة", ""),
+        (Language::Arabic, 2) => ("بقيمة", " لكل منهما"),
+        (Language::Arabic, _) => ("بقيمة", " لكل منها"),
+    };
+    let each = room.each.map(|each| format!(" {at} {}{of_each}", money(each))).unwrap_or_default();
     match lang {
         Language::English => {
             let (most, rules) = match room.of {
@@ -233,14 +238,6 @@ fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
     }
 }
 
-/// An amount with its thousands apart.
-pub(super) fn money(amount: Amount) -> String {
-    let text = amount.to_string();
-    let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
-    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
-    format!("{whole}.{part}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::super::risk::{LaneRisk, OffView};
@@ -291,6 +288,16 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_has_just_gone_down_is_down_for_no_seconds() {
+        let now = |status: &mut Status| {
+            may_give(ROOM)(status);
+            status.lanes[0].status.since = Some("2026-11-01T00:42:00Z".to_owned());
+        };
+        let text = said(now, Language::English, None).remove(0).text;
+        assert!(text.starts_with("The line is down. 17 rewards"), "{text}");
+    }
+
+    #[test]
     fn what_bounds_the_number_is_said_where_it_is_the_value_or_the_rules() {
         let sentence = |room, lang| said(may_give(room), lang, None).remove(0).text;
         let by_value = Room { more: 4, each: Some(Amount::whole(25)), ..ROOM };
@@ -302,8 +309,13 @@ mod tests {
         assert!(text.ends_with(expected), "{text}");
         let text = sentence(Room { more: 2, ..by_rules }, Language::Arabic);
         let expected =
-            "يمكنك إعطاء مكافأتين أخريين بقيمة 25.00 لكل منها على الأكثر بحسب القواعد، حتى";
+            "يمكنك إعطاء مكافأتين أخريين بقيمة 25.00 لكل منهما على الأكثر بحسب القواعد، حتى";
         assert!(text.ends_with(expected), "{text}");
+        let one = Room { more: 1, ..by_value };
+        let text = sentence(one, Language::English);
+        assert!(text.ends_with("You may give 1 more at 25.00, until"), "{text}");
+        let text = sentence(one, Language::Arabic);
+        assert!(text.ends_with("مكافأة واحدة أخرى بقيمة 25.00، حتى"), "{text}");
     }
 
     #[test]
