@@ -73,6 +73,15 @@ impl Host {
     }
 }
 
+/// Whether `event` comes of what is under way, or within a moment of it: the moment passes at once
+/// where nothing is left to do, so that nobody waits to know that it does not come.
+pub(crate) async fn comes(event: impl Future) -> bool {
+    tokio::time::pause();
+    let came = timeout(Duration::from_millis(100), event).await.is_ok();
+    tokio::time::resume();
+    came
+}
+
 pub(crate) fn router(gate: &Arc<Notify>, begun: &Arc<Notify>) -> Router {
     let (gate, begun) = (Arc::clone(gate), Arc::clone(begun));
     let waits = move || {
