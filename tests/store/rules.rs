@@ -632,7 +632,7 @@ fn a_row_of_a_lane_that_is_up_is_inserted_in_flight() {
     else {
         panic!()
     };
-    assert_eq!((lane.as_str(), live.seq, live.attempt), (LANE, taken.seq, 1));
+    assert_eq!((lane, live.seq, live.attempt), (None, taken.seq, 1));
     assert_eq!(live.body, request("A").body);
     assert!(world.show(&taken.id).in_flight);
     assert!(world.claim().is_empty(), "one attempt at a time");
