@@ -203,23 +203,6 @@ impl Verdict {
     pub fn is_answer(&self) -> bool {
         matches!(self, Self::Confirmed | Self::Declined { .. } | Self::Parked { .. })
     }
-
-    /// What it is worth as evidence that the provider can be reached: a decision, or the word that
-    /// it is still at it. `None`: nothing was said about a redemption or a check.
-    #[must_use]
-    pub fn speaks(&self) -> Option<Evidence> {
-        match self {
-            Self::Confirmed | Self::Parked { .. } => Some(Evidence::Strong),
-            Self::Declined { evidence, .. } | Self::InProgress { evidence } => Some(*evidence),
-            Self::Credential
-            | Self::NotTheProvider { .. }
-            | Self::Wait { .. }
-            | Self::RowFault { .. }
-            | Self::Unreadable { .. }
-            | Self::Reset
-            | Self::NoAnswer(_) => None,
-        }
-    }
 }
 
 /// How much of what a provider says goes into a verdict, in bytes.
