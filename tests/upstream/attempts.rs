@@ -403,7 +403,8 @@ async fn an_endless_body_ends_at_the_limit_long_before_the_deadline() {
 #[tokio::test]
 async fn a_connection_is_used_again_within_20_s_and_never_after_that() {
     let server = Server::plain(|_| ok()).await;
-    let upstream = Bench::new().upstream(&server.url("/"));
+    let here = Bench::new();
+    let upstream = here.upstream(&server.url("/"));
     answered(upstream.redeem(&attempt(), &unwatched()).await);
     for (seconds, connections) in [(19, 1), (21, 2)] {
         assert!(!comes(Duration::from_secs(seconds), std::future::pending()).await);
