@@ -19,8 +19,8 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
             let strong = *evidence == Evidence::Strong;
             Ended::Declined { answer: answer.clone(), already_used: *already_used, strong }
         }
-        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason, text }) => {
-            Ended::Parked { answer: answer.clone(), reason: *reason, text: text.clone() }
+        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason }) => {
+            Ended::Parked { answer: answer.clone(), reason: *reason }
         }
         (_, Verdict::Credential | Verdict::NoAnswer(Phase::Credential)) => Ended::Uncharged,
         (_, Verdict::Wait { clean: true, .. })

@@ -157,8 +157,6 @@ pub enum Verdict {
     Parked {
         /// Why, for the person who decides.
         reason: ParkReason,
-        /// What it said, at most [`MESSAGE_BYTES_MAX`]; empty where it said nothing in words.
-        text: String,
     },
     /// It is being worked on (202, a pending 2xx, a 409 or 425 that says so): the row waits,
     /// uncertain.

@@ -281,7 +281,6 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
     let strange = Ended::Parked {
         answer,
         reason: ParkReason::SaysBoth { status: u16::MAX },
-        text: String::new(),
     };
     ops.push(Settlement::new(Seq(1), u32::MAX, strange, true));
     ops.push(Recount { begin: true });
