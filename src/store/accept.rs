@@ -528,13 +528,7 @@ fn subject_of<'a>(new: &'a NewRedemption, checked: Option<&'a Remembered>) -> Su
 
 /// What a till is told about the redemption that holds its code.
 pub(super) fn used_by(row: &Stored) -> UsedBy {
-    UsedBy {
-        reward_code: row.code.clone(),
-        till: row.till.clone(),
-        date: row.date.clone(),
-        accepted_at_ms: row.accepted_ms,
-        state: row.state,
-    }
+    UsedBy { till: row.till.clone(), date: row.date.clone(), accepted_at_ms: row.accepted_ms }
 }
 
 #[cfg(test)]

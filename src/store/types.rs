@@ -72,16 +72,12 @@ pub struct Taken {
 /// The redemption that holds a code.
 #[derive(Clone, Debug)]
 pub struct UsedBy {
-    /// The code, for the message (the till that asks knows it).
-    pub reward_code: RewardCode,
     /// The till that made it.
     pub till: String,
     /// That till's own local time, as it sent it.
     pub date: String,
     /// When it was accepted, Unix milliseconds.
     pub accepted_at_ms: i64,
-    /// Where it stands.
-    pub state: State,
 }
 
 /// How a till's attempt to take a row back ended.
