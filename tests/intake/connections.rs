@@ -168,7 +168,7 @@ async fn a_request_knows_who_asks() {
     let mut tasks = JoinSet::new();
     let socket = redeemd::listen::Socket::Unix(listener);
     tasks.spawn(redeemd::listen::serve(
-        socket,
+        vec![socket],
         router(&host.gate, &host.begun),
         Bounds::default(),
         stopped,
@@ -192,7 +192,7 @@ async fn several_sockets_are_served_under_one_bound() {
     let mut tasks = JoinSet::new();
     let bounds = Bounds { connections_max: 1, ..Bounds::default() };
     let router = router(&std::sync::Arc::default(), &std::sync::Arc::default());
-    tasks.spawn(redeemd::listen::serve_all(sockets.into(), router, bounds, stopped));
+    tasks.spawn(redeemd::listen::serve(sockets.into(), router, bounds, stopped));
     let mut first = TcpStream::connect(addresses[0]).await.expect("a connection");
     assert!(ask(&mut first, &get_request("/")).await.ends_with("here"));
     let mut second = TcpStream::connect(addresses[1]).await.expect("a connection");

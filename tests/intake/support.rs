@@ -55,7 +55,7 @@ impl Host {
         let addr = listener.local_addr().expect("its number");
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(socket(listener), router, bounds, stopped));
+        tasks.spawn(serve(vec![socket(listener)], router, bounds, stopped));
         Self { addr, stop, tasks, gate: Arc::default(), begun: Arc::default() }
     }
 
