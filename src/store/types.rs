@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::decide::{Kept, NotGiven};
 pub use crate::limits::{Headroom, Limit};
 use crate::message::Denied;
-use crate::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq, State};
+use crate::redemption::{Answer, Id, Redemption, Request, Seq, State};
 
 /// A till's request, ready for the transaction that decides about it.
 #[derive(Clone, Debug)]
