@@ -528,7 +528,12 @@ fn subject_of<'a>(new: &'a NewRedemption, checked: Option<&'a Remembered>) -> Su
 
 /// What a till is told about the redemption that holds its code.
 pub(super) fn used_by(row: &Stored) -> UsedBy {
-    UsedBy { till: row.till.clone(), date: row.date.clone(), accepted_at_ms: row.accepted_ms }
+    UsedBy {
+        till: row.till.clone(),
+        date: row.date.clone(),
+        accepted_at_ms: row.accepted_ms,
+        state: row.state,
+    }
 }
 
 #[cfg(test)]

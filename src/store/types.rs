@@ -78,6 +78,8 @@ pub struct UsedBy {
     pub date: String,
     /// When it was accepted, Unix milliseconds.
     pub accepted_at_ms: i64,
+    /// Where it stands.
+    pub state: State,
 }
 
 /// How a till's attempt to take a row back ended.
