@@ -452,7 +452,7 @@ worded! {
         LimitTill = "limit_till",
         /// `[offline] max_outage` is used up.
         LimitOutage = "limit_outage",
-        /// A limit of `[offline]` on money, rates, hours or the form of codes, or a rule's own limit.
+        /// A limit of `[offline]` on money, rates, hours or the form of codes, or a rule's own.
         LimitRule = "limit_rule",
         /// Nothing is accepted on trust, by the settings or an operator.
         NotAccepting = "not_accepting",
@@ -471,7 +471,7 @@ worded! {
         Busy = "busy",
         /// The store takes nothing.
         Storage = "storage",
-        /// No provider serves the business, or the till is not set up for the business or the branch.
+        /// No provider serves the business, or the till is not set up for it or for the branch.
         NoLane = "no_lane",
         /// An `Idempotency-Key` that was used for another request.
         KeyConflict = "key_conflict",

@@ -20,7 +20,7 @@ const STRANGERS_TORTURE: usize = 3000;
 const SOURCES: usize = 16;
 /// Nineteen of twenty redemptions beside them take less.
 const SERVED_WITHIN: Duration = Duration::from_secs(1);
-/// What a thousand of them may take, in bytes: they have some 5 MiB in a build that is not optimised.
+/// What a thousand of them may take, in bytes: some 5 MiB in a build that is not optimised.
 const FLOOD_BYTES_MAX: u64 = 12 * 1024 * 1024;
 /// The pause between two bytes of one stranger.
 const DRIP_EVERY: Duration = Duration::from_millis(500);

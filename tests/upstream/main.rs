@@ -91,8 +91,8 @@ pub(crate) fn attempt() -> RedeemAttempt {
     }
 }
 
-/// Whether `event` comes before this time is over, which passes at once where nothing is left to do:
-/// no clock has to be waited for to know that it does not come.
+/// Whether `event` comes before this time is over. It passes at once where nothing is left to do:
+/// nobody has to wait to know that it does not come.
 pub(crate) async fn comes(within: Duration, event: impl Future<Output = ()>) -> bool {
     tokio::time::pause();
     let came = tokio::time::timeout(within, event).await.is_ok();
