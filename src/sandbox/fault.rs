@@ -166,13 +166,21 @@ const USED_AR: &str = "تم استخدام هذه المكافأة {code} من �
 const REFUSED_AR: &str = "المكافأة {code} غير صالحة";
 const USED_FR: &str = "Le bon {code} a déjà été encaissé";
 
+const PASS: Word = word(
+    "pass",
+    Fault::Pass,
+    "no fault: the ordinary answer, after `delay` if set; spares what later rules would hit",
+);
+
+impl Default for Word {
+    fn default() -> Self {
+        PASS
+    }
+}
+
 /// Every fault, in the order of `--help`.
 pub const WORDS: &[Word] = &[
-    word(
-        "pass",
-        Fault::Pass,
-        "no fault: the ordinary answer, after `delay` if set; spares what later rules would hit",
-    ),
+    PASS,
     word(
         "refuse",
         refusal(400, "Reward {code} is not valid"),
