@@ -29,7 +29,6 @@ pub(super) struct RowView {
     pub(super) refused_at_till: bool,
     pub(super) answered_at_till: bool,
     /// The mark, from a daemon that keeps one.
-    #[serde(default)]
     pub(super) trusted: Option<bool>,
     #[serde(default)]
     pub(super) on_hold: bool,
@@ -46,17 +45,14 @@ pub(super) struct RowView {
     #[serde(default)]
     pub(super) handled: bool,
     /// The note of whoever handled it.
-    #[serde(default)]
     pub(super) handled_note: Option<String>,
     #[serde(default)]
     pub(super) freed: bool,
     /// What it counts as, from a daemon that says so.
-    #[serde(default)]
     pub(super) value: Option<String>,
     #[serde(default)]
     pub(super) value_assumed: bool,
     /// The rule by which it was given.
-    #[serde(default)]
     pub(super) rule: Option<String>,
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
