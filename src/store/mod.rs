@@ -33,6 +33,7 @@ mod row;
 mod schema;
 mod search;
 mod steps;
+mod sums;
 mod tallies;
 mod transaction;
 mod trust;
@@ -291,8 +292,7 @@ impl Store {
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
         drop(desk);
-        self.books.write(sql)?;
-        self.books.ledger.write(sql, elapsed_ms.div_euclid(60_000))?;
+        self.books.write(sql, elapsed_ms.div_euclid(60_000))?;
         self.elapsed.keep(sql, has_ages)?;
         self.guards.merge(sql, Seq(self.next_seq.saturating_sub(1)))?;
         transaction.commit()
@@ -454,6 +454,7 @@ impl Store {
         let counterpart = copied::renew(&self.connection, &self.dir)?;
         let transaction = self.connection.unchecked_transaction()?;
         transaction.execute("UPDATE meta SET clean = 1", [])?;
+        self.books.last.flush(&transaction)?;
         copied::learn(&transaction, &self.dir, &counterpart)?;
         transaction.commit()?;
         let (_, is_whole) = checkpoint::passive(&self.connection)?;

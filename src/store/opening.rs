@@ -157,9 +157,9 @@ fn adopt(connection: &Connection, books: &mut Books, minute: i64) -> Result<(), 
     let transaction = connection.unchecked_transaction()?;
     let first = books.first;
     books.ledger.adopt(&transaction, first, minute)?;
-    books.ledger.write(&transaction, minute)?;
+    books.write(&transaction, minute)?;
     transaction.commit()?;
-    books.ledger.settle();
+    books.settle();
     Ok(())
 }
 

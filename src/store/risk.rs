@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accept::Rivals;
 use super::row::Stored;
+use super::sums::{self, RiskSums};
 use super::trust::Off;
 use super::types::Event;
 use super::worth::{self, Given};
@@ -89,6 +90,15 @@ impl Entry {
         let Self { pending, exposure, lost, lately } = self;
         let is_quiet = lately.window.is_over(minute) && lately.refusals.is_over(minute);
         *pending == 0 && *exposure == Amount::ZERO && *lost == Amount::ZERO && is_quiet
+    }
+
+    fn sums(&self, minute: i64) -> Result<Option<RiskSums>, StoreError> {
+        if self.is_nothing(minute) {
+            return Ok(None);
+        }
+        let (Self { pending, exposure, lost, .. }, lately) = (self, self.lately.to_stored()?);
+        let (pending, exposure, lost) = (*pending, exposure.0, lost.0);
+        Ok(Some(RiskSums { pending, exposure, lost, lately }))
     }
 }
 
@@ -233,22 +243,19 @@ impl Ledger {
         self.entry(scope).map(|entry| entry.account(minute)).unwrap_or_default()
     }
 
-    /// Writes what the transaction changed.
-    pub(super) fn write(&mut self, connection: &Connection, minute: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO risk VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (scope) DO UPDATE SET \
-             pending = excluded.pending, exposure = excluded.exposure, lost = excluded.lost, \
-             lately = excluded.lately";
-        for (scope, entry) in &self.changed {
-            let scope = scope.to_string();
-            if entry.is_nothing(minute) {
-                connection.prepare_cached("DELETE FROM risk WHERE scope = ?1")?.execute([scope])?;
-                continue;
-            }
-            let lately = entry.lately.to_stored()?;
-            let Entry { pending, exposure, lost, .. } = entry;
-            connection
-                .prepare_cached(sql)?
-                .execute((scope, pending, exposure.0, lost.0, lately))?;
+    /// What the transaction changed, by scope, as it is written; `None`: nothing of it counts any
+    /// more.
+    pub(super) fn sums(
+        &self,
+        minute: i64,
+    ) -> impl Iterator<Item = (String, Result<Option<RiskSums>, StoreError>)> {
+        self.changed.iter().map(move |(scope, entry)| (scope.to_string(), entry.sums(minute)))
+    }
+
+    /// Writes what the transaction changed to its table.
+    fn write(&self, connection: &Connection, minute: i64) -> Result<(), StoreError> {
+        for (scope, sums) in self.sums(minute) {
+            sums::write_risk(connection, &scope, sums?.as_ref())?;
         }
         Ok(())
     }
