@@ -232,8 +232,8 @@ fn render(value: &Value) -> Result<String, CliError> {
     text.push_str(&head(&status));
     text.push('\n');
     text.push_str(&lane_table(&status.lanes));
-    let left: String =
-        lanes.iter().filter_map(trust::headroom).map(|line| paragraph("", &line, 0)).collect();
+    let left = lanes.iter().filter_map(trust::headroom).chain(trust::rules(value));
+    let left: String = left.map(|line| paragraph("", &line, 0)).collect();
     if !left.is_empty() {
         text.push('\n');
         text.push_str(&left);
@@ -518,10 +518,33 @@ retm is down: the provider cannot be reached; look at the line
     }
 
     #[test]
+    fn what_is_left_of_each_limit_is_told_and_to_which_codes_something_may_be_given() {
+        let mut value = sample();
+        let gauge = |left: Value| json!({ "used": 0, "most": 9, "left": left });
+        value["rules"] = json!({ "the rest": { "max_exposure": gauge(json!("480.00")),
+            "max_per_hour": gauge(json!(1200)), "max_outage": gauge(json!(3600)) } });
+        value["lanes"][0]["headroom"] = json!({ "max_pending": gauge(json!(97)) });
+        value["lanes"][0]["exposure"] = json!("60.00");
+        value["lanes"][0]["lost"] = json!("0.00");
+        for (may_give, to, expected) in [
+            (24, "all", "24 more may be given, 97 more may be pending"),
+            (24, "as_rules_allow", "at most 24 more may be given, as the rules allow, 97 more"),
+            (24, "rules_alone", "24 more may be given, only where a rule of its own allows it, 97"),
+            (0, "checked_alone", "only a code that a till has checked may be given now, 97 more"),
+            (0, "", "nothing more may be given now, 97 more"),
+        ] {
+            value["lanes"][0]["may_give"] = json!(may_give);
+            value["lanes"][0]["may_give_to"] = json!(to);
+            let text = render(&value).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains(expected), "{expected}\n{text}");
+            let rule = "rule the rest: 480.00 more may be at risk, 1,200 more in this hour, an \
+                outage of 1 h 0 min more";
+            assert!(text.contains(rule), "{text}");
+        }
     fn amounts_have_their_thousands_apart_and_what_rules_allow_is_the_most_there_is() {
         let mut value = sample();
         value["lanes"][0] = json!({"name": "retm", "link": "down", "pending": 2,
-            "exposure": "1250.00", "lost": "0.00", "may_give": 1074, "may_give_by_rules": true,
+            "exposure": "1250.00", "lost": "0.00", "may_give": 1074, "may_give_to": "as_rules_allow",
             "headroom": {"max_exposure": {"left": "24875.50"}}});
         let text = render(&value).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
         let expected = "retm: 1,250.00 at risk, 0.00 lost; at most 1,074 more may be given, as the \

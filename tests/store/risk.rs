@@ -160,6 +160,29 @@ fn rates_slide_on_elapsed_time_and_hold_over_restarts_and_crashes() {
 }
 
 #[test]
+fn what_was_given_or_switched_off_since_a_stop_grows_no_older_when_the_stop_counts() {
+    let (hour_ms, mut world) = (60 * MINUTE_MS, World::new());
+    world.offline.caps.max_per_day = Some(2);
+    let full = Limit::Rate(2, 24 * 3600);
+    world.take("till-1", "BEFORE");
+    world.restart();
+    // Off for a week, then on for two hours.
+    world.stamp.unix_ms += 7 * 24 * hour_ms;
+    standing(&mut world);
+    world.stamp.unix_ms += 2 * hour_ms;
+    world.take("till-1", "SINCE");
+    assert_eq!(limited(&mut world, new("till-1", "C")), full, "a night gives nothing back");
+    world.one(off(Some(Duration::from_secs(48 * 3600))));
+    world.stamp.unix_ms += 23 * hour_ms;
+    assert_eq!(limited(&mut world, new("till-1", "C")), Limit::Off);
+    world.one(TrustSwitch { off: None, ..off(None) });
+    world.take("till-1", "C");
+    assert_eq!(limited(&mut world, new("till-1", "D")), full, "SINCE is of the same day");
+    world.stamp.unix_ms += hour_ms;
+    world.take("till-1", "D");
+}
+
+#[test]
 fn a_salvage_keeps_what_each_row_counts_as_and_sums_up_what_is_at_risk() {
     let mut world = World::new();
     world.offline.caps.max_per_hour = Some(3);

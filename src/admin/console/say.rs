@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{Moment, capital};
 use crate::admin::status::{LaneView, Status};
-use crate::limits::Room;
+use crate::limits::{Room, RoomOf};
 use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped, money};
 use crate::queue::LaneStatus;
 
@@ -132,6 +132,9 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
     let given = given(facts.lang, view.risk.given);
     let (tone, more, until) = match (&view.risk.room, &view.risk.trust_from) {
         (Some(room), _) => ("warn", give_more(facts.lang, room), view.risk.trust_until.as_deref()),
+        (None, _) if view.risk.gives_to_checked_alone() => {
+            ("warn", give_checked_alone(facts.lang).to_owned(), None)
+        }
         (None, Some(from)) => ("bad", before(facts.lang).to_owned(), Some(from.as_str())),
         (None, None) => ("bad", give_nothing(facts.lang).to_owned(), None),
     };
@@ -173,16 +176,38 @@ fn give_more(lang: Language, room: &Room) -> String {
         (Language::Arabic, _) => ("بقيمة", " لكل منها"),
     };
     let each = room.each.map(|each| format!(" {at} {}{of_each}", money(each))).unwrap_or_default();
-    match (lang, room.by_rules) {
-        (Language::English, false) => format!("You may give {} more{each}, until", grouped(more)),
-        (Language::English, true) => {
-            format!("You may give at most {} more{each}, as the rules allow, until", grouped(more))
+    match lang {
+        Language::English => {
+            let (most, rules) = match room.of {
+                RoomOf::All => ("", ""),
+                RoomOf::AsRulesAllow => ("at most ", ", as the rules allow"),
+                RoomOf::RulesAlone => ("at most ", ", only where a rule of its own allows it"),
+            };
+            format!("You may give {most}{} more{each}{rules}, until", grouped(more))
         }
-        (Language::Arabic, by_rules) => {
-            let rules = if by_rules { " على الأكثر بحسب القواعد" } else { "" };
+        Language::Arabic => {
+            let rules = match room.of {
+                RoomOf::All => "",
+                RoomOf::AsRulesAllow => " على الأكثر بحسب القواعد",
+                RoomOf::RulesAlone => " على الأكثر، فقط حيث تسمح بذلك قاعدة خاصة",
+            };
             let other = if more == 2 { "أخريين" } else { "أخرى" };
             let more = count_in(NounPlace::Object, more, Noun::Reward, lang);
             format!("يمكنك إعطاء {more} {other}{each}{rules}، حتى")
+        }
+    }
+}
+
+/// No other code may be given.
+fn give_checked_alone(lang: Language) -> &'static str {
+    match lang {
+        Language::English => {
+            "Only a code that a till has checked may be given now: for others, tills are told to \
+             ask again."
+        }
+        Language::Arabic => {
+            "لا يمكن الآن إعطاء مكافأة إلا لرمز تحققت منه نقطة بيع: ولغيره يُطلب من \
+             نقاط البيع أن تسأل لاحقًا."
         }
     }
 }
@@ -215,9 +240,10 @@ fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::risk::OffView;
-    use super::super::super::status::tests::{lane, sample};
+    use super::super::super::risk::{LaneRisk, OffView};
+    use super::super::super::status::tests::{lane, sample, standing};
     use super::*;
+    use crate::store::LaneStanding;
     use crate::value::Amount;
 
     fn said(
@@ -235,7 +261,7 @@ mod tests {
     }
 
     const ROOM: Room =
-        Room { more: 83, each: None, within: Duration::from_hours(3), by_rules: false };
+        Room { more: 83, each: None, within: Duration::from_hours(3), of: RoomOf::All };
 
     /// So much may be given, and the line may be away until four.
     fn may_give(room: Room) -> impl FnOnce(&mut Status) {
@@ -277,7 +303,7 @@ mod tests {
         let by_value = Room { more: 4, each: Some(Amount::whole(25)), ..ROOM };
         let text = sentence(by_value, Language::English);
         assert!(text.ends_with("You may give 4 more at 25.00 each, until"), "{text}");
-        let by_rules = Room { by_rules: true, ..by_value };
+        let by_rules = Room { of: RoomOf::AsRulesAllow, ..by_value };
         let text = sentence(by_rules, Language::English);
         let expected = "You may give at most 4 more at 25.00 each, as the rules allow, until";
         assert!(text.ends_with(expected), "{text}");
@@ -290,6 +316,30 @@ mod tests {
         assert!(text.ends_with("You may give 1 more at 25.00, until"), "{text}");
         let text = sentence(one, Language::Arabic);
         assert!(text.ends_with("مكافأة واحدة أخرى بقيمة 25.00، حتى"), "{text}");
+    }
+
+    #[test]
+    fn where_only_some_codes_may_be_given_it_is_said_which() {
+        let sentence = |change: &dyn Fn(&mut Status), lang| said(change, lang, None).remove(0);
+        let checked = |status: &mut Status| {
+            let standing = LaneStanding { takes_checked: true, ..standing() };
+            status.lanes[0].risk = LaneRisk::of(&standing, Some(0));
+        };
+        for (lang, expected) in [
+            (Language::English, "Only a code that a till has checked may be given now"),
+            (Language::Arabic, "إلا لرمز تحققت منه نقطة بيع"),
+        ] {
+            let said = sentence(&checked, lang);
+            assert!(said.text.contains(expected) && said.tone == "warn", "{said:?}");
+            assert_eq!(said.until, None);
+        }
+        let by_rules = Room { of: RoomOf::RulesAlone, ..ROOM };
+        let named = |status: &mut Status| may_give(by_rules)(status);
+        let said = sentence(&named, Language::English).text;
+        let expected = "at most 83 more, only where a rule of its own allows it, until";
+        assert!(said.ends_with(expected), "{said}");
+        let said = sentence(&named, Language::Arabic).text;
+        assert!(said.ends_with("على الأكثر، فقط حيث تسمح بذلك قاعدة خاصة، حتى"), "{said}");
     }
 
     #[test]

@@ -12,7 +12,8 @@ use crate::message::Note;
 use crate::redemption::{Seq, State};
 use crate::store::row::{self, Stored};
 use crate::store::{
-    FILE, LOG, Reader, StoreError, Tally, Trouble, aside, connection, damage, files, schema, worth,
+    FILE, LOG, Reader, StoreError, Tally, Trouble, aside, connection, damage, files, schema, sums,
+    worth,
 };
 
 /// The most rows of a page.
@@ -229,9 +230,8 @@ fn sound(dir: &Path) -> Result<Reader, StoreError> {
         // Written so, the indexes answer through which the rows are found.
         let half = if state == State::Pending { "state = 0" } else { "state = 3 AND state >= 2" };
         let open = format!("SELECT count(*) FROM redemption WHERE {half}");
-        let rows: i64 = connection.query_row(&open, [], |row| row.get(0))?;
-        let sum = format!("SELECT coalesce(sum({state}), 0) FROM lane");
-        let known: i64 = connection.query_row(&sum, [], |row| row.get(0))?;
+        let rows: u64 = connection.query_row(&open, [], |row| row.get(0))?;
+        let known = sums::in_state(&connection, state)?;
         if rows != known {
             return Err(StoreError::Damaged(format!(
                 "its books know {known} rows {state}, and {rows} are found"
