@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::elapsed::Elapsed;
 use super::recount::UnderWay;
 use super::risk::Ledger;
 use super::row::Stored;
@@ -384,14 +385,14 @@ impl Books {
         }
     }
 
-    pub(super) fn is_trust_off(&self, lane: &str, elapsed_ms: i64) -> bool {
-        self.trust_off(lane, elapsed_ms).is_some()
+    pub(super) fn is_trust_off(&self, lane: &str, elapsed: &Elapsed) -> bool {
+        self.trust_off(lane, elapsed).is_some()
     }
 
     /// Why nothing is accepted on trust in this lane.
-    pub(super) fn trust_off(&self, lane: &str, elapsed_ms: i64) -> Option<Off> {
+    pub(super) fn trust_off(&self, lane: &str, elapsed: &Elapsed) -> Option<Off> {
         let off = self.trust_off.get(lane)?;
-        let left = off.left(elapsed_ms);
+        let left = off.left(elapsed);
         (left != Some(Duration::ZERO)).then(|| Off { off: off.clone(), left })
     }
 

@@ -135,9 +135,7 @@ static UTC: LazyLock<Days> = LazyLock::new(Days::utc);
 /// What one transaction sees around it.
 struct Around<'a> {
     surroundings: &'a Surroundings<'a>,
-    /// The gateway's elapsed time, milliseconds.
-    elapsed_ms: i64,
-    doubted: elapsed::Doubted,
+    elapsed: &'a elapsed::Elapsed,
 }
 
 impl<'a> std::ops::Deref for Around<'a> {
@@ -149,8 +147,9 @@ impl<'a> std::ops::Deref for Around<'a> {
 }
 
 impl Around<'_> {
+    /// The gateway's elapsed time, minutes.
     fn elapsed_min(&self) -> i64 {
-        self.elapsed_ms.div_euclid(60_000)
+        self.elapsed.now_ms().div_euclid(60_000)
     }
 }
 
@@ -270,8 +269,8 @@ impl Store {
         around: &Surroundings<'_>,
     ) -> Result<(), StoreError> {
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
-        let elapsed_ms = self.elapsed.now(uptime_ms, around.stamp);
-        let around = &Around { surroundings: around, elapsed_ms, doubted: self.elapsed.doubted() };
+        self.elapsed.look(uptime_ms, around.stamp);
+        let around = &Around { surroundings: around, elapsed: &self.elapsed };
         let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
         let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
@@ -292,7 +291,7 @@ impl Store {
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
         drop(desk);
-        self.books.write(sql, elapsed_ms.div_euclid(60_000))?;
+        self.books.write(sql, self.elapsed.on_min())?;
         self.elapsed.keep(sql, has_ages)?;
         self.guards.merge(sql, Seq(self.next_seq.saturating_sub(1)))?;
         transaction.commit()

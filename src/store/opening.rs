@@ -130,7 +130,7 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> Result<(Store, OpenReport), 
     let Opened { connection, mut books, guards, next_seq, wal_frames, report } = opened;
     let (dir, unchecked) = (dir.to_owned(), report.unchecked);
     let elapsed = super::elapsed::Elapsed::read(&connection).unwrap_or_default();
-    adopt(&connection, &mut books, elapsed.passed_min())?;
+    adopt(&connection, &mut books, elapsed.on_min())?;
     let is_put_off = report.migrated.as_ref().is_some_and(|migrated| migrated.put_off.is_some());
     let place = Place::of(&dir);
     let store = Store {

@@ -87,12 +87,14 @@ impl Reader {
         let answer = answer.as_ref().map(ProviderSaid::of);
         let given = worth::of(&self.connection, seq)?;
         let value = given.as_ref().map(|given| given.worth.amount().0);
-        let value_assumed = given.is_some_and(|given| given.worth.is_assumed());
+        let value_assumed = given.as_ref().is_some_and(|given| given.worth.is_assumed());
+        let rule = given.map(|given| given.rule).unwrap_or_default();
         Ok(Some(Ok(Exported {
             state,
             lane,
             value,
             value_assumed,
+            rule,
             note,
             answer,
             ..plain(&stored, &body)
@@ -122,6 +124,7 @@ fn plain(stored: &Stored, body: &[u8]) -> Exported {
         attempts: stored.attempts,
         value: None,
         value_assumed: false,
+        rule: String::new(),
         note: None,
         answer: None,
     }
