@@ -27,6 +27,8 @@ pub enum Noun {
     Code,
     /// What waits for a person.
     Case,
+    /// Something asked, by a till or by an operator.
+    Request,
     /// Eight bits.
     Byte,
     /// Of nesting.
@@ -66,6 +68,7 @@ impl Noun {
             Self::Reward => English("reward", "rewards"),
             Self::Code => English("code", "codes"),
             Self::Case => English("case", "cases"),
+            Self::Request => English("request", "requests"),
             Self::Byte => English("byte", "bytes"),
             Self::Level => English("level", "levels"),
         }
@@ -89,6 +92,7 @@ impl Noun {
             }
             Self::Code => (["رمزان", "رمزين"], "رموز", "رمزًا", "رمز", "رمز واحد"),
             Self::Case => (["حالتان", "حالتين"], "حالات", "حالة", "حالة", "حالة واحدة"),
+            Self::Request => (["طلبان", "طلبين"], "طلبات", "طلبًا", "طلب", "طلب واحد"),
             Self::Byte => (["بايتان", "بايتين"], "بايتات", "بايتًا", "بايت", "بايت واحد"),
             Self::Level => (["مستويان", "مستويين"], "مستويات", "مستوى", "مستوى", "مستوى واحد"),
         };
