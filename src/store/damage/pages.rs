@@ -150,7 +150,8 @@ impl Image {
 
     /// How long the log is, in bytes; one in which no transaction can be found is as good as none.
     pub(super) fn log_bytes(&self) -> u64 {
-        let log = self.log.file.as_ref().filter(|_| self.log.header_fits || !self.newest.is_empty());
+        let log =
+            self.log.file.as_ref().filter(|_| self.log.header_fits || !self.newest.is_empty());
         log.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
     }
 
@@ -697,7 +698,8 @@ mod tests {
         for with in strange() {
             for head in [32, 512, 4096, 8192, frame_at(2)] {
                 let written = log().part(1, 9).one(2, 20).one(2, 21).part(3, 30).one(4, 40);
-                let image = written.earlier(2, 98).earlier(2, 99).overwrite((0, head), &with).image();
+                let image =
+                    written.earlier(2, 98).earlier(2, 99).overwrite((0, head), &with).image();
                 let case = (head, &with[..with.len().min(4)]);
                 assert!(image.log_fault().is_some() && image.is_broken(), "{case:?}");
                 assert_eq!(now(&image)[1..4], [Some(21), Some(30), Some(40)], "{case:?}");
@@ -796,9 +798,7 @@ mod tests {
         assert!(moved.log_fault().is_none());
         let not_all = log().one(2, 2).one(3, 30).flip_header(20).image();
         assert!(not_all.log_fault().is_some());
-        assert!(
-            Written { bytes: vec![0; 20], ..log() }.image().log_fault().is_none()
-        );
+        assert!(Written { bytes: vec![0; 20], ..log() }.image().log_fault().is_none());
         let zeros = Written { bytes: vec![0; 20_000], ..log() }.image();
         assert!(
             zeros.log_fault().is_none() && zeros.loose().count() == 0 && now(&zeros)[0] == Some(1)
