@@ -541,6 +541,9 @@ retm is down: the provider cannot be reached; look at the line
                 outage of 1 h 0 min more";
             assert!(text.contains(rule), "{text}");
         }
+    }
+
+    #[test]
     fn amounts_have_their_thousands_apart_and_what_rules_allow_is_the_most_there_is() {
         let mut value = sample();
         value["lanes"][0] = json!({"name": "retm", "link": "down", "pending": 2,
