@@ -2,7 +2,8 @@
 //! between, one that twice got no answer in time while another that was sent after it was answered
 //! at once, one that was overtaken by such an answer and then got none again, one that got none
 //! although another was answered at once since its first silence and nobody else is left to ask,
-//! and one that is refused for its credential while others pass with it.
+//! one that is refused for its credential while others pass with it, and one that is told to wait
+//! again while others are not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,6 +18,9 @@ const AT_ONCE: u32 = 4;
 const SILENT_ALONE: u32 = 2;
 /// So often where nobody else is left to ask.
 const SILENT_LAST: u32 = 1;
+/// So many others are answered, and none of them is told to wait, until a row that is told so again
+/// is to blame itself. A provider with too much to do rarely picks one row alone.
+const PASSED: u32 = 4;
 
 /// When an attempt was sent, and when it ended.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +59,22 @@ struct Silent {
     overtaken: bool,
 }
 
+/// A row that was told to wait.
+#[derive(Clone, Copy, Debug)]
+struct ToldToWait {
+    /// When any row that is not to blame was last told so.
+    since: Duration,
+    /// How many others that were sent later have been answered.
+    passed: u32,
+}
+
 /// Remembers faults of rows, in bounded space.
 #[derive(Clone, Debug, Default)]
 pub struct Suspects {
     /// For each row that met a link fault: how many answers had come by then.
     faults: BTreeMap<Seq, u64>,
     silent: BTreeMap<Seq, Silent>,
+    told: BTreeMap<Seq, ToldToWait>,
     /// Of the answered attempts the one that was sent last.
     last_answered: Option<Span>,
     /// Rows that met a 401 or 403 under the present credential, and no other was answered since.
@@ -82,6 +96,9 @@ impl Suspects {
         let denied: Vec<Seq> = std::mem::take(&mut self.denied).into_iter().collect();
         for seq in &denied {
             self.blame(*seq);
+        }
+        for told in self.told.values_mut().filter(|told| told.since <= span.sent) {
+            told.passed = told.passed.saturating_add(1);
         }
         denied.into_iter().chain(self.checked(span)).collect()
     }
@@ -138,6 +155,7 @@ impl Suspects {
     pub fn settled(&mut self, seq: Seq) {
         self.faults.remove(&seq);
         self.silent.remove(&seq);
+        self.told.remove(&seq);
         self.denied.remove(&seq);
         self.suspect.remove(&seq);
     }
@@ -154,6 +172,24 @@ impl Suspects {
             self.blame(seq);
         }
         before < answers
+    }
+
+    /// `seq` was told to wait (429, 503 with `Retry-After`): whether it is (now) suspect, so that
+    /// this says nothing about the lane.
+    pub fn told_to_wait(&mut self, seq: Seq, now: Duration) -> bool {
+        if self.told.get(&seq).is_some_and(|told| told.passed >= PASSED) {
+            self.blame(seq);
+            return true;
+        }
+        for (other, told) in &mut self.told {
+            let passed = if *other == seq { told.passed } else { 0 };
+            *told = ToldToWait { since: now, passed };
+        }
+        self.told.entry(seq).or_insert(ToldToWait { since: now, passed: 0 });
+        if self.told.len() > Self::ROWS_MAX {
+            self.told.pop_first();
+        }
+        false
     }
 
     /// `seq` met a 401 or 403: whether it was suspect before, so that this says nothing about the
@@ -316,12 +352,33 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_is_told_to_wait_again_is_suspect_once_four_others_passed_and_none_was_told_so() {
+        let at = Duration::from_secs;
+        let mut suspects = Suspects::default();
+        assert!(!suspects.told_to_wait(Seq(1), at(10)));
+        (2..9).for_each(|seq| drop(suspects.answered(Seq(seq), span(9, 11))));
+        assert!(!suspects.told_to_wait(Seq(1), at(20)), "those were sent before");
+        (2..5).for_each(|seq| drop(suspects.answered(Seq(seq), span(20, 21))));
+        assert!(!suspects.told_to_wait(Seq(1), at(30)), "three are not enough");
+        suspects.answered(Seq(5), span(30, 31));
+        assert!(suspects.told_to_wait(Seq(1), at(40)), "the fourth");
+        assert_eq!(suspects.suspect().collect::<Vec<_>>(), [Seq(1)]);
+        assert!(!suspects.told_to_wait(Seq(9), at(50)), "another is told so");
+        assert!(!suspects.told_to_wait(Seq(1), at(51)), "it is the lane again");
+        (2..6).for_each(|seq| drop(suspects.answered(Seq(seq), span(60, 61))));
+        assert!(suspects.told_to_wait(Seq(9), at(70)) && suspects.told_to_wait(Seq(1), at(70)));
+        suspects.answered(Seq(1), span(80, 81));
+        assert!(!suspects.told_to_wait(Seq(1), at(90)), "an answer clears it");
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let mut suspects = Suspects::default();
         for seq in 0..5000 {
             suspects.faulted(Seq(seq));
             suspects.denied(Seq(seq));
             suspects.silent(Seq(seq), span(0, 10), false);
+            suspects.told_to_wait(Seq(seq), Duration::ZERO);
         }
         suspects.answered(Seq(9999), span(0, 0));
         let most = Suspects::ROWS_MAX;
@@ -329,5 +386,6 @@ mod tests {
             (suspects.faults.len(), suspects.silent.len(), suspects.suspect.len()),
             (most, most, most)
         );
+        assert_eq!(suspects.told.len(), most);
     }
 }

@@ -777,6 +777,9 @@ impl Scheduler {
             self.renewals += 1;
         }
         self.apply(effects);
+        if let Heard::Wait { at_least, .. } = heard {
+            self.comes_after_others(now, seq, at_least);
+        }
         if self.nobody_else_at == Some(self.renewals) {
             let effects = self.link.nobody_else(now);
             self.apply(effects);
@@ -805,6 +808,7 @@ impl Scheduler {
         let with_others = heard == Heard::Reset && self.link.broke_since(sent);
         let suspect = match heard {
             Heard::Credential => denied && self.suspects.denied(seq),
+            Heard::Wait { .. } => self.suspects.told_to_wait(seq, now),
             Heard::NoAnswer(Phase::Write | Phase::Answer) => {
                 self.suspects.silent(seq, Span { sent, ended: now }, is_last)
             }
@@ -835,6 +839,12 @@ impl Scheduler {
         is_the_providers || (flight.live && !self.waits.is_first(seq))
     }
 
+    /// Who was told to wait comes after others when the lane may go on: it may be told so alone.
+    fn comes_after_others(&mut self, now: Duration, seq: Seq, at_least: Option<Duration>) {
+        let left = self.link.waiting(now).max(at_least).unwrap_or_default();
+        self.waits.holds_off(seq, now + left + self.config.link.retry_min);
+    }
+
     fn fails_alone(&mut self, now: Duration, seq: Seq) {
         self.waits.failed(seq, now, self.config.link.retry_min, &mut self.dice);
     }
@@ -848,8 +858,11 @@ impl Scheduler {
         if !waited_for {
             return;
         }
-        let limited =
-            self.link.limited(now).filter(|_| matches!(heard, Heard::Wait { limited: true, .. }));
+        let limited = if let Heard::Wait { limited: true, at_least } = heard {
+            Some(self.link.limited(now).or(at_least).unwrap_or_default())
+        } else {
+            None
+        };
         let told = match (limited, self.link.trust(now)) {
             (Some(left), _) => Told::TurnedAway { retry_after_s: Some(left.as_secs().max(1)) },
             (None, Trust::AtOnce { .. }) => Told::Unreachable,
