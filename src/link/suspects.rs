@@ -18,9 +18,12 @@ const AT_ONCE: u32 = 4;
 const SILENT_ALONE: u32 = 2;
 /// So often where nobody else is left to ask.
 const SILENT_LAST: u32 = 1;
-/// So many others are answered, and none of them is told to wait, until a row that is told so again
-/// is to blame itself. A provider with too much to do rarely picks one row alone.
+/// A row is told to wait alone if so many others were answered since it was told so before, and none
+/// of them was told so.
 const PASSED: u32 = 4;
+/// Told so alone as often as this, it is to blame itself. A provider with too much to do picks a row
+/// alone once, by chance, and rarely twice.
+const TOLD_ALONE: u32 = 2;
 
 /// When an attempt was sent, and when it ended.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +67,10 @@ struct Silent {
 struct ToldToWait {
     /// When any row that is not to blame was last told so.
     since: Duration,
-    /// How many others that were sent later have been answered.
+    /// How many others that were sent later have been answered since it was told so itself.
     passed: u32,
+    /// How often it was told so alone: enough others had passed before.
+    alone: u32,
 }
 
 /// Remembers faults of rows, in bounded space.
@@ -177,15 +182,21 @@ impl Suspects {
     /// `seq` was told to wait (429, 503 with `Retry-After`): whether it is (now) suspect, so that
     /// this says nothing about the lane.
     pub fn told_to_wait(&mut self, seq: Seq, now: Duration) -> bool {
-        if self.told.get(&seq).is_some_and(|told| told.passed >= PASSED) {
+        let fresh = ToldToWait { since: now, passed: 0, alone: 0 };
+        let before = self.told.get(&seq).copied().unwrap_or(fresh);
+        let alone = before.alone + u32::from(before.passed >= PASSED);
+        if alone >= TOLD_ALONE {
             self.blame(seq);
             return true;
         }
-        for (other, told) in &mut self.told {
-            let passed = if *other == seq { told.passed } else { 0 };
-            *told = ToldToWait { since: now, passed };
-        }
-        self.told.entry(seq).or_insert(ToldToWait { since: now, passed: 0 });
+        // What may be its own says nothing of others: several may be told so.
+        let passed = if alone > before.alone {
+            0
+        } else {
+            self.told.values_mut().for_each(|told| *told = fresh);
+            before.passed
+        };
+        self.told.insert(seq, ToldToWait { since: now, passed, alone });
         if self.told.len() > Self::ROWS_MAX {
             self.told.pop_first();
         }
@@ -352,23 +363,34 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_told_to_wait_again_is_suspect_once_four_others_passed_and_none_was_told_so() {
-        let at = Duration::from_secs;
+    fn a_row_that_is_told_to_wait_again_and_again_is_suspect_if_others_passed_and_none_was_told_so()
+    {
         let mut suspects = Suspects::default();
-        assert!(!suspects.told_to_wait(Seq(1), at(10)));
-        (2..9).for_each(|seq| drop(suspects.answered(Seq(seq), span(9, 11))));
-        assert!(!suspects.told_to_wait(Seq(1), at(20)), "those were sent before");
-        (2..5).for_each(|seq| drop(suspects.answered(Seq(seq), span(20, 21))));
-        assert!(!suspects.told_to_wait(Seq(1), at(30)), "three are not enough");
-        suspects.answered(Seq(5), span(30, 31));
-        assert!(suspects.told_to_wait(Seq(1), at(40)), "the fourth");
+        let pass = |suspects: &mut Suspects, rows: std::ops::Range<i64>, at| {
+            rows.for_each(|seq| drop(suspects.answered(Seq(seq), span(at, at + 1))));
+        };
+        let told = |suspects: &mut Suspects, seq, at| {
+            suspects.told_to_wait(Seq(seq), Duration::from_secs(at))
+        };
+        assert!(!told(&mut suspects, 1, 10));
+        pass(&mut suspects, 2..9, 9);
+        assert!(!told(&mut suspects, 1, 20), "those were sent before");
+        pass(&mut suspects, 2..5, 20);
+        assert!(!told(&mut suspects, 1, 30), "three are not enough");
+        pass(&mut suspects, 5..6, 30);
+        assert!(!told(&mut suspects, 1, 40), "the fourth; once may be chance");
+        pass(&mut suspects, 2..6, 40);
+        assert!(told(&mut suspects, 1, 50));
         assert_eq!(suspects.suspect().collect::<Vec<_>>(), [Seq(1)]);
-        assert!(!suspects.told_to_wait(Seq(9), at(50)), "another is told so");
-        assert!(!suspects.told_to_wait(Seq(1), at(51)), "it is the lane again");
-        (2..6).for_each(|seq| drop(suspects.answered(Seq(seq), span(60, 61))));
-        assert!(suspects.told_to_wait(Seq(9), at(70)) && suspects.told_to_wait(Seq(1), at(70)));
-        suspects.answered(Seq(1), span(80, 81));
-        assert!(!suspects.told_to_wait(Seq(1), at(90)), "an answer clears it");
+        assert!(!told(&mut suspects, 9, 60), "another is told so");
+        assert!(!told(&mut suspects, 1, 61), "it is the lane again");
+        for (at, is_suspect) in [(70, false), (80, true)] {
+            pass(&mut suspects, 2..6, at);
+            let both = [1, 9].map(|seq| told(&mut suspects, seq, at + 5));
+            assert_eq!(both, [is_suspect; 2], "at {at} s");
+        }
+        suspects.answered(Seq(1), span(90, 91));
+        assert!(!told(&mut suspects, 1, 95), "an answer clears it");
     }
 
     #[test]
