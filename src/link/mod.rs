@@ -199,8 +199,8 @@ pub struct EndedAttempt<'a> {
     pub kind: &'a str,
     /// The row had no provider's fault and no reset before.
     pub first_fault: bool,
-    /// The row is suspect: a link fault, a refused credential or a wait that it is told says nothing
-    /// about the lane.
+    /// The row is suspect: a link fault, a refused credential or a wait that it is told says
+    /// nothing about the lane.
     pub suspect: bool,
     /// Its till waited for it.
     pub live: bool,

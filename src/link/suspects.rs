@@ -18,11 +18,11 @@ const AT_ONCE: u32 = 4;
 const SILENT_ALONE: u32 = 2;
 /// So often where nobody else is left to ask.
 const SILENT_LAST: u32 = 1;
-/// A row is told to wait alone if so many others were answered since it was told so before, and none
-/// of them was told so.
+/// A row is told to wait alone if so many others were answered since it was told so before, and
+/// none of them was told so.
 const PASSED: u32 = 4;
-/// Told so alone as often as this, it is to blame itself. A provider with too much to do picks a row
-/// alone once, by chance, and rarely twice.
+/// Told so alone as often as this, it is to blame itself. A provider with too much to do picks a
+/// row alone once, by chance, and rarely twice.
 const TOLD_ALONE: u32 = 2;
 
 /// When an attempt was sent, and when it ended.

@@ -777,8 +777,10 @@ impl Scheduler {
             self.renewals += 1;
         }
         self.apply(effects);
+        // Who was told to wait comes after others when the lane may go on: it may be told so alone.
         if let Heard::Wait { at_least, .. } = heard {
-            self.comes_after_others(now, seq, at_least);
+            let left = self.link.waiting(now).max(at_least).unwrap_or_default();
+            self.waits.holds_off(seq, now + left + self.config.link.retry_min);
         }
         if self.nobody_else_at == Some(self.renewals) {
             let effects = self.link.nobody_else(now);
@@ -837,12 +839,6 @@ impl Scheduler {
     fn is_no_fault_of_its_own(&self, seq: Seq, flight: &Flight) -> bool {
         let is_the_providers = self.link.why().is_some_and(|why| why.cause == Cause::Provider);
         is_the_providers || (flight.live && !self.waits.is_first(seq))
-    }
-
-    /// Who was told to wait comes after others when the lane may go on: it may be told so alone.
-    fn comes_after_others(&mut self, now: Duration, seq: Seq, at_least: Option<Duration>) {
-        let left = self.link.waiting(now).max(at_least).unwrap_or_default();
-        self.waits.holds_off(seq, now + left + self.config.link.retry_min);
     }
 
     fn fails_alone(&mut self, now: Duration, seq: Seq) {

@@ -73,8 +73,8 @@ const BESIDE: &str = "a an the this that it its is was be been has have had alre
     عفوا لقد قد تم هذا هذه ان انه انها لان لانه لانها لا يمكن رقم خطا صحيح و ف نعتذر";
 
 /// By these words a phrase is known to be English, so that its subject can be looked for.
-const USED: &str = "used redeemed claimed consumed spent exchanged utilized utilised availed burned \
-    burnt applied duplicate";
+const USED: &str = "used redeemed claimed consumed spent exchanged utilized utilised availed \
+    burned burnt applied duplicate";
 
 /// Refusals that are about the caller or the moment, not about the code: who asks, how often, in
 /// what state the server is, which address there is.
