@@ -409,7 +409,7 @@ impl Store {
     }
 
     /// Sets the damaged database aside and goes on with a new one that holds every row that could
-    /// be salvaged, on the same lock. Rows that are `flying`, with the number of their attempt,
+    /// be salvaged, on the same lock. Of one that was cut short this connection may know all. Rows that are `flying`, with the number of their attempt,
     /// stay in flight. Checkpoints must be paused.
     ///
     /// # Errors
@@ -421,12 +421,21 @@ impl Store {
         flying: &[(crate::redemption::Seq, u32)],
     ) -> Result<OpenReport, StoreError> {
         // Nothing is set aside but the file that is damaged.
-        self.place.check()?;
+        let cut = match self.place.check() {
+            Ok(()) => None,
+            Err(cut @ StoreError::Damaged(_)) => Some(cut),
+            Err(taken) => return Err(taken),
+        };
+        let is_saved = cut.is_some_and(|cut| self.save_cut(&cut).is_ok());
         // The old connection is closed first: its locks end with it, and nothing more is written to
         // the damaged file.
         self.connection = Connection::open_in_memory()?;
         let opening::Opened { connection, books, guards, next_seq, wal_frames, report } =
-            opening::rescue(&self.dir, why)?;
+            if is_saved {
+                opening::go_on_with_saved(&self.dir)?
+            } else {
+                opening::rescue(&self.dir, why)?
+            };
         for (seq, attempt) in flying {
             let sql =
                 "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1 AND state = 0";

@@ -165,6 +165,7 @@ fn adopt(connection: &Connection, books: &mut Books, minute: i64) -> Result<(), 
 
 fn open_or_rescue(dir: &Path) -> Result<Opened, StoreError> {
     aside::finish(dir)?;
+    files::demand_no_links(dir)?;
     match open_sound(dir, damage::look) {
         Err(error) if calls_for_rescue(&error) => rescue(dir, &error.to_string()),
         other => other,
@@ -180,6 +181,12 @@ pub(super) fn rescue(dir: &Path, why: &str) -> Result<Opened, StoreError> {
     let mut opened = open_sound(dir, |_| Ok(()))?;
     opened.report.salvage = Some(salvage);
     Ok(opened)
+}
+
+/// Sets the files aside and goes on with the copy that was saved of them.
+pub(super) fn go_on_with_saved(dir: &Path) -> Result<Opened, StoreError> {
+    aside::finish(dir)?;
+    open_sound(dir, |_| Ok(()))
 }
 
 /// Another program's database in our place is set aside like any file that cannot be read: its

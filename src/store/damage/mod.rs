@@ -43,6 +43,11 @@ pub fn salvage_steps() -> u64 {
     SALVAGED.load(Ordering::Relaxed)
 }
 
+/// One more, of whatever a salvage has to do.
+pub(super) fn count_step() {
+    SALVAGED.fetch_add(1, Ordering::Relaxed);
+}
+
 /// What became of a damaged database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Salvage {
@@ -144,7 +149,7 @@ fn build(dir: &Path, why: &str, aside: &str) -> Result<Salvage, StoreError> {
     let new = Unfinished::begin(dir)?;
     let mut connection = schema::create(new.path())?;
     let step = || {
-        SALVAGED.fetch_add(1, Ordering::Relaxed);
+        count_step();
         false
     };
     connection.progress_handler(STEPS, Some(step))?;
