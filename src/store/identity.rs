@@ -197,24 +197,28 @@ impl Store {
     }
 
     /// As [`Store::save`], of a database of which a file was `cut` short: what is missing in the
-    /// files may be in the connection's memory. It goes on as the database itself.
+    /// files may be in the connection's memory. A whole copy goes on as the database itself.
     ///
     /// # Errors
-    /// As [`Store::save`], or the copy is not whole.
-    pub(super) fn save_cut(&self, cut: &StoreError) -> Result<PathBuf, StoreError> {
+    /// As [`Store::save`].
+    pub(super) fn save_cut(&self, cut: &StoreError) -> Result<CutCopy, StoreError> {
         let aside = aside::free_name(&self.dir)?;
         let mut copy = self.copied()?;
+        let path = copy.new.path().to_owned();
         let counted = || {
             damage::count_step();
             true
         };
-        connection::check_while(&mut copy.connection, counted)?;
-        let (device, inode) = files::identity(copy.new.path())?;
+        // It needs no log beside it, and is no stranger's copy.
         let sql = "UPDATE meta SET device = ?1, inode = ?2, wal_bytes = 0";
-        copy.connection.execute(sql, (device, inode))?;
+        let signed = copy.connection.execute(sql, files::identity(&path)?);
+        if signed.is_err() || connection::check_while(&mut copy.connection, counted).is_err() {
+            return Ok(CutCopy::Part(path));
+        }
         let set_aside = self.dir.join(&aside).display().to_string();
         let told = Storage::Cut { why: cut.to_string(), set_aside };
-        copy.finish(&self.dir, &aside, &told)
+        copy.finish(&self.dir, &aside, &told)?;
+        Ok(CutCopy::Whole)
     }
 
     fn copied(&self) -> Result<SavedCopy, StoreError> {
@@ -231,6 +235,14 @@ impl Store {
 
 /// How many pages are copied before it is counted as a step.
 const COPY_PAGES: i32 = 1000;
+
+/// What the connection still knew of a database of which a file was cut short.
+pub(super) enum CutCopy {
+    /// All: it waits to be gone on with.
+    Whole,
+    /// The pages that it remembered and those that the files still have; the others are empty.
+    Part(PathBuf),
+}
 
 /// A copy that was made through the open connection, before it has its name.
 struct SavedCopy {

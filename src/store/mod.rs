@@ -50,6 +50,7 @@ use crate::limits::LaneNow;
 use crate::message::Storage;
 use crate::redemption::{Request, Seq};
 use crate::settings::Offline;
+use identity::CutCopy;
 
 pub use accept::{Accept, Decided};
 pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Unheard, Void, VoidByTill};
@@ -421,21 +422,20 @@ impl Store {
         flying: &[(crate::redemption::Seq, u32)],
     ) -> Result<OpenReport, StoreError> {
         // Nothing is set aside but the file that is damaged.
-        let cut = match self.place.check() {
+        let copy = match self.place.check() {
             Ok(()) => None,
-            Err(cut @ StoreError::Damaged(_)) => Some(cut),
+            Err(cut @ StoreError::Damaged(_)) => self.save_cut(&cut).ok(),
             Err(taken) => return Err(taken),
         };
-        let is_saved = cut.is_some_and(|cut| self.save_cut(&cut).is_ok());
         // The old connection is closed first: its locks end with it, and nothing more is written to
         // the damaged file.
         self.connection = Connection::open_in_memory()?;
-        let opening::Opened { connection, books, guards, next_seq, wal_frames, report } =
-            if is_saved {
-                opening::go_on_with_saved(&self.dir)?
-            } else {
-                opening::rescue(&self.dir, why)?
-            };
+        let opened = match copy {
+            Some(CutCopy::Whole) => opening::go_on_with_saved(&self.dir)?,
+            Some(CutCopy::Part(part)) => opening::rescue(&self.dir, why, Some(&part))?,
+            None => opening::rescue(&self.dir, why, None)?,
+        };
+        let opening::Opened { connection, books, guards, next_seq, wal_frames, report } = opened;
         for (seq, attempt) in flying {
             let sql =
                 "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1 AND state = 0";
