@@ -14,7 +14,7 @@ use crate::trust::Trust;
 use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
 
 pub use form::has_form;
-pub use room::{NoRoom, Room, RoomBooks, room};
+pub use room::{NoRoom, Room, RoomBooks, RoomOf, room};
 pub use window::{PackedWindow, REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
 
 /// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part
@@ -144,9 +144,14 @@ fn fits(rule: &Rule, subject: &Subject<'_>, business: &str, within: Duration) ->
         && rule.fits_code(subject.code)
 }
 
-/// A rule for a type, or for codes that were checked, needs a check that is young enough.
+/// Whether the rule is for a type, or for codes that were checked.
+fn asks_for_check(rule: &Rule) -> bool {
+    !rule.kinds.is_empty() || rule.checked_within.is_some()
+}
+
+/// Such a rule needs a check that is young enough.
 fn is_checked(rule: &Rule, subject: &Subject<'_>, within: Duration) -> bool {
-    if rule.kinds.is_empty() && rule.checked_within.is_none() {
+    if !asks_for_check(rule) {
         return true;
     }
     let terms = subject.terms(rule.checked_within.unwrap_or(within));
@@ -254,30 +259,6 @@ impl Limit {
     #[must_use]
     pub fn innermost(&self) -> &Self {
         if let Self::Rule(_, limit) = self { limit.innermost() } else { self }
-    }
-
-    /// Its key in the settings, or a word of its own.
-    #[must_use]
-    pub fn key(&self) -> &'static str {
-        match self {
-            Self::NotAccepting => "accept",
-            Self::Pending(_) => "max_pending",
-            Self::Till(_) => "max_pending_per_till",
-            Self::Outage(_) => "max_outage",
-            Self::Off => "trust_off",
-            Self::Slowed(_) => "refused_codes",
-            Self::Business => "businesses",
-            Self::Refused(_) => "checked",
-            Self::Form => "code_form",
-            Self::Value(_) => "max_value",
-            Self::Exposure(_) => "max_exposure",
-            Self::Rate(_, HOUR_S) => "max_per_hour",
-            Self::Rate(..) => "max_per_day",
-            Self::TillRate(..) => "max_per_hour_per_till",
-            Self::Reusable(_) => "reusable",
-            Self::Hours | Self::Clock => "hours",
-            Self::Rule(_, limit) => limit.key(),
-        }
     }
 }
 
@@ -553,12 +534,6 @@ impl Gauge {
     pub fn tighter(self, other: Self) -> Self {
         let left = |gauge: &Self| gauge.most.units() - gauge.used.units();
         if left(&other) < left(&self) { other } else { self }
-    }
-
-    /// Whether nothing of the limit is left.
-    #[must_use]
-    pub fn is_used_up(&self) -> bool {
-        self.used.units() >= self.most.units()
     }
 
     /// In how long time alone brings it to the next step; `None`: only redemptions do, or it is

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::language::{Language, Plural};
+use crate::value::Amount;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +25,10 @@ pub enum Noun {
     Reward,
     /// What a customer shows.
     Code,
-    /// A point of sale.
-    Till,
-    /// Something sent to the provider.
-    Attempt,
     /// What waits for a person.
     Case,
     /// Something asked, by a till or by an operator.
     Request,
-    /// A no.
-    Refusal,
-    /// Where two books disagree.
-    Difference,
     /// Eight bits.
     Byte,
     /// Of nesting.
@@ -74,12 +67,8 @@ impl Noun {
             Self::Redemption => English("redemption", "redemptions"),
             Self::Reward => English("reward", "rewards"),
             Self::Code => English("code", "codes"),
-            Self::Till => English("till", "tills"),
-            Self::Attempt => English("attempt", "attempts"),
             Self::Case => English("case", "cases"),
             Self::Request => English("request", "requests"),
-            Self::Refusal => English("refusal", "refusals"),
-            Self::Difference => English("difference", "differences"),
             Self::Byte => English("byte", "bytes"),
             Self::Level => English("level", "levels"),
         }
@@ -102,18 +91,8 @@ impl Noun {
                 (["مكافأتان", "مكافأتين"], "مكافآت", "مكافأة", "مكافأة", "مكافأة واحدة")
             }
             Self::Code => (["رمزان", "رمزين"], "رموز", "رمزًا", "رمز", "رمز واحد"),
-            Self::Till => {
-                (["نقطتا بيع", "نقطتي بيع"], "نقاط بيع", "نقطة بيع", "نقطة بيع", "نقطة بيع واحدة")
-            }
-            Self::Attempt => {
-                (["محاولتان", "محاولتين"], "محاولات", "محاولة", "محاولة", "محاولة واحدة")
-            }
             Self::Case => (["حالتان", "حالتين"], "حالات", "حالة", "حالة", "حالة واحدة"),
             Self::Request => (["طلبان", "طلبين"], "طلبات", "طلبًا", "طلب", "طلب واحد"),
-            Self::Refusal => {
-                (["حالتا رفض", "حالتي رفض"], "حالات رفض", "حالة رفض", "حالة رفض", "حالة رفض واحدة")
-            }
-            Self::Difference => (["فرقان", "فرقين"], "فروق", "فرقًا", "فرق", "فرق واحد"),
             Self::Byte => (["بايتان", "بايتين"], "بايتات", "بايتًا", "بايت", "بايت واحد"),
             Self::Level => (["مستويان", "مستويين"], "مستويات", "مستوى", "مستوى", "مستوى واحد"),
         };
@@ -162,6 +141,15 @@ pub fn grouped(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// An amount with its thousands apart, in both languages: `1,234.50`.
+#[must_use]
+pub fn money(amount: Amount) -> String {
+    let text = amount.to_string();
+    let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+    format!("{whole}.{part}")
 }
 
 /// A duration that a setting gave, whole, in its largest unit up to hours: "90 minutes", "72

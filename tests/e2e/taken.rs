@@ -259,6 +259,7 @@ fn a_circle_of_links_in_the_place_of_the_state_directory_is_no_full_disk() {
 }
 
 /// What happens next after a file was emptied.
+#[derive(Clone, Copy)]
 enum Next {
     Asked,
     Redeemed,
