@@ -1,5 +1,5 @@
-//! Whether the database is still the file that was opened: one that is deleted, renamed, replaced or
-//! cut short under a running daemon takes with it what is acknowledged afterwards.
+//! Whether the database is still the file that was opened: one that is deleted, renamed, replaced
+//! or cut short under a running daemon takes with it what is acknowledged afterwards.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use rusqlite::backup::{Backup, StepResult};
 
 use super::aside::{self, FINISHED, Unfinished};
 use super::connection::{self, LOG_BYTES_KEPT_MAX};
-use super::{FILE, LOG, SHARED, Store, StoreError, damage, files};
+use super::{FILE, LOG, SHARED, Store, StoreError, count_step, files};
 use crate::clock::Clock;
 use crate::message::{self, Language, Storage};
 
@@ -206,7 +206,7 @@ impl Store {
         let mut copy = self.copied()?;
         let path = copy.new.path().to_owned();
         let counted = || {
-            damage::count_step();
+            count_step();
             true
         };
         // It needs no log beside it, and is no stranger's copy.
@@ -226,7 +226,7 @@ impl Store {
         let mut connection = Connection::open(new.path())?;
         let backup = Backup::new(&self.connection, &mut connection)?;
         while backup.step(COPY_PAGES)? != StepResult::Done {
-            damage::count_step();
+            count_step();
         }
         drop(backup);
         Ok(SavedCopy { new, connection })

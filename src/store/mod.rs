@@ -51,6 +51,7 @@ use crate::limits::LaneNow;
 use crate::message::Storage;
 use crate::redemption::{Request, Seq};
 use crate::settings::Offline;
+use damage::count_step;
 use identity::CutCopy;
 
 pub use accept::{Accept, Decided};
@@ -398,7 +399,8 @@ impl Store {
     }
 
     /// Sets the damaged database aside and goes on with a new one that holds every row that could
-    /// be salvaged, on the same lock. Of one that was cut short this connection may know all. Rows that are `flying`, with the number of their attempt,
+    /// be salvaged, on the same lock. Of one that was cut short this connection may know all. Rows
+    /// that are `flying`, with the number of their attempt,
     /// stay in flight. Checkpoints must be paused.
     ///
     /// # Errors

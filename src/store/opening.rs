@@ -172,8 +172,8 @@ fn open_or_rescue(dir: &Path) -> Result<Opened, StoreError> {
     }
 }
 
-/// Sets the damaged file aside and opens what could be salvaged, of a `copy` that knew more than the
-/// file if there is one. No connection to the file may be open.
+/// Sets the damaged file aside and opens what could be salvaged, of a `copy` that knew more than
+/// the file if there is one. No connection to the file may be open.
 pub(super) fn rescue(dir: &Path, why: &str, copy: Option<&Path>) -> Result<Opened, StoreError> {
     let salvage = damage::rescue(dir, why, copy)?;
     // What was just made needs no look; and others may have opened it already, whose locks a look

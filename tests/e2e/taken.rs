@@ -1,5 +1,5 @@
-//! A database that is deleted, renamed, replaced or cut short under the daemon, or is not there at a
-//! start.
+//! A database that is deleted, renamed, replaced or cut short under the daemon, or is not there at
+//! a start.
 
 use std::fs;
 use std::path::{Path, PathBuf};
