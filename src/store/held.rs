@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rusqlite::OptionalExtension;
 
-use super::accept::Rivals;
 use super::{Desk, StoreError, row};
 use crate::decide::Kept;
 use crate::redemption::{Fingerprint, RewardCode};
@@ -37,28 +36,15 @@ fn bytes_of(code: &RewardCode) -> i64 {
 }
 
 impl Desk<'_> {
-    /// What is kept of a code beyond its rows, whatever its bytes.
+    /// What is kept of a code beyond its rows. `exact`: what is kept of other bytes says nothing.
     pub(super) fn kept(
         &self,
         business: &str,
         code: &RewardCode,
-    ) -> Result<Option<Kept>, StoreError> {
-        Ok(self.held(business, code)?.map(|held| held.kept))
-    }
-
-    /// Where codes are told apart by their bytes, what is kept of other bytes says nothing.
-    pub(super) fn only_its_own(
-        &self,
-        rivals: Rivals,
-        (business, code): (&str, &RewardCode),
         exact: bool,
-    ) -> Result<Rivals, StoreError> {
-        if !exact || rivals.kept.is_none() {
-            return Ok(rivals);
-        }
-        let is_its_own = |held: &HeldCode| held.bytes == 0 || held.bytes == bytes_of(code);
-        let kept = self.held(business, code)?.filter(is_its_own).map(|held| held.kept);
-        Ok(Rivals { kept, ..rivals })
+    ) -> Result<Option<Kept>, StoreError> {
+        let says = |held: &HeldCode| !exact || held.bytes == 0 || held.bytes == bytes_of(code);
+        Ok(self.held(business, code)?.filter(says).map(|held| held.kept))
     }
 
     fn held(&self, business: &str, code: &RewardCode) -> Result<Option<HeldCode>, StoreError> {
