@@ -46,6 +46,8 @@ pub enum Ended {
     Uncharged,
     /// The attempt may have reached the provider.
     Unclear,
+    /// As `Unclear`, and the answer says that it is still being worked on: weak evidence.
+    Busy(Answer),
 }
 
 impl Ended {
@@ -150,7 +152,10 @@ pub fn settle(row: &Row, ended: &Ended, around: SettleContext<'_>) -> Settle {
         Ended::Parked { reason, .. } => parked(marks | mark::UNCERTAIN, ParkCause::Answer(*reason)),
         Ended::Clean => waits(row.marks, false),
         Ended::Uncharged => waits(row.marks, true),
-        Ended::Unclear => waits(row.marks | mark::UNCERTAIN, false),
+        Ended::Busy(_) if is_weak_for_long(around) => {
+            parked(row.marks | mark::UNCERTAIN, ParkCause::WeakForLong)
+        }
+        Ended::Busy(_) | Ended::Unclear => waits(row.marks | mark::UNCERTAIN, false),
     }
 }
 
@@ -208,11 +213,11 @@ fn uncertain_refused(row: &Row, around: SettleContext<'_>) -> Settle {
 
 fn is_weak_for_long(around: SettleContext<'_>) -> bool {
     let Some(last) = around.attempts.last() else { return false };
-    let alike =
-        || around.attempts.iter().rev().take_while(|attempt| attempt.refusal == last.refusal);
+    let is_alike =
+        |attempt: &&Attempt| (attempt.refusal, &attempt.outcome) == (last.refusal, &last.outcome);
+    let alike = || around.attempts.iter().rev().take_while(is_alike);
     let first_s = alike().last().map_or(last.elapsed_s, |attempt| attempt.elapsed_s);
-    last.refusal.is_some()
-        && alike().count() >= WEAK_REFUSALS_MIN
+    alike().count() >= WEAK_REFUSALS_MIN
         && last.elapsed_s.saturating_sub(first_s) >= around.weak_after_s
         && around.lane_is_well
 }

@@ -238,8 +238,7 @@ impl Desk<'_> {
             return Ok(false);
         }
         let Rivals { rows, kept, .. } = self.elsewhere(row.lane, &row.business, &row.code)?;
-        let is_held =
-            rows.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST));
+        let is_held = rows.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST));
         Ok(is_held || kept == Some(Kept::Used))
     }
 
