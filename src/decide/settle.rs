@@ -37,8 +37,6 @@ pub enum Ended {
         answer: Answer,
         /// Why a person has to decide.
         reason: ParkReason,
-        /// What it said.
-        text: String,
     },
     /// The attempt certainly did not reach the redemption.
     Clean,

@@ -394,7 +394,7 @@ fn what_a_rows_end_means_depends_on_what_its_till_was_told() {
         );
     }
     let reason = ParkReason::SaysFailed { status: 200 };
-    let failed = Ended::Parked { answer: Answer::success(), reason, text: "no".to_owned() };
+    let failed = Ended::Parked { answer: Answer::success(), reason };
     assert_eq!(outcome(&row(Pending, 0, 0), &failed, true), (Parked, unsure | mark::ANSWERED));
 }
 

@@ -24,7 +24,7 @@ pub use waits::Waits;
 
 use crate::redemption::Seq;
 use crate::trust::Trust;
-use crate::verdict::Phase;
+use crate::verdict::{Evidence, Phase, Verdict};
 
 /// What the settings say about a link.
 #[derive(Clone, Debug)]
@@ -135,6 +135,27 @@ pub enum Heard {
     Reset,
     /// No answer: the attempt ended at this phase.
     NoAnswer(Phase),
+}
+
+impl From<&Verdict> for Heard {
+    fn from(verdict: &Verdict) -> Self {
+        let is_strong = |evidence: &Evidence| *evidence == Evidence::Strong;
+        match verdict {
+            Verdict::Confirmed => Self::Confirmed,
+            Verdict::Declined { evidence, .. } => Self::Declined { strong: is_strong(evidence) },
+            Verdict::Parked { .. } => Self::Parked,
+            Verdict::InProgress { evidence } => Self::InProgress { strong: is_strong(evidence) },
+            Verdict::Unreadable { .. } => Self::Unreadable,
+            Verdict::Credential => Self::Credential,
+            Verdict::NotTheProvider { .. } => Self::NotTheProvider,
+            Verdict::Wait { at_least, clean } => {
+                Self::Wait { at_least: *at_least, limited: *clean }
+            }
+            Verdict::RowFault { status } => Self::RowFault { status: *status },
+            Verdict::Reset => Self::Reset,
+            Verdict::NoAnswer(phase) => Self::NoAnswer(*phase),
+        }
+    }
 }
 
 impl Heard {

@@ -35,7 +35,7 @@ fn confirmed(status: u16) -> Verdict {
 }
 
 fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
-    let parked = |reason| Verdict::Parked { reason, text: text(object) };
+    let parked = |reason| Verdict::Parked { reason };
     if is_pending(object) || says_in_progress(object, rules) {
         return WORKED_ON;
     }
@@ -233,18 +233,10 @@ fn text_of(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
 }
 
-/// What it said, for the person who decides; empty where it said nothing in words.
-fn text(object: &Object<'_>) -> String {
-    first(&object.texts_and_codes()).unwrap_or_default()
-}
-
 /// What it said of its own failure, for its till: no bare `"status":"error"`.
 pub(super) fn said_in_words(object: &Object<'_>) -> Option<String> {
     let mut codes = object.codes();
     codes.retain(|code| !FAILED.contains(&word(&Value::from(code.as_str())).as_str()));
-    first(&[object.words(), codes].concat())
-}
-
-fn first(texts: &[String]) -> Option<String> {
+    let texts = [object.words(), codes].concat();
     texts.iter().find(|text| !text.trim().is_empty()).map(|text| cut(text))
 }

@@ -402,7 +402,7 @@ proptest! {
         if let Verdict::Wait { at_least: Some(wait), .. } = verdict {
             prop_assert!(wait <= Duration::from_secs(RETRY_AFTER_S_MAX) && !wait.is_zero());
         }
-        if let Verdict::Declined { message: text, .. } | Verdict::Parked { text, .. } = verdict {
+        if let Verdict::Declined { message: text, .. } = verdict {
             prop_assert!(text.len() <= MESSAGE_BYTES_MAX);
         }
     }
@@ -1034,20 +1034,18 @@ fn a_failure_inside_of_a_2xx_is_parked() {
             assert_eq!(reason, expected, "{body}");
         }
     }
-    for (body, said) in [
-        (r#"{"success":false,"message":"Reward expired"}"#, "Reward expired"),
-        (r#"{"success":false,"message":"","errors":["no","x"]}"#, "no"),
-        (r#"{"error":{"code":"E1"}}"#, "E1"),
-        (r#"{"success":0}"#, ""),
-        (r#"{"message":"Reward 1234 has been used"}"#, "Reward 1234 has been used"),
-        (r#"{"message":"This code was already redeemed"}"#, "This code was already redeemed"),
-        (r#"{"message":"تم استخدام القسيمة من قبل"}"#, "تم استخدام القسيمة من قبل"),
+    for body in [
+        r#"{"success":false,"message":"Reward expired"}"#,
+        r#"{"success":false,"message":"","errors":["no","x"]}"#,
+        r#"{"error":{"code":"E1"}}"#,
+        r#"{"success":0}"#,
+        r#"{"message":"Reward 1234 has been used"}"#,
+        r#"{"message":"This code was already redeemed"}"#,
+        r#"{"message":"تم استخدام القسيمة من قبل"}"#,
     ] {
-        let expected = Verdict::Parked { reason: failed(200), text: said.to_owned() };
-        assert_eq!(of(200, body), expected, "{body}");
+        assert_eq!(of(200, body), Verdict::Parked { reason: failed(200) }, "{body}");
     }
-    let both =
-        Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 }, text: "odd".to_owned() };
+    let both = Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 } };
     assert_eq!(of(200, r#"{"data":{},"errors":["odd"]}"#), both);
 }
 
