@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use redeemd::message::Cause;
 use redeemd::settings::KEYS;
 
 /// What is written for people who work on or with redeemd.
@@ -132,6 +133,15 @@ fn metrics() -> BTreeSet<String> {
     let texts = files.iter().filter(|(path, _)| path.contains("metrics")).map(|(_, text)| text);
     let literals = texts.flat_map(|text| text.split('"').skip(1).step_by(2));
     literals.filter(|text| is_metric(text)).map(|name| family(name).to_owned()).collect()
+}
+
+#[test]
+fn every_cause_of_a_lane_has_its_row_in_what_to_do_when() {
+    let install = read("INSTALL.md");
+    let rows = first_cells(&install);
+    for cause in Cause::ALL {
+        assert!(rows.contains(&cause.as_str()), "INSTALL.md has no row for {cause:?}");
+    }
 }
 
 #[test]

@@ -1382,6 +1382,8 @@ fn the_commands_socket_takes_no_file_s_place() {
         "/var/lib/redeemd/redeemd.db",
         "/var/lib/redeemd/redeemd.db-wal",
         "/var/lib/redeemd/lock",
+        "/var/lib/redeemd/counterpart",
+        "/var/lib/redeemd/search.key",
         "/etc/redeemd/retm.token",
     ] {
         let text = format!("[admin]\nsocket = \"{place}\"");

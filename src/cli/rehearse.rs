@@ -25,7 +25,7 @@ pub(super) async fn rehearse(
 
 fn failed(error: RehearseError) -> CliError {
     match error {
-        RehearseError::Folder { .. } => CliError::Unusable(error.to_string()),
+        RehearseError::Folder { .. } => CliError::State(error.to_string()),
         RehearseError::Io(error) => CliError::Io(error),
         RehearseError::Daemon { .. }
         | RehearseError::Unexpected(_)

@@ -20,7 +20,7 @@ use crate::message::Fault;
 const DEPTH_MAX: usize = 32;
 
 /// A value: what this room needs of it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum FoundValue<'a> {
     /// A string, unescaped.
     Text(Cow<'a, str>),

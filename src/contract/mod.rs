@@ -181,22 +181,23 @@ fn spelling_faults(spelling: Spelling) -> Vec<Fault> {
     }
 }
 
-/// A field beside one of the contract's that differs in case, dashes or underscores alone: whoever
-/// reads names less strictly than we do would take the one or the other.
+/// A field beside one of the contract's that differs in case, dashes or underscores alone, with
+/// another value: whoever reads names less strictly than we do would take the one or the other.
 fn twin_faults(fields: &ObjectFields<'_>, required: &[&str]) -> Vec<Fault> {
     let bare = |name: &str| fold::code(name).replace(['_', '-', ' '], "");
-    let others: Vec<String> = fields
+    let others: Vec<_> = fields
         .iter()
         .filter(|(name, _)| !required.contains(&name.as_ref()) && name != BUSINESS_SPELLED_RIGHT)
-        .map(|(name, _)| bare(name))
+        .map(|(name, value)| (bare(name), value))
         .collect();
     let has_twin = |name: &&&str| {
-        let is_there = fields.iter().any(|(field, _)| field == **name);
         let right = if **name == BUSINESS { bare(BUSINESS_SPELLED_RIGHT) } else { String::new() };
-        is_there
-            && others
+        fields.iter().find(|(field, _)| field == **name).is_some_and(|(_, ours)| {
+            others
                 .iter()
-                .any(|other| *other == bare(name) || !right.is_empty() && *other == right)
+                .filter(|(other, _)| *other == bare(name) || !right.is_empty() && *other == right)
+                .any(|(_, value)| value != &ours)
+        })
     };
     required
         .iter()

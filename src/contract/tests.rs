@@ -210,7 +210,7 @@ fn a_twin_of_one_of_the_contracts_fields_is_a_fault() {
         ("Date", "date"),
         ("time_stamp", "timestamp"),
     ] {
-        let body = GOOD.replacen('{', &format!("{{\"{twin}\":\"1\","), 1);
+        let body = GOOD.replacen('{', &format!("{{\"{twin}\":\"2\","), 1);
         assert_eq!(
             faults(&body),
             [format!("{field} is there in another spelling too: send {field} alone")],
@@ -218,6 +218,8 @@ fn a_twin_of_one_of_the_contracts_fields_is_a_fault() {
         );
         assert!(parse_accepted(Bytes::from(body)).is_ok(), "what was accepted stays");
     }
+    let same = GOOD.replacen('{', r#"{"branchId":"7","RewardCode":"9876543210","#, 1);
+    assert_eq!(parsed(&same).body, same.as_bytes(), "with the same value there is one meaning");
     let alone = GOOD.replace("reward_code", "Reward_Code");
     assert_eq!(faults(&alone), ["reward_code is missing"]);
     for other in ["reward_codes", "my_reward_code", "dates", "x"] {

@@ -183,14 +183,11 @@ pub fn may_be_ours(row: &Row) -> bool {
 
 /// Whether an "already used" to `row` is explained by somebody else's redemption, whichever was
 /// first: one that was confirmed. One whose code a person freed explains nothing: it may be
-/// redeemed again. `exact`: other bytes are another code.
+/// redeemed again.
 #[must_use]
-pub fn explains_used(row: &Row, others: &[Row], kept: Option<Kept>, exact: bool) -> bool {
+pub fn explains_used(row: &Row, others: &[Row], kept: Option<Kept>) -> bool {
     let confirmed = |other: &Row| {
-        other.seq != row.seq
-            && other.state == State::Confirmed
-            && !other.has(mark::FREED)
-            && (!exact || other.code == row.code)
+        other.seq != row.seq && other.state == State::Confirmed && !other.has(mark::FREED)
     };
     may_be_ours(row) && (others.iter().any(confirmed) || kept == Some(Kept::Used))
 }

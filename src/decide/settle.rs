@@ -44,6 +44,8 @@ pub enum Ended {
     Uncharged,
     /// The attempt may have reached the provider.
     Unclear,
+    /// As `Unclear`, and the answer says that it is still being worked on: weak evidence.
+    Busy(Answer),
 }
 
 impl Ended {
@@ -75,6 +77,9 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<u32>,
 }
+
+/// The outcome of an attempt whose answer says that it is still being worked on.
+const IN_PROGRESS: &str = "in_progress";
 
 /// What surrounds the end of an attempt.
 #[derive(Clone, Copy, Debug)]
@@ -148,7 +153,10 @@ pub fn settle(row: &Row, ended: &Ended, around: SettleContext<'_>) -> Settle {
         Ended::Parked { reason, .. } => parked(marks | mark::UNCERTAIN, ParkCause::Answer(*reason)),
         Ended::Clean => waits(row.marks, false),
         Ended::Uncharged => waits(row.marks, true),
-        Ended::Unclear => waits(row.marks | mark::UNCERTAIN, false),
+        Ended::Busy(_) if is_weak_for_long(around) => {
+            parked(row.marks | mark::UNCERTAIN, ParkCause::WeakForLong)
+        }
+        Ended::Busy(_) | Ended::Unclear => waits(row.marks | mark::UNCERTAIN, false),
     }
 }
 
@@ -204,12 +212,18 @@ fn uncertain_refused(row: &Row, around: SettleContext<'_>) -> Settle {
     Settle::Waits { marks: row.marks, uncharged: false }
 }
 
-/// The refusals that are like the last one, with their places, the latest first. What was no
-/// refusal in between, an outage or a defect, ends no such run.
+/// What kind of answer it was that settles nothing; `None`: no such one.
+fn weak_kind(attempt: &Attempt) -> Option<(Option<u32>, bool)> {
+    let is_busy = attempt.outcome == IN_PROGRESS;
+    (is_busy || attempt.refusal.is_some()).then_some((attempt.refusal, is_busy))
+}
+
+/// The weak answers that are like the last one, with their places, the latest first. What was none
+/// in between, an outage or a defect, ends no such run.
 fn refused_alike(attempts: &[Attempt]) -> impl Iterator<Item = (usize, &Attempt)> {
-    let refusals = || attempts.iter().enumerate().rev().filter(|(_, end)| end.refusal.is_some());
-    let last = refusals().next().and_then(|(_, end)| end.refusal);
-    refusals().take_while(move |(_, end)| end.refusal == last)
+    let refusals = || attempts.iter().enumerate().rev().filter(|(_, end)| weak_kind(end).is_some());
+    let last = refusals().next().and_then(|(_, end)| weak_kind(end));
+    refusals().take_while(move |(_, end)| weak_kind(end) == last)
 }
 
 /// The last [`ATTEMPTS_KEPT_MAX`] of a row's attempts stay. Since when it is refused alike may be
@@ -225,7 +239,7 @@ fn is_weak_for_long(around: SettleContext<'_>) -> bool {
     let Some(last) = around.attempts.last() else { return false };
     let alike = || refused_alike(around.attempts);
     let first_s = alike().last().map_or(last.elapsed_s, |(_, attempt)| attempt.elapsed_s);
-    last.refusal.is_some()
+    weak_kind(last).is_some()
         && alike().count() >= WEAK_REFUSALS_MIN
         && last.elapsed_s.saturating_sub(first_s) >= around.weak_after_s
         && around.lane_is_well

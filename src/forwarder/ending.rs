@@ -22,6 +22,10 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
         (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason }) => {
             Ended::Parked { answer: answer.clone(), reason: *reason }
         }
+        (
+            Outcome::Answered(Reply { answer, .. }),
+            Verdict::InProgress { evidence: Evidence::Weak },
+        ) => Ended::Busy(answer.clone()),
         (_, Verdict::Credential | Verdict::NoAnswer(Phase::Credential)) => Ended::Uncharged,
         (_, Verdict::Wait { clean: true, .. })
         | (Outcome::Failed(Failure { bytes_may_have_left: false, .. }), _) => Ended::Clean,

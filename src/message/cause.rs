@@ -145,7 +145,7 @@ impl Cause {
             Self::NotTheProvider => (
                 "the line answers with something that is not the provider's: a captive portal, a \
                  block page, or a wrong URL in the settings",
-                "log in to the network, or correct `url`",
+                "log in to the network, or correct `redeem_url`",
             ),
             Self::Provider => (
                 "the provider is reached but answers with faults of its own",
@@ -218,7 +218,7 @@ impl Cause {
             Self::NotTheProvider => (
                 "يجيب على الخط طرف غير المزوّد: صفحة دخول للشبكة، أو صفحة حجب، أو عنوان خاطئ في \
                  الإعدادات",
-                "سجّل الدخول إلى الشبكة، أو صحّح `url` في الإعدادات",
+                "سجّل الدخول إلى الشبكة، أو صحّح `redeem_url` في الإعدادات",
             ),
             Self::Provider => (
                 "المزوّد متصل لكنه يجيب بأخطاء من عنده",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::amount::{Noun, NounPlace, about, count, count_in, whole};
+use super::amount::{Noun, NounPlace, count, count_in, whole};
 use super::fault::Fault;
 use super::language::Language::{self, Arabic, English};
 use super::macros::{messages, worded};
@@ -318,20 +318,6 @@ messages! {
         en: "this till's token is missing or not known to the gateway",
         ar: "رمز الدخول لنقطة البيع هذه غير موجود أو لا تعرفه البوابة";
 
-        /// The till's own time is far from the gateway's.
-        Date {
-            /// By so many seconds.
-            off_s: u64,
-        }
-        en: format!(
-            "the till's date is {} away from the gateway's: set the till's clock",
-            about(Duration::from_secs(*off_s), English)
-        ),
-        ar: format!(
-            "يختلف تاريخ نقطة البيع عن تاريخ البوابة بمقدار {}: اضبط ساعة نقطة البيع",
-            about(Duration::from_secs(*off_s), Arabic)
-        );
-
         /// No such path.
         NoSuchPath
         en: "there is nothing at this path",
@@ -559,7 +545,6 @@ impl Refusal {
             Self::Malformed { faults } if faults.contains(&Fault::NotADate) => Reason::Date,
             Self::Malformed { .. } | Self::MediaType => Reason::Malformed,
             Self::Token => Reason::Token,
-            Self::Date { .. } => Reason::Date,
             Self::ProviderRefused
             | Self::TakenBack
             | Self::NoSuchPath

@@ -169,11 +169,13 @@ fn every_reason_has_a_word_and_a_heading_and_some_refusal_counts_under_it() {
     let counted: BTreeSet<_> = Refusal::all().iter().filter_map(Refusal::reason).collect();
     for reason in Reason::ALL {
         assert!(is_arabic(reason.text(Arabic)) && !is_arabic(reason.text(English)));
-        assert!(counted.contains(&reason) || reason == Reason::Malformed, "{reason:?}");
+        let of_faults = matches!(reason, Reason::Malformed | Reason::Date);
+        assert!(counted.contains(&reason) || of_faults, "{reason:?}");
     }
     let malformed = |fault| Refusal::Malformed { faults: vec![fault] }.reason();
     assert_eq!(malformed(Fault::EmptyBody), Some(Reason::Malformed));
     assert_eq!(malformed(Fault::NoLane), Some(Reason::NoLane));
+    assert_eq!(malformed(Fault::NotADate), Some(Reason::Date));
 }
 
 #[test]

@@ -246,7 +246,7 @@ pub const TABLE: &[Setting] = &[
     setting("provider.in_progress", Kind::Texts).default(IN_PROGRESS).doc(
         "What an answer says while an earlier request for the redemption is still being \
             worked on: a part of its message, in any case. The redemption waits and is asked \
-            for again.",
+            for again; a 409 or 425 that says so for weak_after is a person's.",
     ),
     setting("provider.success", Kind::Text).default(r#""lenient""#).doc(
         "Which 2xx confirm a redemption: \"lenient\", every JSON object that does not say \
@@ -255,7 +255,9 @@ pub const TABLE: &[Setting] = &[
     ),
     setting("provider.weak_after", Kind::Duration).default(r#""30m""#).bounds("1s", "30d").doc(
         "How long weak refusals alone, alike and with the lane otherwise well, go on \
-            before a redemption is parked for a person: {bounds}.",
+            before a redemption is parked for a person: {bounds}. A refusal is weak that a \
+            proxy or a framework could have made: docs/trust.md lists the phrases and members \
+            that tell.",
     ),
     setting("provider.weak_declines", Kind::Flag).default("false").doc(
         "Whether 400, 409 and 422 with a bare message decline, for a provider whose own \
@@ -289,7 +291,9 @@ pub const TABLE: &[Setting] = &[
         .doc("The systemd credential that holds the client's secret."),
     setting("provider.oauth.grant", Kind::Text).default(r#""client_credentials""#).doc(
         "How the first token is had: \"client_credentials\" or \"refresh_token\". A \
-            refresh token that the provider gives is kept in the state directory.",
+            refresh token that the provider gives is kept in the state directory. The \
+            contract's authorization code is for a person with a browser: trade it once \
+            elsewhere, and give the refresh token.",
     ),
     setting("provider.oauth.refresh_token_file", Kind::Path)
         .sample(r#""/etc/redeemd/retm.refresh""#)
@@ -474,8 +478,8 @@ pub const TABLE: &[Setting] = &[
         .sample(r#""mod97""#)
         .doc("How a code's last digits follow from the others."),
     setting("forward.max_in_flight", Kind::Integer).default("8").bounds("1", "256").doc(
-        "How many requests a drain may have in flight: {bounds}. One more is kept for \
-            tills.",
+        "How many requests a drain may have in flight: {bounds}. What tills wait for has 32 \
+            places beside them.",
     ),
     setting("forward.retry_min", Kind::Duration)
         .default(r#""1s""#)
@@ -491,8 +495,8 @@ pub const TABLE: &[Setting] = &[
     ),
     setting("retention.settled", Kind::Duration).default(r#""30d""#).bounds("1h", "3650d").doc(
         "How long settled redemptions are kept: {bounds}. What was declined after the fact or is \
-            confirmed by inference is kept until a person has handled it. The guard against a \
-            code's second use lasts as long as the redemption.",
+            confirmed by inference is kept until a person has handled it. Its code is held for \
+            longer: see codes.",
     ),
     setting("retention.codes", Kind::Duration).default(r#""400d""#).bounds("0s", "3650d").doc(
         "How long codes that were used or refused are remembered, as hashes of 16 bytes, \

@@ -22,7 +22,7 @@ use crate::message::{Language, Texts};
 /// The most addresses that tills connect to.
 const LISTEN_MAX: usize = 16;
 /// What stands in the state directory beside the database, whose names begin alike.
-const STATE_NAMES: [&str; 3] = ["lock", "reserve", "oauth"];
+const STATE_NAMES: [&str; 6] = ["lock", "reserve", "oauth", "counterpart", "probe", "search.key"];
 const DATABASE: &str = "redeemd.db";
 /// The till that everybody is where there are no tills.
 const ANONYMOUS: &str = "anonymous";

@@ -114,7 +114,7 @@ impl Desk<'_> {
         let rivals = if rules.reusable {
             self.rivals_of_till(names.guard, new)?
         } else {
-            self.rivals(names.guard, business_refrence, reward_code, rules.exact)?
+            self.rivals(names.guard, (business_refrence, reward_code), rules.exact)?
         };
         let in_index = new.key.is_some() || rules.reusable;
         let by_key = if in_index { self.by_key(names.key)? } else { None };
@@ -307,21 +307,27 @@ impl Desk<'_> {
         Ok(by_key(self.sql, key)?.map(|row| row.found_by(self.books.first)))
     }
 
-    /// The newest redemptions of this business and code, whose guard this is, and what else is kept
-    /// of the code. Its bytes matter to the latter alone.
+    /// The newest redemptions of this business and code, whose guard this is. `exact`: other bytes
+    /// that fold alike are another code.
     pub(super) fn rivals(
         &self,
         guard: i64,
-        business: &str,
-        code: &RewardCode,
+        (business, code): (&str, &RewardCode),
         exact: bool,
     ) -> Result<Rivals, StoreError> {
         let mut rows = self.guards.rows(self.sql, guard, RIVALS_MAX)?;
         let is_cut = rows.len() >= RIVALS_MAX;
-        rows.retain(|row| row.competes_with(business, code));
+        rows.retain(|row| row.competes_with(business, code) && (!exact || row.code == *code));
         rows.reverse();
         let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
         Ok(Rivals { rows, is_cut, kept: self.kept(business, code, exact)? })
+    }
+
+    /// The newest redemptions of a row's business and code, itself among them, as its lane's
+    /// provider tells codes apart.
+    fn rivals_of(&self, row: &Stored) -> Result<Rivals, StoreError> {
+        let exact = self.around.offline.tells_apart(self.books.name(row.lane));
+        self.rivals(row.guard, (&row.business, &row.code), exact)
     }
 
     /// The newest redemptions of a reusable code that its till can repeat or be owed. Nobody else's
@@ -400,7 +406,7 @@ impl Desk<'_> {
         if row.is(kind::REUSABLE) {
             return Ok(Vec::new());
         }
-        Ok(self.rivals(row.guard, &row.business, &row.code, false)?.rows)
+        Ok(self.rivals_of(row)?.rows)
     }
 
     /// Whether somebody else's redemption explains an "already used" to `row`. It is looked for
@@ -409,16 +415,14 @@ impl Desk<'_> {
         if !decide::may_be_ours(row) {
             return Ok(false);
         }
-        let exact = self.around.offline.tells_apart(self.books.name(row.lane));
-        let rivals = self.rivals(row.guard, &row.business, &row.code, exact)?;
-        Ok(decide::explains_used(row, &rivals.rows, rivals.kept, exact))
+        let rivals = self.rivals_of(row)?;
+        Ok(decide::explains_used(row, &rivals.rows, rivals.kept))
     }
 
     /// The newest earlier redemption that a till can be told of.
     pub(super) fn holder(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
-        let rivals = self.rivals(row.guard, &row.business, &row.code, false)?.rows;
         let holds = |other: &Stored| other.seq != row.seq && other.state != State::Voided;
-        Ok(rivals.into_iter().rev().find(holds))
+        Ok(self.rivals_of(row)?.rows.into_iter().rev().find(holds))
     }
 }
 

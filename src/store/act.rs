@@ -184,7 +184,7 @@ impl Desk<'_> {
             self.risk(row.lane, &lane, subject_of(&row, checked.as_ref()), row.is(kind::REUSABLE));
         let given = Given::of(&risk, self.around.offline);
         let evidence = (self.around.evidence)(&name, row.seq, &row.till);
-        let is_held_elsewhere = self.is_held_elsewhere(&row, exact)?;
+        let is_held_elsewhere = self.is_held_elsewhere(&row)?;
         let offline = self.around.offline;
         let at = WaitContext {
             end: op.end,
@@ -233,14 +233,12 @@ impl Desk<'_> {
     }
 
     /// Whether the same code was used, given, or may have been, for another business of the lane.
-    fn is_held_elsewhere(&self, row: &Stored, exact: bool) -> Result<bool, StoreError> {
+    fn is_held_elsewhere(&self, row: &Stored) -> Result<bool, StoreError> {
         if row.is(kind::REUSABLE) {
             return Ok(false);
         }
         let Rivals { rows, kept, .. } = self.elsewhere(row.lane, &row.business, &row.code)?;
-        let is_the_code = |other: &&Stored| !exact || other.code == row.code;
-        let mut others = rows.iter().filter(is_the_code);
-        let is_held = others.any(|other| decide::is_obstacle(other) || other.has(mark::LOST));
+        let is_held = rows.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST));
         Ok(is_held || kept == Some(Kept::Used))
     }
 

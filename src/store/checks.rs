@@ -269,7 +269,7 @@ impl Desk<'_> {
         let request = as_request(asked);
         let guard = row::guard_of(&asked.business, &asked.code);
         let (exact, now_min) = (asked.rules.exact, self.around.elapsed_min());
-        let rivals = self.rivals(guard, &asked.business, &asked.code, exact)?;
+        let rivals = self.rivals(guard, (&asked.business, &asked.code), exact)?;
         let asking = Asking { till: &asked.till, request: &request, can_ask, exact, now_min };
         Ok(match decide::guard(rivals.earlier(), asking) {
             Guard::Free | Guard::ProviderOnly => None,

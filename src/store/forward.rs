@@ -417,7 +417,8 @@ impl Desk<'_> {
         let answer = match &op.ended {
             Ended::Confirmed(answer)
             | Ended::Declined { answer, .. }
-            | Ended::Parked { answer, .. } => Some(answer),
+            | Ended::Parked { answer, .. }
+            | Ended::Busy(answer) => Some(answer),
             Ended::Clean | Ended::Uncharged | Ended::Unclear => None,
         };
         let note = why.as_ref().map(|why| note_of(why, op.about.weak_after).to_stored());
@@ -516,7 +517,7 @@ impl Desk<'_> {
             Ended::Confirmed(_) => "confirmed",
             Ended::Declined { .. } => "declined",
             Ended::Parked { .. } => "parked",
-            Ended::Clean | Ended::Uncharged | Ended::Unclear => "no verdict",
+            Ended::Clean | Ended::Uncharged | Ended::Unclear | Ended::Busy(_) => "no verdict",
         };
         let event = Event {
             at_ms: self.around.stamp.unix_ms,

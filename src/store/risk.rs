@@ -749,7 +749,7 @@ impl Desk<'_> {
         let exact = offline.tells_apart(name);
         for other in self.books.ledger.others(lane, business, offline.listed.get(name)) {
             let guard = super::row::guard_of(&other, code);
-            let rivals = self.rivals(guard, &other, code, exact)?;
+            let rivals = self.rivals(guard, (&other, code), exact)?;
             all.rows.extend(rivals.rows.into_iter().filter(|row| row.lane == lane));
             all.kept = all.kept.or(rivals.kept);
         }

@@ -675,6 +675,64 @@ fn what_gateways_frameworks_and_proxies_say_of_themselves_is_weak() {
     }
 }
 
+/// Refusals of a reward, each with a word that a gateway, a framework or work in progress has too.
+const ORDINARY: &[&str] = &[
+    "Reward is part of an ongoing promotion",
+    "Please wait 24 hours between two redemptions",
+    "There is an outstanding balance on this account",
+    "Valid for purchases in flight alone",
+    "Simultaneous offers cannot be combined",
+    "Please make another request with a valid code",
+    "Your profile is not yet complete",
+    "Your registration has not been completed",
+    "No voucher is taken while the sale is underway",
+    "There was a problem processing your code",
+    "This branch is not authorized for this reward",
+    "Unauthorized branch",
+    "Reward needs the authorization of a manager",
+    "Reward is forbidden for minors",
+    "Reward is currently unavailable at this branch",
+    "Reward is temporarily unavailable",
+    "Valid on all items with the exception of tobacco",
+    "No exceptions are made",
+    "Code not found in our database",
+    "Valid with the Signature Burger alone",
+    "The customer's signature is needed",
+    "Invalid code, please try again",
+    "For the maintenance of a car alone",
+    "Not valid for this route",
+    "Valid on the route Riyadh to Jeddah",
+    "No route is given on the ticket",
+    "Reward blocked by its issuer",
+    "Request rejected: not enough points",
+    "The bearer of this voucher must be an adult",
+    "The reservation of this reward timed out",
+    "Valid for your iPad alone",
+    "Upstream Coffee does not take this reward",
+    "Cannot post points to this account",
+    "هذا الفرع غير مصرح له بهذه المكافأة",
+    "المستودع غير مخول لهذه المكافأة",
+    "المكافأة غير متاحة حاليًا",
+    "انتهت المهلة المحددة للاستبدال",
+    "رمز غير صحيح، حاول مرة أخرى",
+    "القسيمة لأعمال التجديد وليس الصيانة",
+    "عضويتك قيد الانتظار",
+    "يرجى الانتظار 24 ساعة بين كل طلبين",
+    "لم تكتمل بعد بيانات عضويتك",
+    "القسيمة على طلب آخر",
+];
+
+#[test]
+fn an_ordinary_refusal_is_strong_whatever_it_has_in_common_with_other_words() {
+    for text in ORDINARY.iter().map(|text| serde_json::Value::from(*text)) {
+        let body = format!(r#"{{"data":[],"message":{text},"errors":[{text}]}}"#);
+        for status in [400, 409, 422] {
+            let (evidence, already_used, _) = refusal(status, &body);
+            assert_eq!((evidence, already_used), (Evidence::Strong, false), "{status} {body}");
+        }
+    }
+}
+
 #[test]
 fn a_provider_with_bare_messages_can_be_told_to_be_believed() {
     let rules = Rules { weak_declines: true, ..rules() };

@@ -77,7 +77,8 @@ const USED: &str = "used redeemed claimed consumed spent exchanged utilized util
     burned burnt applied duplicate";
 
 /// Refusals that are about the caller or the moment, not about the code: who asks, how often, in
-/// what state the server is, which address there is.
+/// what state the server is, which address there is. Each says so by itself: no refusal of a reward
+/// has a reason to hold it. docs/trust.md lists them for people.
 static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&[
         "token expired",
@@ -99,35 +100,54 @@ static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
         "authentication token",
         "access token",
         "refresh token",
-        "bearer",
+        "bearer token",
         "jwt",
         "session expired",
         "session has expired",
         "unauthenticated",
         "not authenticated",
-        "authentication",
-        "unauthorized",
-        "unauthorised",
-        "not authorized",
-        "not authorised",
-        "authorization",
+        "authentication required",
+        "authentication failed",
+        "authentication credentials",
+        "missing authentication",
+        "unauthorized access",
+        "unauthorized request",
+        "unauthorized client",
+        "not authorized to access",
+        "not authorized to perform",
+        "not authorised to access",
+        "authorization header",
+        "authorization has been denied",
+        "missing authorization",
         "api key",
         "apikey",
         "subscription key",
-        "credentials",
-        "signature",
+        "invalid credentials",
+        "credentials are",
+        "credentials were",
+        "invalid signature",
+        "signature is invalid",
+        "signature mismatch",
+        "signature does not match",
+        "signature verification",
         "csrf",
-        "forbidden",
-        "access denied",
         "firewall",
         "too many requests",
+        "too many attempts",
         "rate limit",
         "throttled",
         "throttling",
         "service unavailable",
-        "temporarily unavailable",
-        "currently unavailable",
-        "maintenance",
+        "service is unavailable",
+        "service temporarily unavailable",
+        "service is temporarily unavailable",
+        "service currently unavailable",
+        "service is currently unavailable",
+        "server is unavailable",
+        "under maintenance",
+        "undergoing maintenance",
+        "maintenance mode",
+        "scheduled maintenance",
         "server error",
         "internal error",
         "unexpected error",
@@ -135,19 +155,31 @@ static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
         "something went wrong",
         "an error occurred",
         "an error has occurred",
-        "timeout",
-        "timed out",
+        "request timeout",
+        "request timed out",
+        "gateway timeout",
+        "connection timeout",
+        "connection timed out",
+        "operation timed out",
         "bad gateway",
         "api gateway",
-        "upstream",
-        "no route",
+        "upstream server",
+        "upstream service",
+        "upstream connect",
+        "no healthy upstream",
+        "no route matched",
+        "no route was found",
+        "no route found",
         "no matching route",
         "route not found",
+        "unknown route",
+        "the route api",
+        "method is not supported",
         "page not found",
         "no http resource",
         "no static resource",
         "no handler found",
-        "cannot post",
+        "cannot post /",
         "endpoint",
         "the requested url",
         "the requested resource",
@@ -155,22 +187,25 @@ static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
         "unsupported media type",
         "malformed json",
         "invalid json",
-        "try again",
-        "too many attempts",
+        "try again later",
         "request blocked",
-        "blocked by",
-        "request rejected",
-        "request was rejected",
+        "blocked by policy",
+        "blocked by security",
         "support id",
         "incident id",
         "ray id",
-        "your ip",
+        "your ip address",
         "https required",
         "ssl required",
         "client certificate",
-        "exception",
+        "exception occurred",
         "sqlstate",
-        "database",
+        "database error",
+        "database connection",
+        "database is locked",
+        "database server",
+        "connect to database",
+        "connect to the database",
         "deadlock",
         "connection refused",
         "connection reset",
@@ -180,28 +215,35 @@ static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
         "undefined index",
         "undefined variable",
         "out of memory",
-        "the route",
-        "unknown route",
-        "for this route",
         "رمز الوصول",
         "رمز وصول",
-        "غير مصرح",
-        "غير مخول",
-        "المصادقة",
+        "وصول غير مصرح",
+        "دخول غير مصرح",
+        "غير مصرح بالوصول",
+        "غير مصرح لك بالوصول",
+        "غير مخول بالوصول",
+        "فشل المصادقة",
+        "فشلت المصادقة",
+        "رمز المصادقة",
         "تسجيل الدخول",
         "حدث خطا",
-        "الصيانة",
-        "غير متاح حاليا",
-        "غير متاحة حاليا",
-        "حاول مرة اخرى",
-        "طلبات كثيرة",
-        "كثرة الطلبات",
+        "تحت الصيانة",
+        "قيد الصيانة",
+        "اعمال الصيانة",
         "الخدمة غير متوفرة",
         "الخدمة غير متاحة",
+        "الخادم غير متاح",
+        "النظام غير متاح",
+        "حاول لاحقا",
+        "المحاولة لاحقا",
+        "مرة اخرى لاحقا",
+        "طلبات كثيرة",
+        "كثرة الطلبات",
         "خطا في الخادم",
         "خطا داخلي",
         "انتهت الجلسة",
-        "انتهت المهلة",
+        "انتهت مهلة الطلب",
+        "انتهت مهلة الاتصال",
         "المسار غير موجود",
         "الصفحة غير موجودة",
         "بيانات الاعتماد",
@@ -218,6 +260,10 @@ const STATUS_NAMES: &[&str] = &[
     "conflict",
     "unprocessable entity",
     "unprocessable content",
+    "unauthorized",
+    "unauthorised",
+    "forbidden",
+    "access denied",
     "error",
     "http error",
 ];
@@ -270,7 +316,7 @@ pub(super) fn says_in_progress(texts: &[Said], in_progress: &Phrases) -> bool {
 
 /// Whether `texts` are about the caller or the moment and not about the code.
 pub(super) fn says_not_the_code(texts: &[Said]) -> bool {
-    texts.iter().any(|said| NOT_THE_CODE.found_in(said))
+    texts.iter().any(|said| NOT_THE_CODE.found_in(said) || said.names_an_exception())
 }
 
 /// Whether `text` is a status's name, as frameworks put it beside their messages.
@@ -320,6 +366,12 @@ impl Said {
             (joined || starts_a_word(before, phrase) && !is_denied(before))
                 && is_meant(before, after)
         })
+    }
+
+    /// Such as `NullPointerException`.
+    fn names_an_exception(&self) -> bool {
+        let words = self.words.split(' ').map(|word| word.trim_end_matches(':'));
+        words.filter_map(|word| word.strip_suffix("exception")).any(|before| !before.is_empty())
     }
 
     fn is_a_status_name(&self) -> bool {
@@ -391,4 +443,18 @@ fn is_arabic(word: &str) -> bool {
 fn is_denied(before: &str) -> bool {
     let last = before.trim_end().rsplit(' ').next().unwrap_or_default();
     matches!(last, "not" | "never" | "لم" | "لن" | "ما" | "غير") || last.ends_with("n't")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_find_every_phrase_that_makes_a_refusal_weak_in_the_documents() {
+        let trust = include_str!("../../docs/trust.md");
+        let (_, list) = trust.split_once("```text\n").unwrap();
+        let (list, _) = list.split_once("```").unwrap();
+        let told: Vec<&str> = list.split('|').map(str::trim).collect();
+        assert_eq!(Phrases::new(&told), *NOT_THE_CODE);
+    }
 }

@@ -318,7 +318,7 @@ const BUSY: [&str; 16] = [
     "A request is outstanding for this Idempotency-Key",
     "Simultaneous requests are not allowed",
     "The first request has not been completed",
-    "Please wait",
+    "Please wait while the first request is answered",
     "الطلب قيد المعالجة",
     "الطَّلب تحت المعـالجة",
     "جارٍ تنفيذ الطلب",

@@ -56,6 +56,16 @@ fn a_rehearsal_balances_touches_nothing_that_is_configured_and_leaves_nothing_be
     assert_eq!(std::fs::read_dir(folder.path().join("state")).unwrap().count(), 0);
 }
 
+#[test]
+fn a_state_directory_that_cannot_be_used_is_the_same_exit_code_as_of_run() {
+    let (folder, provider) = (tempfile::tempdir().unwrap(), Provider::start());
+    let settings = settings(folder.path(), &provider, "");
+    // Nobody makes a folder there, not even root.
+    std::os::unix::fs::symlink("/proc", folder.path().join("state")).unwrap();
+    let output = rehearse(&settings, &["--count", "1"]);
+    assert_eq!(output.status.code(), Some(73), "{output:?}");
+}
+
 /// The lines of README's example are those of the program, whatever the figures and times.
 fn shows_what_the_readme_shows(shown: &str) {
     let masked = |text: &str| -> BTreeSet<String> {

@@ -33,6 +33,34 @@ fn an_outage_with_a_sigkill_in_it_loses_nothing_and_redeems_nothing_twice() {
 }
 
 #[test]
+fn readme_shows_what_status_says_while_the_line_is_down() {
+    let provider = Provider::start();
+    let offline = "max_pending = 5000\nmax_exposure = \"25000.00\"";
+    let gateway = Gateway::with().lane("sandbox", &provider, "").offline(offline).start();
+    gateway.till("").redeem("SPRING-4711");
+    provider.cut();
+    gateway.till("").redeem("SPRING-4712");
+    gateway.wait_for_link("sandbox", "down");
+    gateway.till("").order(&Order::new("SPRING-4712").with("timestamp", "later"));
+    // A figure is another each time, and the clock is the machine's.
+    let masked = |text: &str| {
+        let (before, after) = text.split_once("clock ").unwrap();
+        let words = before
+            .split_whitespace()
+            .chain(after.split("refused ").skip(1).flat_map(str::split_whitespace));
+        let word = |word: &str| match word {
+            "test," => "dev,".to_owned(),
+            number if number.contains(|c: char| c.is_ascii_digit()) => "0".to_owned(),
+            word => word.to_owned(),
+        };
+        words.map(word).collect::<Vec<_>>()
+    };
+    let readme = include_str!("../../README.md");
+    let example = readme.split("```text\ngateway ").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(masked(&gateway.says(&["status"])), masked(&format!("gateway {example}")));
+}
+
+#[test]
 fn while_the_line_is_up_the_providers_own_refusal_reaches_the_till() {
     let provider = Provider::start();
     let gateway = Gateway::before(&provider);

@@ -103,6 +103,17 @@ fn a_code_that_anything_here_holds_is_parked_and_one_that_was_declined_or_taken_
 }
 
 #[test]
+fn where_codes_are_told_apart_one_that_folds_alike_parks_no_import() {
+    for (mut here, is_parked) in [(World::up(), true), (World::exact(), false)] {
+        let mut there = World::new();
+        there.take("till-1", "AB-1");
+        here.settled("till-2", "ab-1", confirmed());
+        let arrived = import(&mut here, exported(&there));
+        assert_eq!(matches!(arrived[..], [Arrived::Parked { .. }]), is_parked, "{arrived:?}");
+    }
+}
+
+#[test]
 fn a_till_with_the_name_and_the_key_of_one_elsewhere_finds_its_own_redemption() {
     let (mut a, mut b) = (World::new(), World::new());
     let keyed = |code: &str| NewRedemption { key: Some("k".to_owned()), ..new("till-1", code) };

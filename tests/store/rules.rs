@@ -376,10 +376,7 @@ fn taken_by_a_rival(world: &mut World) -> Taken {
 #[test]
 fn used_is_a_decline_where_a_rival_took_the_code_later_and_nothing_is_owed() {
     for exact in [false, true] {
-        let mut world = World::up();
-        if exact {
-            world.offline.exact = std::sync::Arc::new([LANE.to_owned()].into());
-        }
+        let mut world = if exact { World::exact() } else { World::up() };
         let asked = taken_by_a_rival(&mut world);
         let again = world.claim().pop().unwrap();
         assert_eq!(again.used_is_ours, exact);
@@ -963,6 +960,30 @@ fn a_retry_is_refused_while_another_redemption_has_the_code() {
     let why = why.text(redeemd::message::Language::English);
     assert!(why.contains(second.id.as_str()), "{why}");
     assert!(matches!(world.retry(&second.id), Acted::Refused { .. }), "it is pending itself");
+}
+
+#[test]
+fn where_codes_are_told_apart_one_that_folds_alike_forbids_no_retry_and_is_no_holder() {
+    for exact in [false, true] {
+        let mut world = if exact { World::exact() } else { World::up() };
+        let parked = world.settled("till-1", "AB-1", parked());
+        world.settled("till-2", "ab-1", confirmed());
+        let is_sent_again = matches!(world.retry(&parked.id), Acted::Done(_));
+        let declined = world.settled("till-1", "CD-1", declined("gone"));
+        world.settled("till-2", "cd-1", confirmed());
+        let (memory, streak) = (LaneMemory::default(), vec![declined.seq]);
+        world.one(Remember { lane: LANE.to_owned(), memory, streak });
+        let retried = world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
+        assert_eq!((is_sent_again, retried), (exact, u64::from(exact)));
+        world.settled("till-1", "EF-1", confirmed());
+        world.settled("till-2", "ef-1", confirmed());
+        let asked = world.take("till-3", "EF-1");
+        let Concluded::TurnedAway { holder: Some(by), .. } = conclude(&mut world, asked.seq, true)
+        else {
+            panic!()
+        };
+        assert_eq!(by.till, if exact { "till-1" } else { "till-2" });
+    }
 }
 
 #[test]

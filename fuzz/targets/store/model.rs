@@ -154,7 +154,7 @@ impl World {
             Ended::Declined { .. } => (State::Declined, false),
             Ended::Parked { .. } => (State::Parked, true),
             Ended::Clean | Ended::Uncharged => (State::Pending, row.doubt),
-            Ended::Unclear => (State::Pending, true),
+            Ended::Unclear | Ended::Busy(_) => (State::Pending, true),
         };
     }
 
