@@ -69,6 +69,8 @@ struct Log {
     frames: Vec<LogFrame>,
     /// The header is as it was written, and of the round of which frames are there.
     header_fits: bool,
+    /// Where the newest round that can be told begins.
+    begin: usize,
 }
 
 /// A database and its log.
@@ -136,10 +138,9 @@ impl Image {
     /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's
     /// end and silently drops what was committed behind it.
     pub(super) fn log_fault(&self) -> Option<&'static str> {
-        // A power cut can tear the header, and the first frame with it, only while the log begins
+        // A power cut can tear the header, and the first frames with it, only while the log begins
         // anew, when all of it has been moved.
-        let may_be_torn = usize::from(!self.log.header_fits);
-        let mut frames = self.log.frames.iter().skip(may_be_torn);
+        let mut frames = self.log.frames.iter().skip(self.log.begin);
         if frames.any(|frame| frame.standing == FrameStanding::Loose) {
             return Some("its log has a damaged place, and committed transactions after it");
         }
@@ -210,18 +211,20 @@ impl Log {
         let little = if header_fits { little } else { cfg!(target_endian = "little") };
         let mut frames = read_frames(&file, stated, little);
         if header == EMPTIED {
-            return Ok(Self { file: Some(file), frames, header_fits: true });
+            return Ok(Self { file: Some(file), frames, header_fits: true, begin: 0 });
         }
-        let found = first_round(&frames);
+        let found = first_round(&frames, header_fits);
         let is_newest = |salts: &Salts| {
             frames.iter().any(|frame| frame.salts == *salts)
                 && found.is_none_or(|(_, found)| found.0 != salts.0.wrapping_add(1))
         };
         let own = salts_at(&header, 16).filter(|salts| header_fits && is_newest(salts));
-        if let Some(round) = own.map(|salts| (0, salts)).or(found) {
+        let round = own.map(|salts| (0, salts)).or(found);
+        if let Some(round) = round {
             judge(&mut frames, round, own.is_some());
         }
-        Ok(Self { file: Some(file), frames, header_fits: own.is_some() })
+        let begin = round.map_or(0, |(begin, _)| begin);
+        Ok(Self { file: Some(file), frames, header_fits: own.is_some(), begin })
     }
 
     fn page(&self, place: usize) -> Option<PageBytes> {
@@ -236,11 +239,12 @@ impl Log {
 /// written from the log's beginning on, so the first of which two frames prove each other is the
 /// newest. But one frame before it may be all that is left of the next round, whose first salt is
 /// by one more. What lies before them was overwritten.
-fn first_round(frames: &[LogFrame]) -> Option<(usize, Salts)> {
+fn first_round(frames: &[LogFrame], header_fits: bool) -> Option<(usize, Salts)> {
     let proven = frames.iter().zip(frames.iter().skip(1)).find_map(|(frame, next)| {
         (next.follows && frame.salts == next.salts).then_some(frame.salts)
     });
-    let is_of_it = |frame: &LogFrame| proven.map_or(frame.page != 0, |salts| frame.salts == salts);
+    let may_be = |frame: &LogFrame| frame.page != 0 && !header_fits;
+    let is_of_it = |frame: &LogFrame| proven.map_or(may_be(frame), |salts| frame.salts == salts);
     let first = frames.iter().position(is_of_it)?;
     let at = |place: usize| frames.get(place).map(|frame| (place, frame.salts));
     let (_, salts) = at(first)?;
@@ -293,11 +297,16 @@ fn judge(frames: &mut [LogFrame], (begin, salts): (usize, Salts), header_fits: b
         frame.salts == salts && (frame.follows || first_fits(place))
     };
     let fits: Vec<bool> = frames.iter().enumerate().map(fits).collect();
-    let chain = begin + fits.iter().skip(begin).take_while(|fits| **fits).count();
+    // A first transaction that a power cut tore with the header may have its end alone. What was
+    // torn with it is one frame, or what is left must prove that it had been committed.
+    let chain = match begin {
+        0 | 1 => begin + fits.iter().skip(begin).take_while(|fits| **fits).count(),
+        _ => 0,
+    };
     let committed = frames.iter().take(chain).rposition(|frame| frame.commits);
     let last = last_behind_damage(frames, salts, &fits, chain).or(committed);
     let end = last.map_or(0, |last| last + 1);
-    for (frame, fits) in frames.iter_mut().zip(fits).take(end.max(begin)) {
+    for (frame, fits) in frames.iter_mut().zip(fits).take(end) {
         frame.standing = if fits { FrameStanding::Stands } else { FrameStanding::Loose };
     }
 }
@@ -708,18 +717,17 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_that_is_lost_is_told_even_where_all_that_is_left_is_in_the_database() {
+    fn a_beginning_that_may_have_been_torn_when_all_had_been_moved_is_no_damage() {
         for with in strange() {
-            let written = log().one(1, 9).one(2, 20).one(3, 3).one(4, 4);
+            for head in [frame_at(1), frame_at(2)] {
+                let written = log().one(1, 9).one(2, 2).part(3, 3).one(4, 4);
+                let image = written.overwrite((0, head), &with).image();
+                assert!(image.log_fault().is_none(), "{:?}", &with[..1]);
+            }
+            // The end of a first transaction that was not wholly written.
+            let written = log().part(1, 9).part(2, 9).part(3, 9).one(4, 9);
             let image = written.overwrite((0, frame_at(2)), &with).image();
-            assert!(image.log_fault().is_some(), "{:?}", &with[..1]);
-            // An earlier round alone is left: a whole one may have been before it.
-            let written = log().one(1, 9).one(2, 20).earlier(3, 3).earlier(4, 4);
-            let image = written.overwrite((0, frame_at(2)), &with).image();
-            assert!(image.log_fault().is_some(), "{:?}", &with[..1]);
-            // This much a power cut leaves where all had been moved.
-            let written = log().one(1, 9).one(2, 2).one(3, 3).overwrite((0, frame_at(1)), &with);
-            assert!(written.image().log_fault().is_none(), "{:?}", &with[..1]);
+            assert!(image.log_fault().is_none(), "{:?}", &with[..1]);
         }
     }
 
@@ -766,6 +774,18 @@ mod tests {
         let mut zeros = log();
         zeros.bytes.extend(vec![0; 3 * FRAME_BYTES]);
         assert_eq!(zeros.image().log_bytes(), 0, "though its header is there");
+    }
+
+    #[test]
+    fn the_first_frames_of_a_round_that_a_power_cut_tore_are_no_damage() {
+        for with in strange() {
+            let written = Written::new((8, 70), true).part(9, 9).one(9, 9).one(1, 1).one(2, 2);
+            let mut torn = written.overwrite((WAL_HEADER_BYTES, frame_at(2)), &with);
+            assert!(torn.image().log_fault().is_none(), "{:?}", &with[..1]);
+            let end = torn.bytes.len();
+            torn = torn.overwrite((frame_at(2) + 12, end), &[0]);
+            assert!(torn.image().log_fault().is_none(), "{:?}", &with[..1]);
+        }
     }
 
     #[test]
