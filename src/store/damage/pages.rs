@@ -67,8 +67,10 @@ struct LogFrame {
 struct Log {
     file: Option<File>,
     frames: Vec<LogFrame>,
-    /// The header is as it was written, and of the round of which frames are there.
+    /// The header is as it was written, and no older than the frames.
     header_fits: bool,
+    /// All of it is in the database.
+    is_emptied: bool,
     /// Where the newest round that can be told begins.
     begin: usize,
 }
@@ -149,11 +151,15 @@ impl Image {
         (!is_torn).then_some("the header of its log is damaged")
     }
 
-    /// How long the log is, in bytes; one in which no transaction can be found is as good as none.
+    /// How long the log is, in bytes; one in which nothing can be found is as good as none.
     pub(super) fn log_bytes(&self) -> u64 {
-        let log =
-            self.log.file.as_ref().filter(|_| self.log.header_fits || !self.newest.is_empty());
-        log.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
+        let holds = |log: &&Log| {
+            log.is_emptied
+                || !self.newest.is_empty()
+                || (log.header_fits && log.frames.iter().any(|frame| frame.page != 0))
+        };
+        let file = Some(&self.log).filter(holds).and_then(|log| log.file.as_ref());
+        file.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
     }
 
     /// The page as the last committed transaction left it.
@@ -211,20 +217,21 @@ impl Log {
         let little = if header_fits { little } else { cfg!(target_endian = "little") };
         let mut frames = read_frames(&file, stated, little);
         if header == EMPTIED {
-            return Ok(Self { file: Some(file), frames, header_fits: true, begin: 0 });
+            let (header_fits, is_emptied) = (true, true);
+            return Ok(Self { file: Some(file), frames, header_fits, is_emptied, begin: 0 });
         }
-        let found = first_round(&frames, header_fits);
-        let is_newest = |salts: &Salts| {
-            frames.iter().any(|frame| frame.salts == *salts)
-                && found.is_none_or(|(_, found)| found.0 != salts.0.wrapping_add(1))
-        };
-        let own = salts_at(&header, 16).filter(|salts| header_fits && is_newest(salts));
+        // A whole header with no frame of its round is that of a log that begins anew, unless the
+        // round is the one before that of the frames.
+        let found = first_round(&frames);
+        let is_older = |salts: &Salts| found.is_some_and(|(_, of)| of.0 == salts.0.wrapping_add(1));
+        let own = salts_at(&header, 16).filter(|salts| header_fits && !is_older(salts));
         let round = own.map(|salts| (0, salts)).or(found);
         if let Some(round) = round {
             judge(&mut frames, round, own.is_some());
         }
         let begin = round.map_or(0, |(begin, _)| begin);
-        Ok(Self { file: Some(file), frames, header_fits: own.is_some(), begin })
+        let header_fits = own.is_some();
+        Ok(Self { file: Some(file), frames, header_fits, is_emptied: false, begin })
     }
 
     fn page(&self, place: usize) -> Option<PageBytes> {
@@ -239,12 +246,11 @@ impl Log {
 /// written from the log's beginning on, so the first of which two frames prove each other is the
 /// newest. But one frame before it may be all that is left of the next round, whose first salt is
 /// by one more. What lies before them was overwritten.
-fn first_round(frames: &[LogFrame], header_fits: bool) -> Option<(usize, Salts)> {
+fn first_round(frames: &[LogFrame]) -> Option<(usize, Salts)> {
     let proven = frames.iter().zip(frames.iter().skip(1)).find_map(|(frame, next)| {
         (next.follows && frame.salts == next.salts).then_some(frame.salts)
     });
-    let may_be = |frame: &LogFrame| frame.page != 0 && !header_fits;
-    let is_of_it = |frame: &LogFrame| proven.map_or(may_be(frame), |salts| frame.salts == salts);
+    let is_of_it = |frame: &LogFrame| proven.map_or(frame.page != 0, |salts| frame.salts == salts);
     let first = frames.iter().position(is_of_it)?;
     let at = |place: usize| frames.get(place).map(|frame| (place, frame.salts));
     let (_, salts) = at(first)?;
@@ -789,17 +795,17 @@ mod tests {
     }
 
     #[test]
-    fn another_logs_header_hides_no_frame_that_is_not_in_the_database() {
-        for other in [(70, 70), (8, 70), ROUND_BEFORE] {
-            let header = Written::new(other, true).bytes;
-            let written = || log().one(1, 1).part(2, 2).one(3, 3);
-            let begun_anew = written().overwrite((0, WAL_HEADER_BYTES), &header);
-            assert!(begun_anew.image().log_fault().is_none(), "{other:?}");
-            let written = written().one(4, 40).earlier(2, 98).earlier(3, 99);
-            let image = written.overwrite((0, WAL_HEADER_BYTES), &header).image();
-            assert!(image.log_fault().is_some(), "{other:?}");
-            assert_eq!(now(&image)[..4], [Some(1), Some(2), Some(3), Some(40)], "{other:?}");
-        }
+    fn the_header_of_the_round_before_hides_nothing_and_that_of_the_next_begins_anew() {
+        let with = |salts| {
+            let written = log().one(1, 10).part(2, 20).one(3, 30).earlier(2, 98).earlier(3, 99);
+            written.overwrite((0, WAL_HEADER_BYTES), &Written::new(salts, true).bytes).image()
+        };
+        let older = with(ROUND_BEFORE);
+        assert!(older.log_fault().is_some());
+        assert_eq!(now(&older)[..4], [Some(10), Some(20), Some(30), Some(4)]);
+        let anew = with((8, 70));
+        assert!(anew.log_fault().is_none() && anew.log_bytes() > 0);
+        assert_eq!(now(&anew)[..4], [Some(1), Some(2), Some(3), Some(4)]);
     }
 
     #[test]
