@@ -12,7 +12,7 @@ use crate::admin::{self, Admin};
 use crate::intake::{self, Intake};
 use crate::listen::{self, Bounds, Certificate, Socket};
 use crate::notify::{self, Handed};
-use crate::prepare::{Prepared, tills_may_use};
+use crate::prepare::{Prepared, not_handed_in, tills_may_use};
 use crate::settings::Settings;
 
 /// The names of sockets that systemd hands in, `FileDescriptorName=`; without one, it is the unit's
@@ -61,12 +61,7 @@ impl Listeners {
     pub(super) fn serve(&mut self, intake: &Arc<Intake>, admin: &Arc<Admin>) {
         let tills = std::mem::take(&mut self.tills);
         let router = intake::router(Arc::clone(intake));
-        self.tasks.spawn(listen::serve_all(
-            tills,
-            router,
-            Bounds::of_process(),
-            self.stop.subscribe(),
-        ));
+        self.tasks.spawn(listen::serve(tills, router, Bounds::of_process(), self.stop.subscribe()));
         // Whoever reads here needs no token.
         let (most, usual) = (ADMIN_CONNECTIONS_MAX, Bounds::default());
         let bounds = Bounds {
@@ -78,7 +73,7 @@ impl Listeners {
         admin.closes_with(self.stop.subscribe());
         let operators = std::mem::take(&mut self.admin);
         let router = admin::router(Arc::clone(admin));
-        self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));
+        self.tasks.spawn(listen::serve(operators, router, bounds, self.stop.subscribe()));
     }
 
     /// Reads the certificates again. They were good a moment ago; one that is not keeps the old one
@@ -147,6 +142,11 @@ impl Tcp {
         addresses: &[SocketAddr],
     ) -> Result<Vec<TcpListener>, DaemonError> {
         if !self.0.is_empty() {
+            let handed: Vec<_> = self.0.iter().flat_map(TcpListener::local_addr).collect();
+            for address in not_handed_in(addresses, &handed) {
+                tracing::warn!(key, %address, "this address is not served: systemd hands in \
+                    sockets, and none for it");
+            }
             return Ok(self.0);
         }
         addresses.iter().map(|address| bound(key, *address)).collect()

@@ -11,12 +11,12 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::limits::LaneNow;
-use crate::link::Cause;
+use crate::link::{Cause, Heard};
 use crate::redemption::{Fingerprint, Seq};
 use crate::settings::{self, Forward, OneTill, Provider, Settings};
 use crate::store::Claimed;
 use crate::trust::{EvidenceTerms, Trust, TrustEvidence};
-use crate::verdict::{self, Evidence, Outcome, Phrases, Rules};
+use crate::verdict::{self, Outcome, Phrases, Rules};
 
 /// How many live redemptions may wait for a slot; further ones are left to the backlog.
 pub const LIVE_ROWS_MAX: usize = 1024;
@@ -411,8 +411,8 @@ impl Lane {
     /// A till's check ended. One that the provider spoke about tells that the link is up.
     pub fn hear_check(&self, outcome: &Outcome) {
         let verdict = verdict::judge(outcome, &self.settings().rules());
-        if let Some(evidence) = verdict.speaks() {
-            self.checks.send_replace(Some(evidence == Evidence::Strong));
+        if let Some(strong) = Heard::from(&verdict).speaks() {
+            self.checks.send_replace(Some(strong));
         }
     }
 

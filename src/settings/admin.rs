@@ -122,7 +122,7 @@ fn actor(
 ) -> Option<(Role, SecretSource)> {
     let mut read = BagReader::entry(entry, list, faults);
     if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
-        read.fault(list.name_path(), message);
+        read.fault(&format!("{}.name", list.path()), message);
     }
     if !read.has(role) {
         read.fault(role, "it is missing: write role = \"see\", \"decide\" or \"engineer\"");

@@ -241,7 +241,7 @@ pub const TABLE: &[Setting] = &[
     ),
     setting("provider.already_used", Kind::Texts).default(ALREADY_USED).doc(
         "What a refusal says of a code that was used already: a part of its message or of \
-            one of its errors, in any case.",
+            one of its errors, in any case, said of the code or of nothing that is named.",
     ),
     setting("provider.in_progress", Kind::Texts).default(IN_PROGRESS).doc(
         "What an answer says while an earlier request for the redemption is still being \

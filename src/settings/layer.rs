@@ -53,17 +53,6 @@ impl List {
         }
     }
 
-    /// The path of the key that holds an entry's name.
-    pub(super) fn name_path(self) -> &'static str {
-        match self {
-            Self::Provider => "provider.name",
-            Self::Till => "intake.till.name",
-            Self::AdminToken => "admin.token.name",
-            Self::AdminUser => "admin.user.name",
-            Self::Rule => "offline.rule.name",
-        }
-    }
-
     fn at(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|list| list.path() == path)
     }
