@@ -67,8 +67,12 @@ struct LogFrame {
 struct Log {
     file: Option<File>,
     frames: Vec<LogFrame>,
-    /// The header is as it was written, and of the round of which frames are there.
+    /// The header is as it was written, and no older than the frames.
     header_fits: bool,
+    /// All of it is in the database.
+    is_emptied: bool,
+    /// Where the newest round that can be told begins.
+    begin: usize,
 }
 
 /// A database and its log.
@@ -136,10 +140,9 @@ impl Image {
     /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's
     /// end and silently drops what was committed behind it.
     pub(super) fn log_fault(&self) -> Option<&'static str> {
-        // A power cut can tear the header, and the first frame with it, only while the log begins
+        // A power cut can tear the header, and the first frames with it, only while the log begins
         // anew, when all of it has been moved.
-        let may_be_torn = usize::from(!self.log.header_fits);
-        let mut frames = self.log.frames.iter().skip(may_be_torn);
+        let mut frames = self.log.frames.iter().skip(self.log.begin);
         if frames.any(|frame| frame.standing == FrameStanding::Loose) {
             return Some("its log has a damaged place, and committed transactions after it");
         }
@@ -148,11 +151,15 @@ impl Image {
         (!is_torn).then_some("the header of its log is damaged")
     }
 
-    /// How long the log is, in bytes; one in which no transaction can be found is as good as none.
+    /// How long the log is, in bytes; one in which nothing can be found is as good as none.
     pub(super) fn log_bytes(&self) -> u64 {
-        let log =
-            self.log.file.as_ref().filter(|_| self.log.header_fits || !self.newest.is_empty());
-        log.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
+        let holds = |log: &&Log| {
+            log.is_emptied
+                || !self.newest.is_empty()
+                || (log.header_fits && log.frames.iter().any(|frame| frame.page != 0))
+        };
+        let file = Some(&self.log).filter(holds).and_then(|log| log.file.as_ref());
+        file.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
     }
 
     /// The page as the last committed transaction left it.
@@ -210,18 +217,21 @@ impl Log {
         let little = if header_fits { little } else { cfg!(target_endian = "little") };
         let mut frames = read_frames(&file, stated, little);
         if header == EMPTIED {
-            return Ok(Self { file: Some(file), frames, header_fits: true });
+            let (header_fits, is_emptied) = (true, true);
+            return Ok(Self { file: Some(file), frames, header_fits, is_emptied, begin: 0 });
         }
+        // A whole header with no frame of its round is that of a log that begins anew, unless the
+        // round is the one before that of the frames.
         let found = first_round(&frames);
-        let is_newest = |salts: &Salts| {
-            frames.iter().any(|frame| frame.salts == *salts)
-                && found.is_none_or(|(_, found)| found.0 != salts.0.wrapping_add(1))
-        };
-        let own = salts_at(&header, 16).filter(|salts| header_fits && is_newest(salts));
-        if let Some(round) = own.map(|salts| (0, salts)).or(found) {
+        let is_older = |salts: &Salts| found.is_some_and(|(_, of)| of.0 == salts.0.wrapping_add(1));
+        let own = salts_at(&header, 16).filter(|salts| header_fits && !is_older(salts));
+        let round = own.map(|salts| (0, salts)).or(found);
+        if let Some(round) = round {
             judge(&mut frames, round, own.is_some());
         }
-        Ok(Self { file: Some(file), frames, header_fits: own.is_some() })
+        let begin = round.map_or(0, |(begin, _)| begin);
+        let header_fits = own.is_some();
+        Ok(Self { file: Some(file), frames, header_fits, is_emptied: false, begin })
     }
 
     fn page(&self, place: usize) -> Option<PageBytes> {
@@ -293,11 +303,16 @@ fn judge(frames: &mut [LogFrame], (begin, salts): (usize, Salts), header_fits: b
         frame.salts == salts && (frame.follows || first_fits(place))
     };
     let fits: Vec<bool> = frames.iter().enumerate().map(fits).collect();
-    let chain = begin + fits.iter().skip(begin).take_while(|fits| **fits).count();
+    // A first transaction that a power cut tore with the header may have its end alone. What was
+    // torn with it is one frame, or what is left must prove that it had been committed.
+    let chain = match begin {
+        0 | 1 => begin + fits.iter().skip(begin).take_while(|fits| **fits).count(),
+        _ => 0,
+    };
     let committed = frames.iter().take(chain).rposition(|frame| frame.commits);
     let last = last_behind_damage(frames, salts, &fits, chain).or(committed);
     let end = last.map_or(0, |last| last + 1);
-    for (frame, fits) in frames.iter_mut().zip(fits).take(end.max(begin)) {
+    for (frame, fits) in frames.iter_mut().zip(fits).take(end) {
         frame.standing = if fits { FrameStanding::Stands } else { FrameStanding::Loose };
     }
 }
@@ -708,18 +723,17 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_that_is_lost_is_told_even_where_all_that_is_left_is_in_the_database() {
+    fn a_beginning_that_may_have_been_torn_when_all_had_been_moved_is_no_damage() {
         for with in strange() {
-            let written = log().one(1, 9).one(2, 20).one(3, 3).one(4, 4);
+            for head in [frame_at(1), frame_at(2)] {
+                let written = log().one(1, 9).one(2, 2).part(3, 3).one(4, 4);
+                let image = written.overwrite((0, head), &with).image();
+                assert!(image.log_fault().is_none(), "{:?}", &with[..1]);
+            }
+            // The end of a first transaction that was not wholly written.
+            let written = log().part(1, 9).part(2, 9).part(3, 9).one(4, 9);
             let image = written.overwrite((0, frame_at(2)), &with).image();
-            assert!(image.log_fault().is_some(), "{:?}", &with[..1]);
-            // An earlier round alone is left: a whole one may have been before it.
-            let written = log().one(1, 9).one(2, 20).earlier(3, 3).earlier(4, 4);
-            let image = written.overwrite((0, frame_at(2)), &with).image();
-            assert!(image.log_fault().is_some(), "{:?}", &with[..1]);
-            // This much a power cut leaves where all had been moved.
-            let written = log().one(1, 9).one(2, 2).one(3, 3).overwrite((0, frame_at(1)), &with);
-            assert!(written.image().log_fault().is_none(), "{:?}", &with[..1]);
+            assert!(image.log_fault().is_none(), "{:?}", &with[..1]);
         }
     }
 
@@ -769,17 +783,29 @@ mod tests {
     }
 
     #[test]
-    fn another_logs_header_hides_no_frame_that_is_not_in_the_database() {
-        for other in [(70, 70), (8, 70), ROUND_BEFORE] {
-            let header = Written::new(other, true).bytes;
-            let written = || log().one(1, 1).part(2, 2).one(3, 3);
-            let begun_anew = written().overwrite((0, WAL_HEADER_BYTES), &header);
-            assert!(begun_anew.image().log_fault().is_none(), "{other:?}");
-            let written = written().one(4, 40).earlier(2, 98).earlier(3, 99);
-            let image = written.overwrite((0, WAL_HEADER_BYTES), &header).image();
-            assert!(image.log_fault().is_some(), "{other:?}");
-            assert_eq!(now(&image)[..4], [Some(1), Some(2), Some(3), Some(40)], "{other:?}");
+    fn the_first_frames_of_a_round_that_a_power_cut_tore_are_no_damage() {
+        for with in strange() {
+            let written = Written::new((8, 70), true).part(9, 9).one(9, 9).one(1, 1).one(2, 2);
+            let mut torn = written.overwrite((WAL_HEADER_BYTES, frame_at(2)), &with);
+            assert!(torn.image().log_fault().is_none(), "{:?}", &with[..1]);
+            let end = torn.bytes.len();
+            torn = torn.overwrite((frame_at(2) + 12, end), &[0]);
+            assert!(torn.image().log_fault().is_none(), "{:?}", &with[..1]);
         }
+    }
+
+    #[test]
+    fn the_header_of_the_round_before_hides_nothing_and_that_of_the_next_begins_anew() {
+        let with = |salts| {
+            let written = log().one(1, 10).part(2, 20).one(3, 30).earlier(2, 98).earlier(3, 99);
+            written.overwrite((0, WAL_HEADER_BYTES), &Written::new(salts, true).bytes).image()
+        };
+        let older = with(ROUND_BEFORE);
+        assert!(older.log_fault().is_some());
+        assert_eq!(now(&older)[..4], [Some(10), Some(20), Some(30), Some(4)]);
+        let anew = with((8, 70));
+        assert!(anew.log_fault().is_none() && anew.log_bytes() > 0);
+        assert_eq!(now(&anew)[..4], [Some(1), Some(2), Some(3), Some(4)]);
     }
 
     #[test]
