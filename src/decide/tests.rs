@@ -420,6 +420,28 @@ fn what_is_said_to_be_worked_on_for_long_is_a_persons() {
 }
 
 #[test]
+fn weak_refusals_are_a_persons_after_weak_after_however_long_that_is_and_whatever_fails_between() {
+    let (given, weak) = (row(State::Pending, 0, mark::TRUSTED), declined(false, false));
+    for weak_after_s in [1800, 3 * 3600, 30 * 86_400] {
+        let mut attempts = Vec::new();
+        let parked_at_s = (1..10_000).find_map(|number| {
+            let now_s = i64::from(number) * 900;
+            attempts.push(attempt(number, now_s, (number % 3 != 0).then_some(7)));
+            keep_attempts(&mut attempts);
+            assert!(attempts.len() <= 10, "{weak_after_s}");
+            let around = SettleContext { weak_after_s, ..around(&attempts, false) };
+            let is_parked = matches!(settle(&given, &weak, around), Settle::As { .. });
+            (number % 3 != 0 && is_parked).then_some(now_s)
+        });
+        let due_s = 900 + weak_after_s.max(5 * 900);
+        assert!(
+            parked_at_s.is_some_and(|at_s| (due_s..=due_s + 1800).contains(&at_s)),
+            "{weak_after_s}: {parked_at_s:?}"
+        );
+    }
+}
+
+#[test]
 fn weak_refusals_alike_for_long_are_a_persons_and_never_a_decline() {
     let given = row(State::Pending, 0, mark::TRUSTED);
     let weak = declined(false, false);
@@ -437,9 +459,6 @@ fn weak_refusals_alike_for_long_are_a_persons_and_never_a_decline() {
     assert!(!parked(&alike(5, 449), true), "not for long enough");
     assert!(!parked(&alike(4, 1000), true), "not often enough");
     assert!(!parked(&alike(5, 450), false), "the lane is not well");
-    let mut others = alike(5, 450);
-    others[2].outcome = "reset".to_owned();
-    assert!(!parked(&others, true), "another end between them");
     let mut mixed = alike(5, 450);
     mixed[2].refusal = Some(8);
     assert!(!parked(&mixed, true), "not alike");

@@ -220,7 +220,8 @@ pub struct EndedAttempt<'a> {
     pub kind: &'a str,
     /// The row had no provider's fault and no reset before.
     pub first_fault: bool,
-    /// The row is suspect: a link fault or a refused credential of it says nothing about the lane.
+    /// The row is suspect: a link fault, a refused credential or a wait that it is told says
+    /// nothing about the lane.
     pub suspect: bool,
     /// Its till waited for it.
     pub live: bool,
@@ -668,7 +669,9 @@ impl Link {
             Heard::Credential | Heard::NoAnswer(Phase::Credential) => {
                 self.denied(now, ended, was_probe)
             }
-            Heard::Wait { at_least, limited } => self.told_to_wait(now, (at_least, limited), ended),
+            Heard::Wait { at_least, limited } => {
+                self.told_to_wait(now, (at_least, limited), ended, was_probe)
+            }
             Heard::Unreadable => self.streak_of_faults(now, ended, Cause::Provider, was_probe),
             Heard::RowFault { status } => {
                 if status == 503 {
@@ -833,7 +836,11 @@ impl Link {
         now: Duration,
         (at_least, limited): (Option<Duration>, bool),
         ended: &EndedAttempt<'_>,
+        was_probe: bool,
     ) -> Effects {
+        if ended.suspect {
+            return self.uninformative_probe(now, was_probe);
+        }
         self.halve();
         let wait = if let Some(floor) = at_least {
             self.spread(floor)

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::limits::LaneNow;
 use crate::link::{Cause, Heard};
-use crate::redemption::Seq;
+use crate::redemption::{Fingerprint, Seq};
 use crate::settings::{self, Forward, OneTill, Provider, Settings};
 use crate::store::Claimed;
 use crate::trust::{EvidenceTerms, Trust, TrustEvidence};
@@ -185,6 +185,8 @@ pub struct LaneSettings {
     /// What is wrong with a file that the provider's settings name: the lane is held from the
     /// start, cause `settings`, and sends nothing.
     pub unusable: Option<String>,
+    /// Of what its transport read from the files that the provider's settings name.
+    pub has_read: Option<Fingerprint>,
 }
 
 impl LaneSettings {
@@ -197,6 +199,7 @@ impl LaneSettings {
             reply_within: settings.intake.reply_within,
             one_till: settings.offline.one_till,
             unusable: None,
+            has_read: None,
         }
     }
 
@@ -460,6 +463,7 @@ mod tests {
             reply_within: Duration::ZERO,
             one_till: OneTill::Refuse,
             unusable: None,
+            has_read: None,
         });
         queue.set_lanes(vec![lane]).await.unwrap();
         for comes_round in [true, false] {

@@ -122,7 +122,7 @@ const ALTERNATIVES: &[&[&str]] = &[
     &["provider.oauth.client_secret_file", "provider.oauth.client_secret_credential"],
     &["provider.oauth.refresh_token_file", "provider.oauth.refresh_token_credential"],
     &["admin.token.token_file", "admin.token.credential"],
-    &["admin.user.password_file", "admin.user.password_credential"],
+    &["admin.user.password_file", "admin.user.credential"],
     &["alert.token_file", "alert.credential"],
 ];
 
