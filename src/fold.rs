@@ -6,11 +6,16 @@
 use std::borrow::Cow;
 
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
-use icu_properties::props::GeneralCategory;
-use icu_properties::{CodePointMapData, CodePointMapDataBorrowed};
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{
+    CodePointMapData, CodePointMapDataBorrowed, CodePointSetData, CodePointSetDataBorrowed,
+};
 
 const CATEGORY: CodePointMapDataBorrowed<'static, GeneralCategory> =
     CodePointMapData::<GeneralCategory>::new();
+/// Variation selectors, fillers, and what has no name yet and will leave no mark either.
+const IGNORABLE: CodePointSetDataBorrowed<'static> =
+    CodePointSetData::new::<DefaultIgnorableCodePoint>();
 /// A mapping may make what the next normalization maps again; no text is known that needs more
 /// than three rounds.
 const ROUNDS_MAX: usize = 8;
@@ -124,20 +129,16 @@ fn digit(c: char) -> Option<char> {
     char::from_digit(u32::try_from(before % 10).ok()?, 10)
 }
 
-/// What leaves no mark on paper and is no white space: control and format characters, variation
-/// selectors, fillers, the empty Braille cell. The signs that Unicode calls format but that are
-/// seen (number signs of Arabic, Syriac and Kaithi) stay.
+/// What leaves no mark on paper and is no white space: control and format characters, all that
+/// Unicode says is to be ignored where it cannot be shown, the empty Braille cell and the note
+/// without a head. The signs that Unicode calls format but that are seen (number signs of Arabic,
+/// Syriac and Kaithi) stay.
 fn is_invisible(c: char) -> bool {
     const SEEN: [char; 6] = ['\u{6dd}', '\u{70f}', '\u{890}', '\u{891}', '\u{8e2}', '\u{110bd}'];
-    let is_filler = matches!(
-        c,
-        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{2800}' | '\u{3164}'
-    );
-    let is_selector =
-        matches!(c, '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}');
     let is_format = matches!(CATEGORY.get(c), GeneralCategory::Control | GeneralCategory::Format);
     let is_seen = SEEN.contains(&c) || matches!(c, '\u{600}'..='\u{605}' | '\u{110cd}');
-    is_filler || c == '\u{ffa0}' || is_selector || is_format && !is_seen
+    let is_empty = matches!(c, '\u{2800}' | '\u{1d159}');
+    IGNORABLE.contains(c) || is_empty || is_format && !is_seen
 }
 
 /// Accents, Hebrew points, Arabic vowel marks and the tatweel: written or not, the word is the
@@ -270,7 +271,8 @@ mod tests {
     fn what_cannot_be_seen_is_blank_and_what_can_is_not() {
         let unseen = ["", " ", "\u{a0}", "\u{200b}\u{200f}", "\u{feff}", "\u{ad}", "\u{2800}"];
         let more = ["\u{3164}", "\u{fe0f}", "\u{e0020}", "\u{2028}\t", "\u{115f}\u{3000}"];
-        for blank in unseen.into_iter().chain(more) {
+        let rare = ["\u{2065}", "\u{fff0}", "\u{1d159}", "\u{180b}", "\u{ffa0}", "\u{e0fff}"];
+        for blank in unseen.into_iter().chain(more).chain(rare) {
             assert!(is_blank(blank) && code(blank).is_empty(), "{}", blank.escape_unicode());
         }
         for seen in ["0", "-", ".", "\u{600}", "é", "٠", "\u{200b}x"] {

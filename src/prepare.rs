@@ -127,6 +127,15 @@ fn certificate(
     Certificate::open(files?).map_err(|fault| problems.push(problem(key, &fault.to_string()))).ok()
 }
 
+/// The addresses of the settings that are not served because systemd hands in others; none are
+/// where it hands in nothing.
+pub fn not_handed_in<'a>(
+    own: &'a [SocketAddr],
+    handed: &'a [SocketAddr],
+) -> impl Iterator<Item = &'a SocketAddr> {
+    own.iter().filter(|address| !handed.is_empty() && !handed.contains(address))
+}
+
 /// A token says who somebody is, so that no two share one. Those that cannot be read now are
 /// nobody's.
 fn own_tokens(

@@ -1463,6 +1463,31 @@ fn the_shipped_file_is_not_served_before_its_provider_is_named() {
     assert_eq!(found.lines().count(), 1, "{found}");
     let own = "[[provider]]\nname = \"retm\"\nredeem_url = \"https://svc.retm.sa/redeem\"";
     assert_eq!(place.drop_in("provider.toml", own).settings().providers.len(), 1);
+    let oauth = "client_secret_credential = \"secret\"";
+    for (line, key) in [
+        ("check_url = \"https://SERVICE.retm.sa/check\"".to_owned(), "check_url"),
+        (
+            format!(
+                "[provider.oauth]\ntoken_url = \"https://SERVICE.retm.sa/oauth/token\"\n\
+            client_id = \"mine\"\n{oauth}"
+            ),
+            "oauth.token_url",
+        ),
+        (
+            format!(
+                "[provider.oauth]\ntoken_url = \"https://svc.retm.sa/oauth/token\"\n\
+            client_id = \"…\"\n{oauth}"
+            ),
+            "oauth.client_id",
+        ),
+    ] {
+        let auth = if line.contains("oauth") { "" } else { "credential = \"token\"\n" };
+        let found = Place::new(&format!("{own}\n{auth}{line}")).problems();
+        assert!(
+            found.starts_with(&format!("provider[retm].{key}: ")) && found.contains("example's"),
+            "{found}"
+        );
+    }
 }
 
 #[test]

@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn an_import_that_cannot_be_read_repeats_none_of_its_codes() {
-        let secret = br#"{"from":"x","rows":[{"id":"1-a","reward_code":"SECRET-CODE","state":"SECRET-CODE"}]}"#;
+        let secret =
+            br#"{"from":"x","rows":[{"id":"1-a","reward_code":"SECRET","state":"SECRET"}]}"#;
         let problem = brought(Ok(Bytes::from_static(secret))).unwrap_err();
         assert!(!problem.document().to_string().contains("SECRET"), "{problem:?}");
         let endless = format!(r#"{{"from":"{}","rows":[]}}"#, "x".repeat(FROM_CHARS_MAX + 1));

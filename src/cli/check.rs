@@ -11,7 +11,7 @@ use super::ask::{Daemon, host_name};
 use super::exit::{CliError, say};
 use super::service_user::{self, SOCKET_UNIT};
 use crate::message::{Language, Noun, count};
-use crate::prepare::{Prepared, prepare, tills_may_use};
+use crate::prepare::{Prepared, not_handed_in, prepare, tills_may_use};
 use crate::settings::{DEFAULT_FILE, LoadOptions, Problems, Settings, SettingsProblem};
 
 /// `redeemd check`
@@ -98,9 +98,8 @@ fn other_addresses(settings: &Settings, sockets: &[SocketAddr]) -> Vec<String> {
     let unit = others.map(|address| {
         format!("intake.listen: {SOCKET_UNIT} listens on {address}, which wins over it")
     });
-    let missing = own.iter().filter(|address| !sockets.is_empty() && !sockets.contains(address));
-    let settings =
-        missing.map(|address| format!("intake.listen: {SOCKET_UNIT} does not listen on {address}"));
+    let settings = not_handed_in(own, sockets)
+        .map(|address| format!("intake.listen: {SOCKET_UNIT} does not listen on {address}"));
     unit.chain(settings).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::admin::{self, Admin};
 use crate::intake::{self, Intake};
 use crate::listen::{self, Bounds, Certificate, Socket};
 use crate::notify::{self, Handed};
-use crate::prepare::{Prepared, tills_may_use};
+use crate::prepare::{Prepared, not_handed_in, tills_may_use};
 use crate::settings::Settings;
 
 /// The names of sockets that systemd hands in, `FileDescriptorName=`; without one, it is the unit's
@@ -142,6 +142,11 @@ impl Tcp {
         addresses: &[SocketAddr],
     ) -> Result<Vec<TcpListener>, DaemonError> {
         if !self.0.is_empty() {
+            let handed: Vec<_> = self.0.iter().flat_map(TcpListener::local_addr).collect();
+            for address in not_handed_in(addresses, &handed) {
+                tracing::warn!(key, %address, "this address is not served: systemd hands in \
+                    sockets, and none for it");
+            }
             return Ok(self.0);
         }
         addresses.iter().map(|address| bound(key, *address)).collect()

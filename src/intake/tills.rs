@@ -147,9 +147,26 @@ impl Tills {
 impl FollowedTills {
     fn follow(&mut self, credentials_dir: Option<&Path>) {
         self.looked_at = Instant::now();
+        let mut is_new = false;
         for till in &mut self.tills {
             if till.file.has_changed() {
-                till.read(credentials_dir);
+                is_new |= till.read(credentials_dir);
+            }
+        }
+        if is_new {
+            self.tell_shared();
+        }
+    }
+
+    /// A start and a reload refuse two tills with one token; a file that was put in place since
+    /// cannot be refused.
+    fn tell_shared(&self) {
+        for (place, till) in self.tills.iter().enumerate() {
+            let earlier = self.tills.iter().take(place);
+            let same = |other: &&KnownTill| other.token.is_some() && other.token == till.token;
+            if let Some(other) = earlier.into_iter().find(same) {
+                tracing::error!(till = %till.name, taken_for = %other.name, "two tills have the \
+                    same token: what the one asks is taken for the other's");
             }
         }
     }
@@ -168,9 +185,10 @@ impl FollowedTills {
 }
 
 impl KnownTill {
-    /// A token that cannot be read now leaves the earlier one in force: a file that is being
-    /// replaced must not turn a till away. A reload begins without earlier ones.
-    fn read(&mut self, credentials_dir: Option<&Path>) {
+    /// Whether the token is another now. One that cannot be read leaves the earlier one in force: a
+    /// file that is being replaced must not turn a till away. A reload begins without earlier ones.
+    fn read(&mut self, credentials_dir: Option<&Path>) -> bool {
+        let before = self.token;
         match self.source.token(credentials_dir) {
             Ok(token) => self.token = Some(fingerprint(token.reveal())),
             Err(error) => {
@@ -178,6 +196,7 @@ impl KnownTill {
                 tracing::warn!(till = %self.name, %error, kept, "a till's token cannot be read");
             }
         }
+        self.token != before
     }
 }
 

@@ -146,6 +146,24 @@ messages! {
             iso(why), iso(error)
         );
 
+        /// A file of the database was cut short under the running gateway, which still knew all of
+        /// it.
+        Cut {
+            /// What was seen.
+            why: String,
+            /// Where the files are now.
+            set_aside: String,
+        }
+        en: format!(
+            "{why}; it was set aside as {set_aside}, and redeemd goes on with a copy of all that \
+             it held"
+        ),
+        ar: format!(
+            "{}؛ حُفظ الملف القديم باسم {}، وتتابع البوابة عملها بنسخة من كل ما \
+             كان فيه",
+            iso(why), iso(set_aside)
+        );
+
         /// A start went on with the copy of a database that was taken away.
         WentOn
         en: "the database was taken away while redeemd ran; it goes on with a copy that it had \

@@ -21,8 +21,8 @@ use crate::redemption::{Redemption, Request, Seq};
 use crate::refused;
 use crate::settings::Offline;
 use crate::store::{
-    AfterCommit, Checkpointer, Claimed, DiskRoom, FileWatch, Job, OpenReport, OperationKind, Pace,
-    Recounted, Refused, Store, StoreError, Surroundings, Task, Trouble, Unclaim,
+    AfterCommit, Checkpointer, Claimed, DiskRoom, FileWatch, Job, OperationKind, Pace, Recounted,
+    Refused, Store, StoreError, Surroundings, Task, Trouble, Unclaim,
 };
 
 /// How many operations one transaction takes.
@@ -307,7 +307,9 @@ impl Writer {
                         self.rescue(&why);
                     }
                 }
-                Message::TakenAway => self.look_at_files(),
+                Message::TakenAway => {
+                    self.look_at_files();
+                }
                 Message::Memory(lane, reply) => {
                     tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e)));
                 }
@@ -320,6 +322,10 @@ impl Writer {
         let is_writing = asked.iter_mut().any(|ask| ask.task().kind() != OperationKind::Other);
         asked.extend(self.refusals(keep, is_writing));
         if !asked.is_empty() {
+            // What is written to a log that was cut hides that it was.
+            if !self.room_is_known {
+                self.look_at_files();
+            }
             self.commit(asked);
         }
         stop
@@ -470,17 +476,18 @@ impl Writer {
         self.shared.begin_generation();
         drop(paused);
         match salvaged {
-            Ok(report) => self.rescued(&report),
+            Ok(_) => self.rescued(),
             Err(error) => self.stop_for_good(health::stopping(&error)),
         }
         !self.shared.is_stopped()
     }
 
-    fn rescued(&mut self, report: &OpenReport) {
-        if let Some(salvage) = &report.salvage {
-            tracing::error!("{salvage}");
+    fn rescued(&mut self) {
+        let note = self.store.salvage_note().ok().flatten();
+        if let Some(note) = &note {
+            tracing::error!("{}", note.text(Language::English));
         }
-        self.health.set_salvaged(self.store.salvage_note().ok().flatten());
+        self.health.set_salvaged(note);
         self.set_checks_kept(self.store.checks_kept().unwrap_or(0));
         self.publish_counts();
         self.publish_storage();
@@ -528,12 +535,21 @@ impl Writer {
         self.probe_disk();
     }
 
-    fn look_at_files(&mut self) {
+    /// Whether something changed. A store of which a file was cut is rescued.
+    fn look_at_files(&mut self) -> bool {
         self.files_looked_at = Instant::now();
-        if self.watch.look(&self.store) {
-            self.health.set_taken(self.watch.taken().cloned());
-            self.publish_storage();
+        let looked = self.watch.look(&self.store);
+        if matches!(looked, Ok(false)) {
+            return false;
         }
+        self.health.set_taken(self.watch.taken().cloned());
+        self.publish_storage();
+        if let Err(cut) = looked
+            && !self.shared.is_stopped()
+        {
+            self.rescue(&cut.to_string());
+        }
+        true
     }
 
     /// Ample room is believed for a moment: a batch fills little of it.
@@ -715,7 +731,7 @@ impl Writer {
     }
 
     fn close(mut self, stopped: Option<oneshot::Sender<()>>) {
-        if !self.watch.look(&self.store) {
+        if !self.look_at_files() {
             self.watch.save_again(&self.store);
         }
         // The log is removed by the last connection that closes.

@@ -410,7 +410,7 @@ fn one_code_that_a_firewall_blocks_is_named_and_waits_alone_and_the_lane_goes_on
     assert_eq!(world.on_the_wire(), [9]);
 }
 
-/// For so long row 2 always ends so, and each other row is taken after 100 ms. How often 2 was sent.
+/// For so long row 2 always ends so, each other row is taken. How often row 2 was sent.
 fn one_is_told_to_wait(world: &mut World, wait: Heard, span: u64) -> usize {
     let (until, mut asked) = (world.now + ms(span), 0);
     while world.now < until {
@@ -439,11 +439,8 @@ fn one_code_that_is_always_told_to_wait_is_named_and_waits_alone_and_the_lane_go
         one_is_told_to_wait(&mut world, wait, 2 * floor + 60_000);
         assert_eq!(world.pending.keys().copied().collect::<Vec<_>>(), [Seq(2)], "{wait:?}");
         assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(2)], "{wait:?}");
-        assert!(world.lane.link().is_up(world.now), "{wait:?}: what it is told is its own");
         let later = one_is_told_to_wait(&mut world, wait, 600_000);
         assert!(later < 30, "{wait:?}: it waits ever longer, and was asked {later} times");
-        world.live(30, "b");
-        assert!(world.on_the_wire().contains(&30), "{wait:?}");
     }
 }
 
@@ -453,10 +450,10 @@ fn who_is_told_to_wait_comes_after_another_and_a_retry_after_is_everybodys_at_fi
     world.backlog(1..=3, "a");
     world.work();
     world.ends(1, Heard::Wait { at_least: Some(ms(60_000)), limited: true });
-    world.passes(ms(59_000));
-    assert!(world.on_the_wire().is_empty());
-    world.passes(ms(1000));
-    assert_eq!(world.on_the_wire(), [2]);
+    for (span, sent) in [(59_000, &[][..]), (1000, &[2])] {
+        world.passes(ms(span));
+        assert_eq!(world.on_the_wire(), sent);
+    }
 }
 
 /// Row 2 hangs, with others beside it that are answered at once, and then alone.

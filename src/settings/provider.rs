@@ -18,8 +18,11 @@ use crate::redemption::{LANE_BYTES_MAX, is_lane_name};
 const NEVER_DECLINES: [u16; 5] = [401, 403, 408, 425, 429];
 /// The contract's own refusal.
 const CONTRACT_REFUSAL: u16 = 400;
-/// What the shipped file has in place of the merchant's own service id.
-const PLACEHOLDER: &str = "://SERVICE.";
+/// What the shipped file has in place of the merchant's own service id, however a browser that it
+/// was copied from has written it.
+const PLACEHOLDERS: [&str; 2] = ["://SERVICE.", "://service.retm.sa/"];
+/// What the shipped file has in place of a name that the provider gives.
+const ELLIPSES: [&str; 2] = ["…", "..."];
 
 /// The provider of `entry`; `None` only after a fault was noted.
 pub(super) fn provider(entry: &TableEntry, faults: &mut Faults) -> Option<Provider> {
@@ -33,7 +36,7 @@ pub(super) fn provider(entry: &TableEntry, faults: &mut Faults) -> Option<Provid
     let allow_plain_http = read.flag("provider.allow_plain_http");
     let redeem_url = redeem_url(&mut read, allow_plain_http);
     let auth = auth(&mut read, allow_plain_http);
-    let check_url = read.url("provider.check_url", allow_plain_http);
+    let check_url = own_url(&mut read, "provider.check_url", allow_plain_http);
     let rest = rest(&mut read);
     // Everything has been looked at before a missing part ends it, so that all problems come at
     // once.
@@ -153,8 +156,13 @@ fn redeem_url(read: &mut BagReader, allow_plain_http: bool) -> Option<String> {
     if !read.has(path) {
         read.missing(path, "https://SERVICE.retm.sa/…");
     }
+    own_url(read, path, allow_plain_http)
+}
+
+/// A URL in which the merchant's own service id stands.
+fn own_url(read: &mut BagReader, path: &'static str, allow_plain_http: bool) -> Option<String> {
     let url = read.url(path, allow_plain_http)?;
-    if url.contains(PLACEHOLDER) {
+    if PLACEHOLDERS.iter().any(|example| url.contains(example)) {
         read.fault(
             path,
             "SERVICE is the example's: put in the service id that the provider gave you",
@@ -194,8 +202,14 @@ fn oauth(read: &mut BagReader, allow_plain_http: bool) -> Option<OAuth> {
     if !read.has("provider.oauth.token_url") {
         read.missing("provider.oauth.token_url", "https://HOST/PATH");
     }
-    let token_url = read.url("provider.oauth.token_url", allow_plain_http);
+    let token_url = own_url(read, "provider.oauth.token_url", allow_plain_http);
     let client_id = read.needed_text("provider.oauth.client_id", TEXT_BYTES_MAX);
+    if ELLIPSES.contains(&client_id.as_str()) {
+        read.fault(
+            "provider.oauth.client_id",
+            "this is the example's: put in the id that the provider gave you",
+        );
+    }
     let (file, credential) =
         ("provider.oauth.client_secret_file", "provider.oauth.client_secret_credential");
     if !read.has(file) && !read.has(credential) {

@@ -1,11 +1,12 @@
 //! The state directory: its lock, its reserve, its free space.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::copied::COUNTERPART;
 use super::{FILE, LOG, SHARED, Store, StoreError, Trouble};
@@ -207,15 +208,41 @@ fn upper_layer(mounts: &str, device: u64) -> Option<PathBuf> {
 /// Which file this is: its device, and its inode with the time of its birth mixed in, because a
 /// copy that takes the place of a deleted file often gets the very same inode. Where a file system
 /// keeps no such time the inode is alone.
-pub(super) fn identity(path: &Path) -> Result<(i64, i64), StoreError> {
-    let meta = std::fs::metadata(path).map_err(file_error(path))?;
+pub(super) fn identity_of(meta: &Metadata) -> (i64, i64) {
     let born = meta
         .created()
         .ok()
         .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
         .unwrap_or_default();
     let birth = born.as_secs().rotate_left(32) ^ u64::from(born.subsec_nanos());
-    Ok((meta.dev().cast_signed(), (meta.ino() ^ birth).cast_signed()))
+    (meta.dev().cast_signed(), (meta.ino() ^ birth).cast_signed())
+}
+
+/// [`identity_of`] what has this name itself: a link is another file than the one it leads to.
+pub(super) fn identity(path: &Path) -> Result<(i64, i64), StoreError> {
+    let meta = std::fs::symlink_metadata(path).map_err(file_error(path))?;
+    Ok(identity_of(&meta))
+}
+
+/// Whether it says that nothing has the name any more: a directory on the way to it may be no
+/// directory, or a circle of links.
+pub(super) fn is_gone(error: &std::io::Error) -> bool {
+    let error = Errno::from_io_error(error);
+    error.is_some_and(|error| [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].contains(&error))
+}
+
+/// SQLite looks for the log beside what a link leads to: one that lies here would be left out, and
+/// with it what was acknowledged last.
+pub(super) fn demand_no_links(dir: &Path) -> Result<(), StoreError> {
+    let Some(path) =
+        [FILE, LOG].map(|name| dir.join(name)).into_iter().find(|path| path.is_symlink())
+    else {
+        return Ok(());
+    };
+    Err(file_error(&path)(std::io::Error::other(
+        "this is a symbolic link, and what the log beside it holds would be lost: put the file \
+         itself here, or let gateway.state_dir name the folder where it and its log lie",
+    )))
 }
 
 fn reserve_path(dir: &Path) -> PathBuf {

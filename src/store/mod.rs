@@ -51,6 +51,8 @@ use crate::limits::LaneNow;
 use crate::message::Storage;
 use crate::redemption::{Request, Seq};
 use crate::settings::Offline;
+use damage::count_step;
+use identity::CutCopy;
 
 pub use accept::{Accept, Decided};
 pub use act::{Conclusion, Handling, Record, Retry, RetryHeld, Unheard, Void, VoidByTill};
@@ -397,7 +399,8 @@ impl Store {
     }
 
     /// Sets the damaged database aside and goes on with a new one that holds every row that could
-    /// be salvaged, on the same lock. Rows that are `flying`, with the number of their attempt,
+    /// be salvaged, on the same lock. Of one that was cut short this connection may know all. Rows
+    /// that are `flying`, with the number of their attempt,
     /// stay in flight. Checkpoints must be paused.
     ///
     /// # Errors
@@ -409,12 +412,20 @@ impl Store {
         flying: &[(crate::redemption::Seq, u32)],
     ) -> Result<OpenReport, StoreError> {
         // Nothing is set aside but the file that is damaged.
-        self.place.check()?;
+        let copy = match self.place.check() {
+            Ok(()) => None,
+            Err(cut @ StoreError::Damaged(_)) => self.save_cut(&cut).ok(),
+            Err(taken) => return Err(taken),
+        };
         // The old connection is closed first: its locks end with it, and nothing more is written to
         // the damaged file.
         self.connection = Connection::open_in_memory()?;
-        let opening::Opened { connection, books, guards, next_seq, wal_frames, report } =
-            opening::rescue(&self.dir, why)?;
+        let opened = match copy {
+            Some(CutCopy::Whole) => opening::go_on_with_saved(&self.dir)?,
+            Some(CutCopy::Part(part)) => opening::rescue(&self.dir, why, Some(&part))?,
+            None => opening::rescue(&self.dir, why, None)?,
+        };
+        let opening::Opened { connection, books, guards, next_seq, wal_frames, report } = opened;
         for (seq, attempt) in flying {
             let sql =
                 "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1 AND state = 0";

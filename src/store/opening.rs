@@ -165,21 +165,28 @@ fn adopt(connection: &Connection, books: &mut Books, minute: i64) -> Result<(), 
 
 fn open_or_rescue(dir: &Path) -> Result<Opened, StoreError> {
     aside::finish(dir)?;
+    files::demand_no_links(dir)?;
     match open_sound(dir, damage::look) {
-        Err(error) if calls_for_rescue(&error) => rescue(dir, &error.to_string()),
+        Err(error) if calls_for_rescue(&error) => rescue(dir, &error.to_string(), None),
         other => other,
     }
 }
 
-/// Sets the damaged file aside and opens what could be salvaged. No connection to the file may be
-/// open.
-pub(super) fn rescue(dir: &Path, why: &str) -> Result<Opened, StoreError> {
-    let salvage = damage::rescue(dir, why)?;
+/// Sets the damaged file aside and opens what could be salvaged, of a `copy` that knew more than
+/// the file if there is one. No connection to the file may be open.
+pub(super) fn rescue(dir: &Path, why: &str, copy: Option<&Path>) -> Result<Opened, StoreError> {
+    let salvage = damage::rescue(dir, why, copy)?;
     // What was just made needs no look; and others may have opened it already, whose locks a look
     // would end.
     let mut opened = open_sound(dir, |_| Ok(0))?;
     opened.report.salvage = Some(salvage);
     Ok(opened)
+}
+
+/// Sets the files aside and goes on with the copy that was saved of them.
+pub(super) fn go_on_with_saved(dir: &Path) -> Result<Opened, StoreError> {
+    aside::finish(dir)?;
+    open_sound(dir, |_| Ok(0))
 }
 
 /// Another program's database in our place is set aside like any file that cannot be read: its

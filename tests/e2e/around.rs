@@ -221,6 +221,22 @@ fn n7_two_tills_with_one_token_do_not_start() {
 }
 
 #[test]
+fn n7_two_tills_whose_tokens_become_the_same_while_it_runs_are_named() {
+    let provider = Provider::start();
+    let builder = Gateway::with().lane("main", &provider, "");
+    let mut gateway = builder.till("till-1", "the-one").till("till-2", "the-other").start();
+    std::fs::write(gateway.folder().join("till-2.token"), "the-one").unwrap();
+    eventually("it is told", || {
+        gateway.till("till-1").redeem("ANY");
+        gateway.log().contains("two tills have the same token").then_some(())
+    });
+    let log = gateway.log();
+    let line = log.lines().find(|line| line.contains("the same token")).unwrap();
+    assert!(line.contains("till-1") && line.contains("till-2"), "{line}");
+    assert!(!log.contains("the-one"), "no token is in the log");
+}
+
+#[test]
 fn n7_a_field_that_is_there_in_two_spellings_is_refused() {
     let provider = Provider::start();
     let gateway = Gateway::before(&provider);

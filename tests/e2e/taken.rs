@@ -1,4 +1,5 @@
-//! A database that is deleted, renamed or replaced under the daemon, or is not there at a start.
+//! A database that is deleted, renamed, replaced or cut short under the daemon, or is not there at
+//! a start.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -208,4 +209,125 @@ fn a_start_without_the_database_of_before_is_an_error_that_status_shows_until_so
     fs::remove_file(&marker[0]).unwrap();
     gateway.restart();
     assert_eq!(detail(&gateway), "");
+}
+
+#[test]
+fn a_database_in_whose_place_a_link_to_it_is_put_is_saved_and_none_is_followed_at_a_start() {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    let (database, elsewhere) =
+        (gateway.state_dir().join("redeemd.db"), gateway.folder().join("elsewhere.db"));
+    fs::rename(&database, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &database).unwrap();
+    refuses_and_goes_on_after_a_start(&mut gateway, &provider, "another file stands in its place");
+    gateway.kill9();
+    fs::rename(&database, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &database).unwrap();
+    let (status, said) = gateway.start_in_vain();
+    assert_eq!(status.code(), Some(73), "{said}");
+    assert!(said.contains("redeemd.db: this is a symbolic link"), "{said}");
+}
+
+#[test]
+fn a_database_that_has_a_second_name_is_the_same_and_nothing_is_lost() {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    let (database, elsewhere) =
+        (gateway.state_dir().join("redeemd.db"), gateway.folder().join("elsewhere.db"));
+    fs::rename(&database, &elsewhere).unwrap();
+    fs::hard_link(&elsewhere, &database).unwrap();
+    assert_eq!(gateway.till("").redeem("KEPT-4").state(), "pending");
+    gateway.restart();
+    assert_eq!((gateway.counts().accepted, gateway.counts().pending), (4, 4));
+}
+
+#[test]
+fn a_circle_of_links_in_the_place_of_the_state_directory_is_no_full_disk() {
+    let provider = Provider::start();
+    let gateway = in_an_outage(&provider);
+    let (dir, elsewhere) = (gateway.state_dir(), gateway.folder().join("elsewhere"));
+    fs::rename(&dir, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&dir, &dir).unwrap();
+    assert_eq!(gateway.till("").redeem("IN-VAIN").status, 503);
+    let detail = gateway.status()["storage"]["detail"].to_string();
+    assert!(detail.contains("it was deleted or renamed"), "{detail}");
+    fs::remove_file(&dir).unwrap();
+    fs::rename(&elsewhere, &dir).unwrap();
+    eventually("redemptions are taken again", || {
+        (gateway.till("").redeem("AGAIN").status == 200).then_some(())
+    });
+}
+
+/// What happens next after a file was emptied.
+#[derive(Clone, Copy)]
+enum Next {
+    Asked,
+    Redeemed,
+    Settled,
+    Stopped,
+}
+
+#[test]
+fn a_file_of_the_database_that_is_emptied_under_the_daemon_takes_nothing_with_it() {
+    for file in ["redeemd.db", "redeemd.db-wal"] {
+        for next in [Next::Asked, Next::Redeemed, Next::Settled, Next::Stopped] {
+            is_emptied(file, next);
+        }
+    }
+}
+
+fn is_emptied(file: &str, next: Next) {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    fs::File::create(gateway.state_dir().join(file)).unwrap();
+    let mut accepted = 3;
+    match next {
+        Next::Asked => drop(gateway.command(&["list"])),
+        Next::Redeemed => {
+            assert_eq!(gateway.till("").redeem("KEPT-4").state(), "pending");
+            accepted += 1;
+        }
+        Next::Settled => provider.restore(),
+        Next::Stopped => assert!(gateway.terminate().success()),
+    }
+    if matches!(next, Next::Stopped) {
+        gateway.start();
+    } else {
+        eventually("the log says so", || {
+            gateway.log().contains("was cut short while redeemd ran").then_some(())
+        });
+    }
+    let detail = eventually("it is told", || {
+        let detail = gateway.status()["storage"]["detail"].to_string();
+        detail.contains(&format!("{file} was cut short")).then_some(detail)
+    });
+    let is_whole = detail.contains("a copy of all") || detail.contains("none was lost");
+    assert!(is_whole, "{detail}");
+    assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.damaged-").len(), 3);
+    assert_eq!(gateway.till("").redeem("AFTERWARDS").status, 200);
+    gateway.restart();
+    assert_eq!(gateway.counts().accepted, accepted + 1);
+    provider.restore();
+    assert_eq!(gateway.wait_until_drained().confirmed, accepted + 1);
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn what_a_database_that_is_emptied_held_alone_is_told_as_lost_and_the_daemon_goes_on() {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    for number in 0..1000 {
+        assert_eq!(gateway.till("").redeem(&format!("OLD-{number}")).state(), "pending");
+    }
+    assert!(gateway.terminate().success());
+    gateway.start();
+    let new = gateway.till("").redeem("NEW");
+    fs::File::create(gateway.state_dir().join("redeemd.db")).unwrap();
+    let newer = gateway.till("").redeem("NEWER");
+    assert_eq!((new.state(), newer.state()), ("pending", "pending"));
+    let detail = gateway.status()["storage"]["detail"].to_string();
+    assert!(detail.contains("was cut short") && detail.contains("were lost"), "{detail}");
+    for (code, first) in [("NEW", new), ("NEWER", newer)] {
+        assert_eq!(gateway.till("").redeem(code).id(), first.id(), "its repeat finds it");
+    }
 }

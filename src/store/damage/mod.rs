@@ -43,6 +43,11 @@ pub fn salvage_steps() -> u64 {
     SALVAGED.load(Ordering::Relaxed)
 }
 
+/// One more, of whatever a salvage has to do.
+pub(super) fn count_step() {
+    SALVAGED.fetch_add(1, Ordering::Relaxed);
+}
+
 /// What became of a damaged database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Salvage {
@@ -114,11 +119,16 @@ fn head_fault(head: &[u8]) -> Option<String> {
 
 /// Sets the database aside and puts a new one in its place, with every row that could be salvaged.
 /// Nothing may have the database open. Until the new one is finished the damaged one stays where it
-/// is.
-pub(super) fn rescue(dir: &Path, why: &str) -> Result<Salvage, StoreError> {
+/// is. The rows are those of the `copy`, which is not kept, where there is one.
+pub(super) fn rescue(dir: &Path, why: &str, copy: Option<&Path>) -> Result<Salvage, StoreError> {
     let aside = aside::free_name(dir)?;
-    let salvage = build(dir, why, &aside).or_else(|error| match error.trouble() {
-        Trouble::Full if files::give_up_reserve(dir) => build(dir, why, &aside),
+    let image = match copy {
+        Some(copy) => Image::open(copy, &copy.with_extension("none"))?,
+        None => Image::open(&dir.join(FILE), &dir.join(LOG))?,
+    };
+    let build = || build(dir, why, &image, &aside);
+    let salvage = build().or_else(|error| match error.trouble() {
+        Trouble::Full if files::give_up_reserve(dir) => build(),
         Trouble::Full
         | Trouble::Operation
         | Trouble::Unwritable
@@ -139,16 +149,15 @@ pub(super) fn read_into(to: &Connection, file: &Path, log: &Path) -> Result<Tall
     Ok(tally)
 }
 
-fn build(dir: &Path, why: &str, aside: &str) -> Result<Salvage, StoreError> {
-    let image = Image::open(&dir.join(FILE), &dir.join(LOG))?;
+fn build(dir: &Path, why: &str, image: &Image, aside: &str) -> Result<Salvage, StoreError> {
     let new = Unfinished::begin(dir)?;
     let mut connection = schema::create(new.path())?;
     let step = || {
-        SALVAGED.fetch_add(1, Ordering::Relaxed);
+        count_step();
         false
     };
     connection.progress_handler(STEPS, Some(step))?;
-    let (tally, floor) = salvage::salvage(&image, &connection)?;
+    let (tally, floor) = salvage::salvage(image, &connection)?;
     let salvage = Salvage { why: why.to_owned(), set_aside: dir.join(aside), tally };
     let event = event(&salvage);
     let note = format!("{aside}\n{}", salvage.told().to_stored());
