@@ -78,9 +78,6 @@ pub struct Attempt {
     pub refusal: Option<u32>,
 }
 
-/// The outcome of an attempt whose answer says that it is still being worked on.
-const IN_PROGRESS: &str = "in_progress";
-
 /// What surrounds the end of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct SettleContext<'a> {
@@ -212,18 +209,20 @@ fn uncertain_refused(row: &Row, around: SettleContext<'_>) -> Settle {
     Settle::Waits { marks: row.marks, uncharged: false }
 }
 
-/// What kind of answer it was that settles nothing; `None`: no such one.
-fn weak_kind(attempt: &Attempt) -> Option<(Option<u32>, bool)> {
-    let is_busy = attempt.outcome == IN_PROGRESS;
-    (is_busy || attempt.refusal.is_some()).then_some((attempt.refusal, is_busy))
-}
-
 /// The weak answers that are like the last one, with their places, the latest first. What was none
 /// in between, an outage or a defect, ends no such run.
 fn refused_alike(attempts: &[Attempt]) -> impl Iterator<Item = (usize, &Attempt)> {
-    let refusals = || attempts.iter().enumerate().rev().filter(|(_, end)| weak_kind(end).is_some());
-    let last = refusals().next().and_then(|(_, end)| weak_kind(end));
-    refusals().take_while(move |(_, end)| weak_kind(end) == last)
+    let refusals = || attempts.iter().enumerate().rev().filter(|(_, end)| end.says_no());
+    let last = refusals().next().map(|(_, end)| end.refusal);
+    refusals().take_while(move |(_, end)| Some(end.refusal) == last)
+}
+
+impl Attempt {
+    /// It was refused, or a 409 or 425 said that it was still being worked on. Those are alike.
+    fn says_no(&self) -> bool {
+        let is_busy = self.outcome == "in_progress" && self.status >= Some(400);
+        is_busy || self.refusal.is_some()
+    }
 }
 
 /// The last [`ATTEMPTS_KEPT_MAX`] of a row's attempts stay. Since when it is refused alike may be
@@ -239,7 +238,7 @@ fn is_weak_for_long(around: SettleContext<'_>) -> bool {
     let Some(last) = around.attempts.last() else { return false };
     let alike = || refused_alike(around.attempts);
     let first_s = alike().last().map_or(last.elapsed_s, |(_, attempt)| attempt.elapsed_s);
-    weak_kind(last).is_some()
+    last.says_no()
         && alike().count() >= WEAK_REFUSALS_MIN
         && last.elapsed_s.saturating_sub(first_s) >= around.weak_after_s
         && around.lane_is_well

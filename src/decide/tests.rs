@@ -404,6 +404,22 @@ fn attempt(number: u32, elapsed_s: i64, refusal: Option<u32>) -> Attempt {
 }
 
 #[test]
+fn what_is_said_to_be_worked_on_for_long_is_a_persons() {
+    let given = row(State::Pending, 0, mark::TRUSTED | mark::UNCERTAIN);
+    let busy = |n: u32, every_s: i64| Attempt {
+        outcome: "in_progress".to_owned(),
+        ..attempt(n + 1, i64::from(n) * every_s, None)
+    };
+    let after = |every_s: i64| {
+        let attempts: Vec<_> = (0..5).map(|n| busy(n, every_s)).collect();
+        settle(&given, &Ended::Busy(Answer::success()), around(&attempts, false))
+    };
+    assert_eq!(after(449), Settle::Waits { marks: given.marks, uncharged: false });
+    let why = Some(ParkCause::WeakForLong);
+    assert_eq!(after(450), Settle::As { state: State::Parked, marks: given.marks, why });
+}
+
+#[test]
 fn weak_refusals_are_a_persons_after_weak_after_however_long_that_is_and_whatever_fails_between() {
     let (given, weak) = (row(State::Pending, 0, mark::TRUSTED), declined(false, false));
     for weak_after_s in [1800, 3 * 3600, 30 * 86_400] {
@@ -426,22 +442,6 @@ fn weak_refusals_are_a_persons_after_weak_after_however_long_that_is_and_whateve
 }
 
 #[test]
-fn what_is_said_to_be_worked_on_for_long_is_a_persons() {
-    let given = row(State::Pending, 0, mark::TRUSTED | mark::UNCERTAIN);
-    let busy = |n: u32, every_s: i64| Attempt {
-        outcome: "in_progress".to_owned(),
-        ..attempt(n + 1, i64::from(n) * every_s, None)
-    };
-    let after = |every_s: i64| {
-        let attempts: Vec<_> = (0..5).map(|n| busy(n, every_s)).collect();
-        settle(&given, &Ended::Busy(Answer::success()), around(&attempts, false))
-    };
-    assert_eq!(after(449), Settle::Waits { marks: given.marks, uncharged: false });
-    let why = Some(ParkCause::WeakForLong);
-    assert_eq!(after(450), Settle::As { state: State::Parked, marks: given.marks, why });
-}
-
-#[test]
 fn weak_refusals_alike_for_long_are_a_persons_and_never_a_decline() {
     let given = row(State::Pending, 0, mark::TRUSTED);
     let weak = declined(false, false);
@@ -459,9 +459,6 @@ fn weak_refusals_alike_for_long_are_a_persons_and_never_a_decline() {
     assert!(!parked(&alike(5, 449), true), "not for long enough");
     assert!(!parked(&alike(4, 1000), true), "not often enough");
     assert!(!parked(&alike(5, 450), false), "the lane is not well");
-    let mut others = alike(5, 450);
-    others[2].outcome = "reset".to_owned();
-    assert!(!parked(&others, true), "another end between them");
     let mut mixed = alike(5, 450);
     mixed[2].refusal = Some(8);
     assert!(!parked(&mixed, true), "not alike");
