@@ -70,14 +70,14 @@ impl AccessRules {
 }
 
 /// How a secret of its kind is read.
-type ReadSecret = fn(&SecretSource, Option<&Path>) -> Result<Secret, SecretError>;
+type ReadHash = fn(&SecretSource, Option<&Path>) -> Result<Secret, SecretError>;
 
 /// A machine or a person, and where the secret lies.
 struct SecretHolder {
     name: String,
     role: Role,
     secret: SecretSource,
-    read: ReadSecret,
+    read: ReadHash,
 }
 
 /// A secret as it was last read; `None` as long as it could not be.
@@ -187,7 +187,7 @@ impl Access {
 
 impl Inner {
     fn new(rules: AccessRules) -> Self {
-        let followed = |name: &str, role, (secret, read): (&SecretSource, ReadSecret)| {
+        let followed = |name: &str, role, (secret, read): (&SecretSource, ReadHash)| {
             let (name, secret) = (name.to_owned(), secret.clone());
             SecretNow { known: SecretHolder { name, role, secret, read }, text: None }
         };

@@ -258,13 +258,11 @@ fn a_certificate_authority_that_is_renewed_or_taken_out_in_place_is_followed_by_
         let provider = Provider::tls("good", &own, &[]);
         std::fs::write(&trusted, authorities()).unwrap();
         let trusted_file = trusted.to_str().unwrap();
-        let builder = match is_systems {
-            true => Gateway::with()
-                .lane("main", &provider, "")
-                .environment("SSL_CERT_FILE", trusted_file),
-            false => {
-                Gateway::with().lane("main", &provider, &format!("ca_file = \"{trusted_file}\""))
-            }
+        let builder = if is_systems {
+            let builder = Gateway::with().lane("main", &provider, "");
+            builder.environment("SSL_CERT_FILE", trusted_file)
+        } else {
+            Gateway::with().lane("main", &provider, &format!("ca_file = \"{trusted_file}\""))
         };
         let mut gateway = builder.start();
         assert_eq!(gateway.till("").redeem("BEFORE").state(), "pending");
