@@ -128,7 +128,7 @@ impl Sums {
             write_risk(connection, scope, sums.as_ref())?;
         }
         for (gone, figures) in [(false, &self.figures), (true, &self.gone)] {
-            for ((day, lane, till), change) in figures {
+            for ((day, lane, till), change) in figures.iter().filter(|(_, sum)| !sum.is_nothing()) {
                 add_figures(connection, (*day, *lane, till, gone), *change)?;
             }
         }

@@ -211,17 +211,23 @@ fn a_start_without_the_database_of_before_is_an_error_that_status_shows_until_so
     assert_eq!(detail(&gateway), "");
 }
 
+/// The database gets another name, out of the state directory; the old name and the new one.
+fn put_elsewhere(gateway: &Gateway) -> (PathBuf, PathBuf) {
+    let (database, elsewhere) =
+        (gateway.state_dir().join("redeemd.db"), gateway.folder().join("elsewhere.db"));
+    fs::rename(&database, &elsewhere).unwrap();
+    (database, elsewhere)
+}
+
 #[test]
 fn a_database_in_whose_place_a_link_to_it_is_put_is_saved_and_none_is_followed_at_a_start() {
     let provider = Provider::start();
     let mut gateway = in_an_outage(&provider);
-    let (database, elsewhere) =
-        (gateway.state_dir().join("redeemd.db"), gateway.folder().join("elsewhere.db"));
-    fs::rename(&database, &elsewhere).unwrap();
+    let (database, elsewhere) = put_elsewhere(&gateway);
     std::os::unix::fs::symlink(&elsewhere, &database).unwrap();
     refuses_and_goes_on_after_a_start(&mut gateway, &provider, "another file stands in its place");
     gateway.kill9();
-    fs::rename(&database, &elsewhere).unwrap();
+    put_elsewhere(&gateway);
     std::os::unix::fs::symlink(&elsewhere, &database).unwrap();
     let (status, said) = gateway.start_in_vain();
     assert_eq!(status.code(), Some(73), "{said}");
@@ -232,9 +238,7 @@ fn a_database_in_whose_place_a_link_to_it_is_put_is_saved_and_none_is_followed_a
 fn a_database_that_has_a_second_name_is_the_same_and_nothing_is_lost() {
     let provider = Provider::start();
     let mut gateway = in_an_outage(&provider);
-    let (database, elsewhere) =
-        (gateway.state_dir().join("redeemd.db"), gateway.folder().join("elsewhere.db"));
-    fs::rename(&database, &elsewhere).unwrap();
+    let (database, elsewhere) = put_elsewhere(&gateway);
     fs::hard_link(&elsewhere, &database).unwrap();
     assert_eq!(gateway.till("").redeem("KEPT-4").state(), "pending");
     gateway.restart();

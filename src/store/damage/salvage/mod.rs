@@ -462,11 +462,13 @@ impl<'a> Salvager<'a> {
                 lane.numbers = Some(numbers);
             }
         }
-        for (scope, lately) in sums.lately() {
-            let sql = "INSERT OR IGNORE INTO risk VALUES (?1, 0, 0, 0, ?2)";
-            self.sql.prepare_cached(sql)?.execute((scope, lately))?;
-        }
-        Ok(())
+        sums.lately().try_for_each(|(scope, lately)| Ok(self.keep_lately(scope, lately)?))
+    }
+
+    /// What happened lately in a scope; the first that is said of it holds.
+    fn keep_lately(&self, scope: &str, lately: &str) -> rusqlite::Result<()> {
+        let sql = "INSERT OR IGNORE INTO risk VALUES (?1, 0, 0, 0, ?2)";
+        self.sql.prepare_cached(sql)?.execute((scope, lately)).map(drop)
     }
 
     /// What was given on trust counts as it did; what is at risk is summed up anew.
@@ -492,8 +494,7 @@ impl<'a> Salvager<'a> {
             else {
                 return Ok(());
             };
-            let sql = "INSERT OR IGNORE INTO risk VALUES (?1, 0, 0, 0, ?2)";
-            self.sql.prepare_cached(sql)?.execute((scope, lately)).map(drop)
+            self.keep_lately(scope, lately)
         })?;
         // Other tables' entries have its shape: one to which its root does not lead is not taken.
         if let Some(root) = records::root_of(self.image, "business") {
