@@ -19,5 +19,5 @@ pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle,
 pub use row::{Row, day_of, is_trusted, kind, mark, marks_found};
 pub use settle::{
     ATTEMPTS_KEPT_MAX, Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext,
-    WaitContext, WaitEnd, conclude, settle, unheard,
+    WaitContext, WaitEnd, conclude, relayed, settle, unheard,
 };

@@ -912,11 +912,12 @@ mod tests {
             offline: &offline,
             lane: &lane,
             evidence: &|_, _, _| false,
-            undelivered: &|_, _| None,
+            tills: &(),
         };
         let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
         let tags = super::super::row::Tags::new(0);
         let flying = &mut super::super::flying::InFlightRows::default();
+        let keyed = &mut super::super::keyed::KeyedRows::default();
         let (guards, checks, around) = (&mut store.guards, &mut store.checks, &around);
         let statements = super::super::transaction::Statements::new(sql);
         let desk = Desk {
@@ -928,7 +929,9 @@ mod tests {
             next_seq,
             tags,
             flying,
+            keyed,
             around,
+            awaited: Vec::new(),
             has_ages: false,
         };
         let said = |code: &str| {

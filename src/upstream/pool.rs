@@ -40,6 +40,9 @@ const TCP_KEEPALIVE_S: u64 = 15;
 /// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the
 /// deadline is enough to find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
+/// For this part of the deadline a request has to be on the wire before it counts as not answered.
+/// One that had to wait for its place until the deadline had nearly come was not let alone.
+const PATIENCE_PER_DEADLINE: u32 = 4;
 
 /// How a provider is reached: what its pools (to the API, to the token endpoint) have in common.
 #[derive(Clone)]
@@ -220,7 +223,9 @@ impl Pool {
         };
         let mut network = self.network.subscribe();
         loop {
-            let course = Course::of(progress);
+            // A deadline is the attempt's beginning and the whole time that it has.
+            let begun = deadline.checked_sub(self.plan.timeout).unwrap_or_else(Instant::now);
+            let course = Course::of(progress, begun);
             let going = OneTry { client: &client, post: post.clone(), deadline, course: &course };
             match self.try_to_post(going, &mut network).await {
                 Some(Ok(reply)) => return Outcome::Answered(reply),
@@ -242,7 +247,7 @@ impl Pool {
         network: &mut watch::Receiver<u64>,
     ) -> Option<Result<Reply, Failure>> {
         let OneTry { client, post, deadline, course } = going;
-        let (url, is_bare) = (post.url.clone(), post.body.is_empty());
+        let url = post.url.clone();
         let mut sending = pin!(course.carry(self.send(client, post, course)));
         loop {
             tokio::select! {
@@ -252,7 +257,7 @@ impl Pool {
                 }
                 // The sockets are looked at while the attempt still holds them.
                 () = tokio::time::sleep_until(deadline) => {
-                    return Some(Err(self.overdue((&url, is_bare), course)));
+                    return Some(Err(self.overdue(&url, course)));
                 }
                 Ok(()) = network.changed() => if !course.sent().is_whole() { return None },
             }
@@ -268,7 +273,7 @@ impl Pool {
         let Post { method, url, headers, body } = post;
         let is_plain = url.scheme() == "http";
         let request = client.request(method, url).headers(headers);
-        let response = request.body(watched(body, course.sent())).send().await?;
+        let response = request.body(watched(body, course.clone())).send().await?;
         if is_plain
             && self.plan.proxy.is_some()
             && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
@@ -291,9 +296,10 @@ impl Pool {
         phase::of_broken(broken, known)
     }
 
-    fn overdue(&self, (url, is_bare): (&Url, bool), course: &Course) -> Failure {
-        let sent_whole = course.sent().is_whole();
-        let phase = self.overdue_phase((url, is_bare), course);
+    fn overdue(&self, url: &Url, course: &Course) -> Failure {
+        let whole_after = course.sent().whole_after();
+        let in_time = self.plan.timeout - self.plan.timeout / PATIENCE_PER_DEADLINE;
+        let phase = self.overdue_phase(url, course);
         let host = authority(url);
         let detail = match phase {
             Phase::Resolve => format!("{host}: its name was not resolved within the deadline"),
@@ -315,19 +321,18 @@ impl Pool {
         Failure {
             phase,
             detail,
-            bytes_may_have_left: sent_whole,
+            bytes_may_have_left: whole_after.is_some(),
             deadline: true,
-            sent_whole: sent_whole && phase == Phase::Answer,
+            sent_whole: phase == Phase::Answer && whole_after.is_some_and(|after| after <= in_time),
         }
     }
 
-    fn overdue_phase(&self, (url, is_bare): (&Url, bool), course: &Course) -> Phase {
+    fn overdue_phase(&self, url: &Url, course: &Course) -> Phase {
         if course.is_resolving() {
             return Phase::Resolve;
         }
         let standing = sockets::standing(&self.peers(url));
-        // A request without a body counts as whole before there is a connection to take it.
-        match course.sent().is_whole() && !(is_bare && standing.connecting) {
+        match course.sent().is_whole() {
             true if standing.unacknowledged && !course.is_answering() => Phase::Write,
             true => Phase::Answer,
             false
@@ -359,13 +364,24 @@ struct OneTry<'a> {
     course: &'a Course,
 }
 
-/// `body`; when a connection takes it, `sent` notes that. Before, the provider cannot know of the
+/// `body`; when a connection takes it, `course` notes that. Before, the provider cannot know of the
 /// redemption.
-fn watched(body: Bytes, sent: &Progress) -> reqwest::Body {
-    if body.is_empty() {
-        sent.note_whole();
+fn watched(body: Bytes, course: Course) -> reqwest::Body {
+    let taken = body.is_empty().then(|| NotedWhenDropped(course.clone()));
+    // The whole body is one frame. Where there is none, a connection that has taken the request's
+    // head lets go of the body; until then the request waits with it.
+    let note = move |_: &_| {
+        if taken.is_none() {
+            course.note_whole()
+        }
+    };
+    reqwest::Body::wrap(Full::new(body).inspect_frame(note))
+}
+
+struct NotedWhenDropped(Course);
+
+impl Drop for NotedWhenDropped {
+    fn drop(&mut self) {
+        self.0.note_whole();
     }
-    let sent = sent.clone();
-    // The whole body is one frame.
-    reqwest::Body::wrap(Full::new(body).inspect_frame(move |_| sent.note_whole()))
 }

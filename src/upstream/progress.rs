@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::time::Instant;
+
 pub use crate::trust::Progress;
 
 /// How far one POST has come.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Course(Arc<Notes>);
 
-#[derive(Default)]
 struct Notes {
+    begun: Instant,
     resolving: AtomicBool,
     answering: AtomicBool,
     sent: Progress,
@@ -21,9 +23,10 @@ tokio::task_local! {
 }
 
 impl Course {
-    /// The course of a POST whose sending `progress` tells of.
-    pub(super) fn of(progress: &Progress) -> Self {
-        Self(Arc::new(Notes { sent: progress.clone(), ..Notes::default() }))
+    /// The course of a POST whose sending `progress` tells of, of an attempt that began then.
+    pub(super) fn of(progress: &Progress, begun: Instant) -> Self {
+        let (resolving, answering) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Notes { begun, resolving, answering, sent: progress.clone() }))
     }
 
     /// The course of the POST that the calling code runs for, if there is one.
@@ -53,6 +56,11 @@ impl Course {
 
     pub(super) fn is_answering(&self) -> bool {
         self.0.answering.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a connection has taken the whole request.
+    pub(super) fn note_whole(&self) {
+        self.0.sent.note_whole(self.0.begun.elapsed());
     }
 
     /// How much of the request was sent.
