@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, BrokenAnswer};
 use super::phase::{self, AttemptFacts};
-use super::progress::{Course, Progress};
+use super::progress::{Course, Progress, TakenRequests};
 use super::proxy::Proxy;
 use super::resolve::Resolver;
 use super::tls::{self, TrustedRoots};
@@ -176,6 +176,7 @@ pub(super) struct Pool {
     current: Mutex<CurrentClient>,
     /// Counts the changes of the network.
     network: watch::Sender<u64>,
+    taken: Arc<TakenRequests>,
 }
 
 impl Pool {
@@ -186,7 +187,8 @@ impl Pool {
             client: plan.client(resolver.clone(), None)?,
             password: None,
         });
-        Ok(Self { plan, resolver, current, network: watch::Sender::new(0) })
+        let (network, taken) = (watch::Sender::new(0), Arc::default());
+        Ok(Self { plan, resolver, current, network, taken })
     }
 
     /// Attempts without a connection start again. The connection that they wait for was begun in
@@ -225,7 +227,7 @@ impl Pool {
         loop {
             // A deadline is the attempt's beginning and the whole time that it has.
             let begun = deadline.checked_sub(self.plan.timeout).unwrap_or_else(Instant::now);
-            let course = Course::of(progress, begun);
+            let course = Course::of(progress, begun, &self.taken);
             let going = OneTry { client: &client, post: post.clone(), deadline, course: &course };
             match self.try_to_post(going, &mut network).await {
                 Some(Ok(reply)) => return Outcome::Answered(reply),
@@ -314,6 +316,9 @@ impl Pool {
                 }
                 None => format!("no connection to {host} within the deadline"),
             },
+            Phase::Answer if whole_after.is_none() => {
+                format!("no connection to {host} took the request within the deadline")
+            }
             Phase::Answer | Phase::Clock | Phase::Credential | Phase::Proxy => {
                 format!("no whole answer from {host} in time")
             }
@@ -335,11 +340,10 @@ impl Pool {
         match course.sent().is_whole() {
             true if standing.unacknowledged && !course.is_answering() => Phase::Write,
             true => Phase::Answer,
-            false
-                if standing.connecting || self.plan.proxy.is_some() || url.scheme() != "https" =>
-            {
-                Phase::Connect
-            }
+            false if standing.connecting => Phase::Connect,
+            // The way is open: over HTTP/2 a request may wait for those that are not answered.
+            false if course.waits_behind_others() => Phase::Answer,
+            false if self.plan.proxy.is_some() || url.scheme() != "https" => Phase::Connect,
             false => Phase::Tls,
         }
     }
