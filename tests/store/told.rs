@@ -95,17 +95,6 @@ async fn a_confirmation_in_the_moment_of_a_repeat_is_told_to_it_or_owed_and_neve
 }
 
 #[tokio::test]
-async fn a_till_that_was_told_no_before_the_confirmation_is_owed_it_though_it_waited_when_it_came()
-{
-    let house = House::new();
-    let (told, settled) =
-        tokio::join!(house.queue.conclude(&house.asked, WaitEnd::InVain), house.confirm());
-    assert!(matches!(told.unwrap().0, Concluded::Refused { .. }) && settled.applied);
-    assert!(house.is_owed().await);
-    house.stop().await;
-}
-
-#[tokio::test]
 async fn a_till_whose_wait_ends_with_the_confirmation_is_told_it_or_owed_it() {
     for is_heard in [true, false] {
         let house = House::refused().await;
