@@ -1,4 +1,4 @@
-//! MissedAnswers that did not reach their tills, for a short while and in bounded space.
+//! Answers that did not reach their tills, for a short while and in bounded space.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

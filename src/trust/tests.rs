@@ -57,14 +57,14 @@ fn play(terms: EvidenceTerms, steps: &[(u64, Step)]) -> TrustEvidence {
         let now = ms(*at);
         match *step {
             Sent(seq, till) => {
-                begun(&mut evidence, now, seq, (till, true)).note_whole(Duration::ZERO)
+                begun(&mut evidence, now, seq, (till, true)).note_whole(Duration::ZERO);
             }
             SentLate(seq, till, after) => {
                 begun(&mut evidence, now, seq, (till, true)).note_whole(ms(after));
             }
             Stuck(seq, till) => drop(begun(&mut evidence, now, seq, (till, true))),
             Drained(seq, till) => {
-                begun(&mut evidence, now, seq, (till, false)).note_whole(Duration::ZERO)
+                begun(&mut evidence, now, seq, (till, false)).note_whole(Duration::ZERO);
             }
             Blamed(seq) => evidence.blamed(Seq(seq)),
             Ended(seq, end) => evidence.ended(now, Seq(seq), end),

@@ -40,9 +40,9 @@ const TCP_KEEPALIVE_S: u64 = 15;
 /// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the
 /// deadline is enough to find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
-/// For this part of the deadline a request has to be on the wire before it counts as not answered.
-/// One that had to wait for its place until the deadline had nearly come was not let alone.
-const PATIENCE_PER_DEADLINE: u32 = 4;
+/// A request has to be on the wire by this part of its deadline before it counts as not answered. One
+/// that waited longer for its place asked nobody.
+const IN_TIME_PER_DEADLINE: f64 = 0.75;
 
 /// How a provider is reached: what its pools (to the API, to the token endpoint) have in common.
 #[derive(Clone)]
@@ -300,7 +300,7 @@ impl Pool {
 
     fn overdue(&self, url: &Url, course: &Course) -> Failure {
         let whole_after = course.sent().whole_after();
-        let in_time = self.plan.timeout - self.plan.timeout / PATIENCE_PER_DEADLINE;
+        let in_time = self.plan.timeout.mul_f64(IN_TIME_PER_DEADLINE);
         let phase = self.overdue_phase(url, course);
         let host = authority(url);
         let detail = match phase {
@@ -376,7 +376,7 @@ fn watched(body: Bytes, course: Course) -> reqwest::Body {
     // head lets go of the body; until then the request waits with it.
     let note = move |_: &_| {
         if taken.is_none() {
-            course.note_whole()
+            course.note_whole();
         }
     };
     reqwest::Body::wrap(Full::new(body).inspect_frame(note))
