@@ -40,8 +40,8 @@ const TCP_KEEPALIVE_S: u64 = 15;
 /// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the
 /// deadline is enough to find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
-/// A request has to be on the wire by this part of its deadline before it counts as not answered. One
-/// that waited longer for its place asked nobody.
+/// A request has to be on the wire by this part of its deadline, or it does not count as not
+/// answered: one that waited longer for its place asked nobody.
 const IN_TIME_PER_DEADLINE: f64 = 0.75;
 
 /// How a provider is reached: what its pools (to the API, to the token endpoint) have in common.

@@ -639,9 +639,8 @@ fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_i
     );
     let only = world.take("till-1", "B");
     world.settle(only.seq, 1, confirmed());
-    assert!(
-        matches!(conclude(&mut world, only.seq, true), Concluded::Settled { row, .. } if row.lane == LANE)
-    );
+    let Concluded::Settled { row, .. } = conclude(&mut world, only.seq, true) else { panic!() };
+    assert_eq!(row.lane, LANE);
 }
 
 #[test]
