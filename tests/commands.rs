@@ -570,10 +570,15 @@ async fn what_a_person_has_handled_waits_nowhere_any_more() {
     };
     assert_eq!(waiting().await, [json!(ids[1]), json!(ids[2])]);
     let check = gateway.run(&["status", "--check"]).await;
-    assert!(check.code == 1 && check.out.starts_with("1 parked"), "{check:?}");
-    for id in &ids[1..3] {
-        assert_eq!(gateway.run(&["handled", id, "--note", "asked them"]).await.code, 0);
-    }
+    let both = "1 parked, 1 declined after the fact: ";
+    assert!(check.code == 1 && check.out.starts_with(both), "{check:?}");
+    let lost = gateway.run(&["void", &ids[1], "--note", "asked them"]).await;
+    assert_eq!(lost.out, format!("{}: declined, closed as lost\n", ids[1]), "{}", lost.err);
+    let check = gateway.run(&["status", "--check"]).await;
+    assert!(check.code == 1 && check.out.starts_with("1 parked: "), "{check:?}");
+    assert_eq!(gateway.run(&["handled", &ids[2], "--note", "asked them"]).await.code, 0);
+    let again = gateway.run(&["void", &ids[0], "--note", "asked them"]).await;
+    assert!(again.code == 1 && again.err.contains("declined after the fact"), "{again:?}");
     assert!(waiting().await.is_empty());
     let check = gateway.run(&["status", "--check"]).await;
     assert_eq!((check.code, check.out.as_str()), (0, ""), "{}", check.err);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State as Shared};
+use axum::extract::State as Shared;
 use axum::http::{StatusCode, Uri};
 use serde_json::{Map, Value, json};
 
+use super::given::{asked, lane_looked_for};
 use super::{Admin, Problem};
 use crate::clock::Day;
 use crate::decide::Figures;
@@ -20,8 +21,9 @@ pub(super) async fn figures(
     Shared(admin): Shared<Arc<Admin>>,
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
-    let wanted = WantedFigures::of(&uri)?;
-    let WantedFigures { from, to, lane } = wanted;
+    let unfit = |told| Problem::denied(StatusCode::BAD_REQUEST, told);
+    let WantedFigures { from, to, lane } = WantedFigures::of(&uri).map_err(unfit)?;
+    lane_looked_for(&admin, lane.as_deref()).map_err(unfit)?;
     let look = move |reader: &crate::store::Reader| {
         Ok((reader.till_days(from, to, lane.as_deref())?, reader.refusals(from, to)?))
     };
@@ -62,11 +64,8 @@ struct WantedFigures {
 }
 
 impl WantedFigures {
-    fn of(uri: &Uri) -> Result<Self, Problem> {
-        let bad = |told| Problem::denied(StatusCode::BAD_REQUEST, told);
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map_err(|_| bad(Denied::QueryUnread))?;
-        Self::of_pairs(pairs).map_err(|fault| bad(Denied::Filter { faults: vec![fault] }))
+    fn of(uri: &Uri) -> Result<Self, Denied> {
+        Self::of_pairs(asked(uri)?).map_err(|fault| Denied::Filter { faults: vec![fault] })
     }
 
     fn of_pairs(pairs: Vec<(String, String)>) -> Result<Self, FilterFault> {

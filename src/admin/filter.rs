@@ -21,12 +21,7 @@ pub(super) struct RowFilter {
     pub(super) code: Option<Fingerprint>,
 }
 
-/// The query's filter, or every fault in it; its days are those of UTC.
-pub(super) fn parse(pairs: &[(String, String)]) -> Result<RowFilter, Vec<FilterFault>> {
-    parse_with(pairs, &Days::utc())
-}
-
-/// As [`parse`], with days that begin and end so.
+/// The query's filter, with days that begin and end so, or every fault in it.
 pub(super) fn parse_with(
     pairs: &[(String, String)],
     days: &Days,
@@ -125,7 +120,8 @@ fn of_the_page(search: &mut Search, key: &str, value: &str) -> Result<(), Filter
     Ok(())
 }
 
-fn yes_or_no(value: &str) -> Option<bool> {
+/// As a form or a program says it.
+pub(super) fn yes_or_no(value: &str) -> Option<bool> {
     match value {
         "1" | "true" | "on" => Some(true),
         "0" | "false" => Some(false),
@@ -175,6 +171,10 @@ mod tests {
 
     fn pairs(text: &[(&str, &str)]) -> Vec<(String, String)> {
         text.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn parse(pairs: &[(String, String)]) -> Result<RowFilter, Vec<FilterFault>> {
+        parse_with(pairs, &Days::utc())
     }
 
     #[test]

@@ -6,9 +6,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::filter::RowFilter;
+use super::filter::{RowFilter, parse_with};
+use super::given::lane_looked_for;
 use super::{AccessRules, Admin};
+use crate::clock::Days;
 use crate::files;
+use crate::message::Denied;
 use crate::queue::QueueError;
 use crate::redemption::{Fingerprint, RewardCode};
 use crate::store::{CodeHash, FoundRows};
@@ -84,6 +87,16 @@ fn keep_key(file: &Path, key: &str) -> std::io::Result<()> {
     }
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     made.and_then(|mut file| file.write_all(key.as_bytes()))
+}
+
+/// What is looked for, or each fault in it.
+pub(super) fn wanted(
+    admin: &Admin,
+    values: &[(String, String)],
+    days: &Days,
+) -> Result<RowFilter, Denied> {
+    let wanted = parse_with(values, days).map_err(|faults| Denied::Filter { faults })?;
+    lane_looked_for(admin, wanted.search.lane.as_deref()).map(|()| wanted)
 }
 
 /// What fits, by the index where the code is known, else by a bounded look at the rows.

@@ -1,10 +1,12 @@
 //! What a request gives: arguments, a note, an id, a lane; each is read and checked here.
 
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, Uri};
 use axum::{Extension, Json};
 use bytes::Bytes;
 use serde_json::Value;
@@ -38,10 +40,34 @@ pub(super) fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
     Err(Problem::denied(StatusCode::NOT_FOUND, no_such_lane(lane, names)))
 }
 
+/// Every lane's name. One that the settings no longer name may have rows all the same.
+pub(super) fn all_lanes(admin: &Admin) -> BTreeSet<String> {
+    let named = admin.queue.lanes().into_iter().map(|lane| lane.name);
+    named.chain(admin.queue.counts_by_lane().into_iter().map(|(name, _)| name)).collect()
+}
+
+/// Whether there is, or was, the lane by which something is looked for.
+pub(super) fn lane_looked_for(admin: &Admin, wanted: Option<&str>) -> Result<(), Denied> {
+    let Some(lane) = wanted else { return Ok(()) };
+    let lanes = all_lanes(admin);
+    if lanes.contains(lane) {
+        return Ok(());
+    }
+    Err(no_such_lane(lane, lanes.iter().map(String::as_str)))
+}
+
 /// What a wrong lane is told, with the beginning of its name.
 pub(super) fn no_such_lane<'a>(wanted: &str, lanes: impl Iterator<Item = &'a str>) -> Denied {
     let lane = wanted.chars().take(LANE_SHOWN_MAX).collect();
     Denied::NoLane { lane, lanes: lanes.collect::<Vec<_>>().join(", ") }
+}
+
+/// What an address asks for after its question mark.
+pub(super) fn asked<T: serde::de::DeserializeOwned>(uri: &Uri) -> Result<T, Denied> {
+    let asked = Query::try_from_uri(uri).map(|Query(asked)| asked);
+    asked.map_err(|unread| Denied::QueryUnread {
+        why: unread.source().map(ToString::to_string).unwrap_or_default(),
+    })
 }
 
 /// The body's arguments; no body at all is `{}`.

@@ -1,24 +1,23 @@
 //! Redemptions as operators see them: pages of rows, one row with its events, codes masked.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::http::{StatusCode, Uri};
 use axum::{Extension, Json};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::filter::{LIMIT_MAX, RowFilter, is_plain, parse};
-use super::find::find;
-use super::given::{arguments, id, no_such_lane, unknown};
+use super::filter::{LIMIT_MAX, RowFilter, is_plain};
+use super::find::{find, wanted};
+use super::given::{arguments, asked, id, unknown};
 use super::rights::Asker;
 use super::{Admin, Problem};
-use crate::clock::rfc3339;
+use crate::clock::{Days, rfc3339};
 use crate::decide::Attempt;
-use crate::message::{self, Denied, Language};
+use crate::message::{self, Language};
 use crate::queue::Story;
 use crate::redemption::{Answer, Id, Redemption, RewardCode, Seq, State};
 use crate::settings::Role;
@@ -41,18 +40,8 @@ pub(super) async fn list(
     uri: Uri,
 ) -> Result<Json<Value>, Problem> {
     let unfit = |told| Problem::denied(StatusCode::BAD_REQUEST, told);
-    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&uri)
-        .map_err(|_| unfit(Denied::QueryUnread))?;
-    let wanted = parse(&pairs).map_err(|faults| unfit(Denied::Filter { faults }))?;
-    if let Some(lane) = &wanted.search.lane {
-        // A provider that the settings no longer name may have rows all the same.
-        let named = admin.queue.lanes().into_iter().map(|lane| lane.name);
-        let booked = admin.queue.counts_by_lane().into_iter().map(|(name, _)| name);
-        let lanes: BTreeSet<String> = named.chain(booked).collect();
-        if !lanes.contains(lane) {
-            return Err(unfit(no_such_lane(lane, lanes.iter().map(String::as_str))));
-        }
-    }
+    let pairs: Vec<(String, String)> = asked(&uri).map_err(unfit)?;
+    let wanted = wanted(&admin, &pairs, &Days::utc()).map_err(unfit)?;
     if !is_plain(&wanted) {
         return Ok(Json(found_page(&find(&admin, wanted).await?, &asker)));
     }

@@ -12,7 +12,7 @@ use super::Admin;
 use super::given::{ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, known};
 use super::rights::Asker;
 use crate::clock::rfc3339;
-use crate::limits::{Gauge, Measure, NoRoom, Room};
+use crate::limits::{Gauge, Measure, NoRoom, Room, RoomOf};
 use crate::store::{LaneStanding, Off};
 use crate::value::Amount;
 
@@ -45,6 +45,8 @@ pub(super) struct LaneRisk {
     /// How many more may be given of which no check is remembered, where the lane gives on trust
     /// at once.
     pub(super) may_give: Option<u64>,
+    /// To which: `all`, `as_rules_allow`, `rules_alone` or `checked_alone`; `None`: to none.
+    pub(super) may_give_to: Option<&'static str>,
     /// When the outage's limit, a rule's or the hours end that.
     pub(super) trust_until: Option<String>,
     /// In so many seconds.
@@ -56,6 +58,17 @@ pub(super) struct LaneRisk {
     pub(super) room: Option<Room>,
     /// Why nothing is accepted on trust.
     pub(super) trust_off: Option<OffView>,
+}
+
+/// Only codes whose checks are remembered.
+const CHECKED_ALONE: &str = "checked_alone";
+
+fn word(of: RoomOf) -> &'static str {
+    match of {
+        RoomOf::All => "all",
+        RoomOf::AsRulesAllow => "as_rules_allow",
+        RoomOf::RulesAlone => "rules_alone",
+    }
 }
 
 /// Trust that is off.
@@ -100,6 +113,7 @@ impl LaneRisk {
             Err(NoRoom::Closed) | Ok(_) => None,
         };
         let room = standing.room.ok().filter(|_| at_once_ms.is_some());
+        let takes_checked = at_once_ms.is_some() && standing.takes_checked;
         Self {
             exposure: standing.exposure,
             lost: standing.lost,
@@ -107,12 +121,18 @@ impl LaneRisk {
             gauges: standing.gauges.clone(),
             given: standing.given,
             may_give: at_once_ms.map(|_| room.map_or(0, |room| room.more)),
+            may_give_to: room.map(|room| word(room.of)).or(takes_checked.then_some(CHECKED_ALONE)),
             trust_until: room.and_then(|room| after(room.within)),
             trust_left_s: room.map(|room| room.within.as_secs()),
             trust_from: opens_in.and_then(after),
             room,
             trust_off: standing.off.as_ref().map(OffView::from),
         }
+    }
+
+    /// Whether only codes whose checks are remembered may be given.
+    pub(super) fn gives_to_checked_alone(&self) -> bool {
+        self.may_give_to == Some(CHECKED_ALONE)
     }
 
     /// What is left of each limit, for a gauge of the metrics.

@@ -19,7 +19,7 @@ use crate::log;
 use crate::message::{Cause, Denied, Language};
 use crate::queue::{LaneStatus, StorageStatus};
 use crate::refused::{self, Reason};
-use crate::store::{Counts, LaneStanding, Standing};
+use crate::store::{Counts, Standing};
 use crate::trust::Trust;
 
 /// `/api/v1/status`. Fields are added, never taken away.
@@ -186,14 +186,8 @@ impl Admin {
             let of_lane = standing.lanes.iter().find(|its| its.name == lane.name());
             its.ask
                 || (matches!(its.trust, Trust::AtOnce { .. })
-                    && of_lane.is_none_or(|lane| self.gives_some(lane)))
+                    && of_lane.is_none_or(|lane| lane.room.is_ok() || lane.takes_checked))
         })
-    }
-
-    /// Whether something may be given in a lane: a code of which nothing is known, or one whose
-    /// check is remembered.
-    fn gives_some(&self, lane: &LaneStanding) -> bool {
-        lane.room.is_ok() || (lane.takes_checked && self.queue.checks_kept() > 0)
     }
 }
 
@@ -239,7 +233,7 @@ pub(super) mod tests {
         }
     }
 
-    fn standing() -> Standing {
+    pub(in crate::admin) fn standing() -> LaneStanding {
         let most = Measure::Money(Amount::whole(100));
         let money = Gauge {
             limit: "max_exposure",
@@ -249,7 +243,7 @@ pub(super) mod tests {
         };
         let (name, exposure) = ("retm".to_owned(), Amount(125_000));
         let gauges = vec![gauge(3, 100), money];
-        let lane = LaneStanding {
+        LaneStanding {
             name,
             given: 3,
             exposure,
@@ -258,13 +252,13 @@ pub(super) mod tests {
             off: None,
             room: Err(NoRoom::Closed),
             takes_checked: false,
-        };
-        Standing { lanes: vec![lane], ..Standing::default() }
+        }
     }
 
     pub(in crate::admin) fn sample() -> Status {
         let counts =
             Counts { accepted: 10, pending: 3, confirmed: 5, declined: 1, parked: 0, voided: 1 };
+        let standings = Standing { lanes: vec![standing()], ..Standing::default() };
         let lanes = vec![lane("retm", "down", Some("connect")), lane("o\"th\\er\n", "up", None)];
         Status {
             gateway: "branch-042".to_owned(),
@@ -276,7 +270,7 @@ pub(super) mod tests {
             oldest_pending_age_s: Some(12),
             clock_trusted: false,
             storage: StorageStatus::default(),
-            lanes: lane_views(lanes, vec![("retm".to_owned(), counts)], (&standing(), 0)),
+            lanes: lane_views(lanes, vec![("retm".to_owned(), counts)], (&standings, 0)),
             reload_faults: Vec::new(),
             restart_keys: Vec::new(),
             refused: BTreeMap::new(),

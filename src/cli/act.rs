@@ -215,7 +215,7 @@ async fn one(
         Err(error) => Err(error),
     };
     match done {
-        Ok(value) => print_row(&value, json, out).map(|()| true),
+        Ok(value) => print_row(&value, action.word, json, out).map(|()| true),
         Err(CliError::Failed(why)) => {
             say(&format!("{id}: {why}"));
             Ok(false)
@@ -228,12 +228,15 @@ async fn one(
     }
 }
 
-fn print_row(value: &Value, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+/// What was declined after the fact stays so, whatever is done to it.
+fn print_row(value: &Value, action: &str, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     if json {
         writeln!(out, "{value}")?;
     } else {
         let word = |key| value.get(key).and_then(Value::as_str).unwrap_or("?");
-        writeln!(out, "{}: {}", escaped(word("id")), escaped(word("state")))?;
+        let (id, state) = (word("id"), word("state"));
+        let lost = if (action, state) == ("void", "declined") { ", closed as lost" } else { "" };
+        writeln!(out, "{}: {}{lost}", escaped(id), escaped(state))?;
     }
     Ok(())
 }

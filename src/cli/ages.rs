@@ -26,19 +26,13 @@ type Ages = [u64; COLUMNS];
 pub(super) async fn ages(daemon: &Daemon, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
     let now_ms = Clock::system().stamp().unix_ms;
     let mut lanes: BTreeMap<String, Ages> = BTreeMap::new();
-    let mut pages = Pages { state: Some("pending"), ..Pages::all_of(None) };
-    loop {
-        let page = pages.next(daemon).await?;
-        for value in &page.rows {
-            let row = RowView::read(value)?;
-            let column = column(age_s(&row.accepted_at, now_ms));
-            let ages = lanes.entry(row.lane).or_default();
-            ages.iter_mut().skip(column).take(1).for_each(|number| *number += 1);
-        }
-        if page.next.is_none() {
-            break;
-        }
-    }
+    let pages = Pages { state: Some("pending"), ..Pages::all_of(None) };
+    let count = |row: &RowView| {
+        let column = column(age_s(&row.accepted_at, now_ms));
+        let ages = lanes.entry(row.lane.clone()).or_default();
+        ages.iter_mut().skip(column).take(1).for_each(|number| *number += 1);
+    };
+    pages.every(daemon, count).await?;
     if json { print_json(&lanes, out) } else { Ok(out.write_all(render(&lanes).as_bytes())?) }
 }
 

@@ -46,7 +46,7 @@ pub enum Command {
     Show(ShowArgs),
     /// Send declined or parked redemptions again
     Retry(RetryArgs),
-    /// Close pending or parked redemptions for good
+    /// Close redemptions for good: pending, parked, or declined after the fact
     Void(VoidArgs),
     /// Note that a person has seen to redemptions that were refused, parked or lost
     Handled(HandledArgs),

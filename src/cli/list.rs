@@ -72,6 +72,23 @@ impl Pages {
         self.after = page.next.or(self.after);
         Ok(page)
     }
+
+    /// Every row, page after page.
+    pub(super) async fn every(
+        mut self,
+        daemon: &Daemon,
+        mut each: impl FnMut(&RowView),
+    ) -> Result<(), CliError> {
+        loop {
+            let page = self.next(daemon).await?;
+            for row in &page.rows {
+                each(&RowView::read(row)?);
+            }
+            if page.next.is_none() {
+                return Ok(());
+            }
+        }
+    }
 }
 
 fn read(mut value: Value) -> Result<ListPage, CliError> {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::exit::CliError;
-use super::table::Align;
+use super::table::{Align, shown_money};
 
 /// What is read of a listed redemption; what a newer daemon adds is left aside.
 #[derive(Clone, Debug, Deserialize)]
@@ -81,7 +81,7 @@ impl RowView {
 /// trust.
 pub(super) fn value(row: &RowView) -> String {
     let assumed = if row.value_assumed { " assumed" } else { "" };
-    row.value.as_ref().map(|value| format!("{value}{assumed}")).unwrap_or_default()
+    row.value.as_ref().map(|value| shown_money(value) + assumed).unwrap_or_default()
 }
 
 /// What is special about a row, in words.

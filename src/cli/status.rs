@@ -16,7 +16,7 @@ use super::options::StatusArgs;
 use super::table::{Align, Table, count, duration, paragraph};
 use super::terminal::{self, Screen};
 use super::trust;
-use crate::message::Cause;
+use crate::message::{Cause, Language, Noun, count as in_words, fine};
 use crate::store::Counts;
 
 /// How often `--watch` looks.
@@ -115,8 +115,8 @@ pub(super) async fn status(
     }
     if args.check {
         let value = daemon.get(PATH).await?;
-        let waiting = parked_waiting(daemon, &read(&value)?).await?;
-        return check(&value, waiting, json, out);
+        let status = read(&value)?;
+        return check(&status, &waiting(daemon, &status).await?, json, out);
     }
     loop {
         let value = daemon.get(PATH).await?;
@@ -136,27 +136,28 @@ pub(super) async fn status(
     }
 }
 
-/// How many are parked that nobody has handled.
-async fn parked_waiting(daemon: &Daemon, status: &DaemonStatus) -> Result<u64, CliError> {
-    let mut pages = Pages { state: Some("parked"), ..Pages::all_of(None) };
-    pages.wanted = vec![("waiting", "true".to_owned())];
-    let (mut found, mut is_there_more) = (0, status.counts.parked > 0);
-    while is_there_more {
-        let page = match pages.next(daemon).await {
-            Ok(page) => page,
-            // A daemon of an earlier build does not tell them apart.
-            Err(CliError::Failed(_)) => return Ok(status.counts.parked),
-            Err(error) => return Err(error),
-        };
-        found += page.rows.len() as u64;
-        is_there_more = page.next.is_some();
+/// How many wait for a person, by their state: those of `list --waiting`.
+type WaitingByState = BTreeMap<String, u64>;
+
+async fn waiting(daemon: &Daemon, status: &DaemonStatus) -> Result<WaitingByState, CliError> {
+    let mut waiting = WaitingByState::new();
+    let pages = Pages { wanted: vec![("waiting", "true".to_owned())], ..Pages::all_of(None) };
+    match pages.every(daemon, |row| *waiting.entry(row.state.clone()).or_default() += 1).await {
+        Ok(()) => Ok(waiting),
+        // A daemon of an earlier build does not tell them apart.
+        Err(CliError::Failed(_)) => Ok([("parked".to_owned(), status.counts.parked)].into()),
+        Err(error) => Err(error),
     }
-    Ok(found)
 }
 
 /// `--check`: nothing and 0 when all is well.
-fn check(value: &Value, parked: u64, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
-    let needs = needs(&read(value)?, parked);
+fn check(
+    status: &DaemonStatus,
+    waiting: &WaitingByState,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let needs = needs(status, waiting);
     if json {
         writeln!(out, "{}", serde_json::json!({ "needs": needs }))?;
     } else {
@@ -167,8 +168,8 @@ fn check(value: &Value, parked: u64, json: bool, out: &mut dyn Write) -> Result<
     if needs.is_empty() { Ok(()) } else { Err(CliError::SaidAlready) }
 }
 
-/// What does not end by itself; `parked`: so many wait for a person.
-fn needs(status: &DaemonStatus, parked: u64) -> Vec<String> {
+/// What does not end by itself.
+fn needs(status: &DaemonStatus, waiting: &WaitingByState) -> Vec<String> {
     let mut needs = Vec::new();
     if !status.storage.ok || !status.storage.detail.is_empty() {
         needs.push(format!("storage: {}", storage(&status.storage)));
@@ -179,12 +180,7 @@ fn needs(status: &DaemonStatus, parked: u64) -> Vec<String> {
     if !status.counts.balance() {
         needs.push(format!("the books do not balance: {}", books(&status.counts)));
     }
-    if parked > 0 {
-        needs.push(format!(
-            "{} parked: decide with `retry`, `void` or `handled`; `redeemd list --waiting`",
-            count(parked)
-        ));
-    }
+    needs.extend(to_decide(waiting));
     needs.extend(
         status
             .reload_faults
@@ -204,6 +200,21 @@ fn needs(status: &DaemonStatus, parked: u64) -> Vec<String> {
     needs
 }
 
+/// How many redemptions wait for a person, and what can be done.
+fn to_decide(waiting: &WaitingByState) -> Option<String> {
+    let each = |(state, number): (&String, &u64)| {
+        let what = match state.as_str() {
+            "declined" => "declined after the fact",
+            "confirmed" => "confirmed by inference or owed",
+            other => other,
+        };
+        (*number > 0).then(|| format!("{} {what}", count(*number)))
+    };
+    let all: Vec<String> = waiting.iter().rev().filter_map(each).collect();
+    let decide = "decide with `retry`, `void` or `handled`; `redeemd list --waiting`";
+    (!all.is_empty()).then(|| format!("{}: {decide}", all.join(", ")))
+}
+
 /// A cause that a newer daemon knows may need one.
 fn needs_a_person(word: &str) -> bool {
     Cause::from_word(word).is_none_or(Cause::needs_a_person)
@@ -221,8 +232,8 @@ fn render(value: &Value) -> Result<String, CliError> {
     text.push_str(&head(&status));
     text.push('\n');
     text.push_str(&lane_table(&status.lanes));
-    let left: String =
-        lanes.iter().filter_map(trust::headroom).map(|line| paragraph("", &line, 0)).collect();
+    let left = lanes.iter().filter_map(trust::headroom).chain(trust::rules(value));
+    let left: String = left.map(|line| paragraph("", &line, 0)).collect();
     if !left.is_empty() {
         text.push('\n');
         text.push_str(&left);
@@ -267,8 +278,7 @@ fn head(status: &DaemonStatus) -> String {
         text.push_str(&paragraph("checks", &checks, INDENT));
     }
     if status.log_dropped > 0 {
-        let dropped =
-            format!("{} lines were dropped: nobody took them in time", count(status.log_dropped));
+        let dropped = format!("lines that nobody took in time: {}", count(status.log_dropped));
         text.push_str(&paragraph("log", &dropped, INDENT));
     }
     if !status.restart_keys.is_empty() {
@@ -293,8 +303,8 @@ fn refused(reasons: &BTreeMap<String, u64>) -> Option<String> {
     let all: u64 = reasons.iter().fold(0, |all, (_, times)| all.saturating_add(*times));
     let each: Vec<String> =
         reasons.iter().map(|(reason, times)| format!("{reason} {}", count(*times))).collect();
-    (all > 0)
-        .then(|| format!("{} requests of tills since the start: {}", count(all), each.join(", ")))
+    let requests = in_words(all, Noun::Request, Language::English);
+    (all > 0).then(|| format!("{requests} of tills since the start: {}", each.join(", ")))
 }
 
 /// What answered tills' checks, and how many answers are remembered.
@@ -308,7 +318,7 @@ fn checks(status: &DaemonStatus) -> Option<String> {
         (of("passed"), of("remembered"), of("held"), of("unknown"));
     Some(format!(
         "{} since the start: {passed} passed on, {remembered} from memory, {held} of codes held \
-         here, {unknown} unknown; {} answers are remembered",
+         here, {unknown} unknown; remembered now: {}",
         count(all),
         count(status.checks_remembered)
     ))
@@ -431,7 +441,7 @@ fn answers(lanes: &[DaemonLane]) -> String {
 
 /// Milliseconds as a person reads them.
 fn millis(ms: u64) -> String {
-    if ms < 1000 { format!("{ms} ms") } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
+    if ms < 1000 { format!("{ms} ms") } else { fine(Duration::from_millis(ms)) }
 }
 
 #[cfg(test)]
@@ -488,6 +498,7 @@ retm is down: the provider cannot be reached; look at the line
         value["restart_keys"] = json!(["gateway.name", "admin.socket"]);
         value["refused"] = json!({"used": 0, "limit_till": 2, "storage": 1200});
         value["log_dropped"] = json!(7);
+        value["checks"] = json!({"passed": 1});
         let text = render(&value).unwrap();
         let expected = [
             "REFUSING: the disk is full",
@@ -498,11 +509,58 @@ retm is down: the provider cannot be reached; look at the line
             "other  untried",
             "take a restart: gateway.name,\n          admin.socket",
             "refused   1,202 requests of tills since the start: storage 1,200, limit_till 2",
-            "log       7 lines were dropped",
+            "log       lines that nobody took in time: 7",
+            "unknown; remembered now: 0",
         ];
         for part in expected {
             assert!(text.contains(part), "{part}\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_each_limit_is_told_and_to_which_codes_something_may_be_given() {
+        let mut value = sample();
+        let gauge = |left: Value| json!({ "used": 0, "most": 9, "left": left });
+        value["rules"] = json!({ "the rest": { "max_exposure": gauge(json!("480.00")),
+            "max_per_hour": gauge(json!(1200)), "max_outage": gauge(json!(3600)) } });
+        value["lanes"][0]["headroom"] = json!({ "max_pending": gauge(json!(97)) });
+        value["lanes"][0]["exposure"] = json!("60.00");
+        value["lanes"][0]["lost"] = json!("0.00");
+        for (may_give, to, expected) in [
+            (24, "all", "24 more may be given, 97 more may be pending"),
+            (24, "as_rules_allow", "at most 24 more may be given, as the rules allow, 97 more"),
+            (24, "rules_alone", "24 more may be given, only where a rule of its own allows it, 97"),
+            (0, "checked_alone", "only a code that a till has checked may be given now, 97 more"),
+            (0, "", "nothing more may be given now, 97 more"),
+        ] {
+            value["lanes"][0]["may_give"] = json!(may_give);
+            value["lanes"][0]["may_give_to"] = json!(to);
+            let text = render(&value).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains(expected), "{expected}\n{text}");
+            let rule = "rule the rest: 480.00 more may be at risk, 1,200 more in this hour, an \
+                outage of 1 h 0 min more";
+            assert!(text.contains(rule), "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_have_their_thousands_apart_and_what_rules_allow_is_the_most_there_is() {
+        let mut value = sample();
+        value["lanes"][0] = json!({"name": "retm", "link": "down", "pending": 2,
+            "exposure": "1250.00", "lost": "0.00", "may_give": 1074, "may_give_to": "as_rules_allow",
+            "headroom": {"max_exposure": {"left": "24875.50"}}});
+        let text = render(&value).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = "retm: 1,250.00 at risk, 0.00 lost; at most 1,074 more may be given, as the \
+            rules allow, 24,875.50 more may be at risk";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn one_request_is_one() {
+        let mut value = sample();
+        value["refused"] = json!({"limit_rule": 1});
+        let text = render(&value).unwrap();
+        assert!(text.contains("refused   1 request of tills since the start"), "{text}");
     }
 
     #[test]
@@ -521,9 +579,9 @@ retm is down: the provider cannot be reached; look at the line
         let mut value = sample();
         assert!(!render(&value).unwrap().contains("answers half"));
         value["lanes"][1]["answers"] =
-            json!({"p50_ms": 310, "p95_ms": 4210, "late": 61, "of": 1000});
+            json!({"p50_ms": 310, "p95_ms": 4260, "late": 61, "of": 1000});
         let expected = "
-other answers half of what tills ask within 310 ms, 95 of 100 within 4.2 s; 61
+other answers half of what tills ask within 310 ms, 95 of 100 within 4.3 s; 61
 of the last 1,000 came later than a till waits
 ";
         let text = render(&value).unwrap();
@@ -535,7 +593,7 @@ of the last 1,000 came later than a till waits
         let mut value = sample();
         let checked = |value: &Value| {
             let mut out = Vec::new();
-            let done = check(value, 0, false, &mut out);
+            let done = check(&read(value).unwrap(), &WaitingByState::new(), false, &mut out);
             (done.is_ok(), String::from_utf8(out).unwrap())
         };
         assert_eq!(
@@ -549,8 +607,11 @@ of the last 1,000 came later than a till waits
         assert!(!is_well && text.contains("retm is down") && text.contains("salvaged"), "{text}");
         value["lanes"][0]["cause"] = json!("a cause of tomorrow");
         assert!(!checked(&value).0);
-        assert_eq!(needs(&read(&sample()).unwrap(), 1).len(), 1, "one is parked");
-        assert!(needs(&read(&sample()).unwrap(), 0).is_empty(), "somebody has handled it");
+        let waiting = [("confirmed", 1), ("declined", 1204), ("parked", 2)];
+        let waiting = waiting.map(|(state, number)| (state.to_owned(), number)).into();
+        let needs = needs(&read(&sample()).unwrap(), &waiting);
+        let all = "2 parked, 1,204 declined after the fact, 1 confirmed by inference or owed: ";
+        assert!(needs.len() == 1 && needs[0].starts_with(all), "{needs:?}");
     }
 
     #[test]

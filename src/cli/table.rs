@@ -5,8 +5,9 @@ use std::time::Duration;
 use unicode_width::UnicodeWidthChar;
 
 use super::terminal::{Screen, colour, width};
-use crate::message::{Language, grouped, short};
+use crate::message::{Language, grouped, money, short};
 use crate::text::escaped;
+use crate::value::Amount;
 
 /// How a column stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +144,11 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 /// `1234567` as `1,234,567`.
 pub(super) fn count(number: u64) -> String {
     grouped(number)
+}
+
+/// `1234567.50` as `1,234,567.50`; what is no amount stays as it is.
+pub(super) fn shown_money(amount: &str) -> String {
+    Amount::parse(amount).map_or_else(|| amount.to_owned(), money)
 }
 
 /// Seconds in the two largest units.

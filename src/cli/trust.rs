@@ -2,13 +2,13 @@
 
 use std::io::Write;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::act::{LaneOrder, tell};
 use super::ask::Daemon;
 use super::exit::CliError;
 use super::options::{TrustArgs, TrustOrder};
-use super::table::{count, duration, paragraph};
+use super::table::{count, duration, paragraph, shown_money};
 use crate::clock::{Clock, Zone};
 
 /// Seconds of a day.
@@ -53,33 +53,58 @@ pub(super) fn off(lanes: &[Value]) -> String {
 /// What is left of a lane's limits while it gives on trust, or once something is at risk.
 pub(super) fn headroom(lane: &Value) -> Option<String> {
     let gauges = lane.get("headroom")?.as_object()?;
-    let left = |limit: &str| gauges.get(limit).and_then(|gauge| gauge.get("left"));
     let (exposure, lost) = (text(lane, "exposure"), text(lane, "lost"));
     let seconds = |key: &str| lane.get(key).and_then(Value::as_u64);
     let (gives, ends) = (seconds("may_give"), seconds("trust_left_s"));
     if gives.is_none() && exposure == "0.00" {
         return None;
     }
-    let more = |limit: &str, words: &str| {
-        let left = left(limit)?;
-        let left = left.as_str().map_or_else(|| count(left.as_u64().unwrap_or(0)), str::to_owned);
-        Some(format!("{left} {words}"))
-    };
-    let in_words = |number| match number {
-        0 => "nothing more may be given now".to_owned(),
-        number => format!("{} more may be given", count(number)),
-    };
-    let parts = [
-        gives.map(in_words),
-        more("max_pending", "more may be pending"),
-        more("max_exposure", "more may be at risk"),
-        more("max_per_hour", "more in this hour"),
-        more("max_per_day", "more in this day"),
-        ends.map(until),
-    ];
-    let parts: Vec<String> = parts.into_iter().flatten().collect();
-    let name = text(lane, "name");
+    let gives = gives.map(|number| may_give(number, text(lane, "may_give_to")));
+    let parts = gives.into_iter().chain(left(gauges)).chain(ends.map(until));
+    let parts: Vec<String> = parts.collect();
+    let (name, exposure, lost) = (text(lane, "name"), shown_money(exposure), shown_money(lost));
     Some(format!("{name}: {exposure} at risk, {lost} lost; {}", parts.join(", ")))
+}
+
+/// How many more, and to which codes.
+fn may_give(number: u64, to: &str) -> String {
+    let more = count(number);
+    match (to, number) {
+        ("checked_alone", _) => "only a code that a till has checked may be given now".to_owned(),
+        (_, 0) => "nothing more may be given now".to_owned(),
+        ("as_rules_allow", _) => format!("at most {more} more may be given, as the rules allow"),
+        ("rules_alone", _) => {
+            format!("at most {more} more may be given, only where a rule of its own allows it")
+        }
+        _ => format!("{more} more may be given"),
+    }
+}
+
+fn left(gauges: &Map<String, Value>) -> impl Iterator<Item = String> + '_ {
+    let words = [
+        ("max_pending", "more may be pending"),
+        ("max_exposure", "more may be at risk"),
+        ("max_per_hour", "more in this hour"),
+        ("max_per_day", "more in this day"),
+    ];
+    words.into_iter().filter_map(|(limit, words)| {
+        let left = gauges.get(limit)?.get("left")?;
+        let left = left.as_str().map_or_else(|| count(left.as_u64().unwrap_or(0)), shown_money);
+        Some(format!("{left} {words}"))
+    })
+}
+
+/// What is left of each rule's own limits.
+pub(super) fn rules(status: &Value) -> Vec<String> {
+    let rules = status.get("rules").and_then(Value::as_object).into_iter().flatten();
+    let line = |(name, gauges): (&String, &Value)| {
+        let gauges = gauges.as_object()?;
+        let outage = gauges.get("max_outage").and_then(|gauge| gauge.get("left")?.as_u64());
+        let outage = outage.map(|left_s| format!("an outage of {} more", duration(left_s)));
+        let parts: Vec<String> = left(gauges).chain(outage).collect();
+        Some(format!("rule {name}: {}", parts.join(", ")))
+    };
+    rules.filter_map(line).collect()
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {

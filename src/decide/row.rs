@@ -148,6 +148,22 @@ pub fn is_trusted(kind: i64, marks: i64) -> bool {
     }
 }
 
+/// Whether a person has to look at a row of these bits: it is parked, or was declined after it had
+/// been given, or was confirmed by inference or owed; and nobody has handled it.
+#[must_use]
+pub fn needs_a_person(state: State, kind: i64, marks: i64) -> bool {
+    let has = |mark: i64| marks & mark != 0;
+    let is_open = match state {
+        State::Declined => is_trusted(kind, marks) || has(mark::LOST),
+        State::Confirmed => {
+            has(mark::DUPLICATE_OF_OURS) || (has(mark::OWED) && !has(mark::OWED_PAID))
+        }
+        State::Parked => true,
+        State::Pending | State::Voided => false,
+    };
+    is_open && !has(mark::HANDLED)
+}
+
 /// The marks of a row that an earlier process left, as [`Row::found_by`] has them: of a row's bits
 /// alone.
 #[must_use]
@@ -304,6 +320,20 @@ mod tests {
         }
         assert_eq!(mark::minute(mark::beside(mark::ALL, State::Confirmed)), None);
         assert_eq!(mark::alone(1 << 60), None);
+    }
+
+    #[test]
+    fn a_person_is_needed_where_something_was_given_or_is_owed_and_nobody_has_seen_to_it() {
+        let of = |state, marks| needs_a_person(state, kind::MARKED, marks);
+        for marks in [mark::TRUSTED, mark::LOST] {
+            assert!(of(State::Declined, marks) && !of(State::Declined, marks | mark::HANDLED));
+        }
+        assert!(!of(State::Declined, 0), "nobody had heard of it, and nothing was given");
+        assert!(needs_a_person(State::Declined, 0, 0), "before there was a mark of trust");
+        assert!(of(State::Parked, 0) && !of(State::Parked, mark::HANDLED));
+        assert!(of(State::Confirmed, mark::DUPLICATE_OF_OURS) && of(State::Confirmed, mark::OWED));
+        assert!(!of(State::Confirmed, mark::OWED | mark::OWED_PAID));
+        assert!(!of(State::Pending, mark::TRUSTED) && !of(State::Voided, mark::TRUSTED));
     }
 
     #[test]

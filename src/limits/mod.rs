@@ -14,7 +14,7 @@ use crate::trust::Trust;
 use crate::value::{Amount, Checked, Remembered, Terms, Worth, worth};
 
 pub use form::has_form;
-pub use room::{NoRoom, Room, RoomBooks, room};
+pub use room::{NoRoom, Room, RoomBooks, RoomOf, room};
 pub use window::{PackedWindow, REFUSED_MAX, REFUSED_WITHIN_MIN, Refusals, Window};
 
 /// While the cause could be somebody's doing (a rogue certificate, a spoofed clock), only this part
@@ -144,9 +144,14 @@ fn fits(rule: &Rule, subject: &Subject<'_>, business: &str, within: Duration) ->
         && rule.fits_code(subject.code)
 }
 
-/// A rule for a type, or for codes that were checked, needs a check that is young enough.
+/// Whether the rule is for a type, or for codes that were checked.
+fn asks_for_check(rule: &Rule) -> bool {
+    !rule.kinds.is_empty() || rule.checked_within.is_some()
+}
+
+/// Such a rule needs a check that is young enough.
 fn is_checked(rule: &Rule, subject: &Subject<'_>, within: Duration) -> bool {
-    if rule.kinds.is_empty() && rule.checked_within.is_none() {
+    if !asks_for_check(rule) {
         return true;
     }
     let terms = subject.terms(rule.checked_within.unwrap_or(within));

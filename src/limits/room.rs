@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Account, LaneNow, accepts, is_for};
+use super::{Account, LaneNow, accepts, asks_for_check, is_for};
 use crate::settings::{Caps, Hours, Offline, Rule};
 use crate::value::Amount;
 
@@ -17,8 +17,19 @@ pub struct Room {
     pub each: Option<Amount>,
     /// For so long.
     pub within: Duration,
-    /// The rules allow less for some codes, or nothing: it is the most that there is.
-    pub by_rules: bool,
+    /// For which redemptions.
+    pub of: RoomOf,
+}
+
+/// For which redemptions something may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomOf {
+    /// For any.
+    All,
+    /// The rules allow less for some, or nothing: it is the most that there is.
+    AsRulesAllow,
+    /// A rule allows it for some; an ordinary one, that no such rule fits, gets nothing.
+    RulesAlone,
 }
 
 /// Why nothing more may be given.
@@ -37,12 +48,15 @@ pub struct RoomBooks<'a> {
     pub lane: LaneNow,
     /// The lane's books.
     pub books: Account,
-    /// Those of each till that is trusted; `pending` are all its rows that are.
-    pub tills: Vec<Account>,
+    /// Those of each till that is trusted, by name; `pending` are all its rows that are. Where the
+    /// settings name none, there is one without a name.
+    pub tills: Vec<(String, Account)>,
     /// Those of each rule, in their order.
     pub rules: &'a [Account],
     /// Somebody switched trust off.
     pub is_off: bool,
+    /// How old a check of the code is: rules that ask for one may fit. `None`: there is none.
+    pub checked: Option<Duration>,
     /// What has passed of the local day; `None`: the clock is not trusted.
     pub local: Option<Duration>,
 }
@@ -75,7 +89,10 @@ pub fn room(policy: &Offline, at: &RoomBooks<'_>, value: Amount) -> Result<Room,
     let sum = open().fold(0, |sum: u64, way| sum.saturating_add(way.room.more));
     let shared = open().map(|way| way.shared).max().unwrap_or(0);
     let within = open().map(|way| way.room.within).max().unwrap_or_default();
-    Ok(Room { more: sum.min(shared), within, by_rules: true, ..widest.room })
+    // An ordinary one goes the last way.
+    let is_ordinary = ways.last().is_some_and(Result::is_ok);
+    let of = if is_ordinary { RoomOf::AsRulesAllow } else { RoomOf::RulesAlone };
+    Ok(Room { more: sum.min(shared), within, of, ..widest.room })
 }
 
 /// A rule and its books.
@@ -84,7 +101,12 @@ type RuleBooks<'a> = (&'a Rule, Account);
 /// The rules that may fit a redemption while the lane stands so; `None` where no rule may fit it.
 fn rules_at<'a>(policy: &'a Offline, at: &RoomBooks<'_>) -> Vec<Option<RuleBooks<'a>>> {
     let all = policy.rules.iter().zip(at.rules.iter().copied());
-    let mut rules: Vec<_> = all.filter(|(rule, _)| is_for(rule, &at.lane)).map(Some).collect();
+    let is_checked = |rule: &Rule| {
+        let within = rule.checked_within.unwrap_or(policy.checked_within);
+        !asks_for_check(rule) || at.checked.is_some_and(|age| age <= within)
+    };
+    let may_fit = |rule: &Rule| is_for(rule, &at.lane) && is_checked(rule);
+    let mut rules: Vec<_> = all.filter(|(rule, _)| may_fit(rule)).map(Some).collect();
     match rules.iter().position(|rule| rule.is_some_and(|(rule, _)| fits_all(rule))) {
         Some(last) => rules.truncate(last + 1),
         None => rules.push(None),
@@ -94,10 +116,10 @@ fn rules_at<'a>(policy: &'a Offline, at: &RoomBooks<'_>) -> Vec<Option<RuleBooks
 
 /// Whether a rule that is for the lane's cause fits whatever is redeemed.
 fn fits_all(rule: &Rule) -> bool {
-    let Rule { codes, businesses, branches, tills, kinds, checked_within, .. } = rule;
+    let Rule { codes, businesses, branches, tills, .. } = rule;
     let is_any = codes.is_empty() || codes.iter().any(|pattern| pattern == "*");
-    let lists = [businesses, branches, tills, kinds];
-    is_any && checked_within.is_none() && lists.iter().all(|list| list.is_empty())
+    let lists = [businesses, branches, tills];
+    is_any && !asks_for_check(rule) && lists.iter().all(|list| list.is_empty())
 }
 
 fn way(
@@ -108,9 +130,11 @@ fn way(
     accepts(policy, rule.map(|(rule, _)| rule)).map_err(|_| NoRoom::Closed)?;
     let own = rule.map(|(rule, _)| &rule.caps);
     let max_value = own.and_then(|caps| caps.max_value).or(policy.caps.max_value);
-    let worth = max_value.map_or(value, |most| most.min(value));
-    let shared = shared(policy, at, worth);
-    let its = rule.map(|(rule, books)| left(&rule.caps, at, (books, worth)));
+    if max_value.is_some_and(|most| value > most) {
+        return Err(NoRoom::Closed);
+    }
+    let shared = shared(policy, at, (rule.map(|(rule, _)| rule), value));
+    let its = rule.map(|(rule, books)| left(&rule.caps, at, (books, value)));
     let Left { number, by_value, within } = its.map_or(shared, |its| shared.and(its));
     let more = number.min(by_value);
     if more == 0 || within.is_zero() {
@@ -118,13 +142,13 @@ fn way(
     }
     let hours = own.and_then(|caps| caps.hours).or(policy.caps.hours);
     let within = within_hours(hours, at.local, within)?;
-    let (each, by_rules) = ((by_value < number).then_some(worth), worth < value);
+    let each = (by_value < number).then_some(value);
     let shared = shared.number.min(shared.by_value);
-    Ok(Way { room: Room { more, each, within, by_rules }, shared })
+    Ok(Way { room: Room { more, each, within, of: RoomOf::All }, shared })
 }
 
-/// What is left of the limits that every way shares.
-fn shared(policy: &Offline, at: &RoomBooks<'_>, worth: Amount) -> Left {
+/// What is left of the limits that every way shares, where a rule is for some tills by those alone.
+fn shared(policy: &Offline, at: &RoomBooks<'_>, (rule, value): (Option<&Rule>, Amount)) -> Left {
     let caps = Caps {
         max_pending: Some(policy.max_pending),
         max_exposure: Some(policy.max_exposure),
@@ -132,8 +156,8 @@ fn shared(policy: &Offline, at: &RoomBooks<'_>, worth: Amount) -> Left {
         ..policy.caps.clone()
     };
     let books = Account { pending: at.lane.pending, ..at.books };
-    let left = left(&caps, at, (books, worth));
-    Left { number: left.number.min(of_tills(policy, at)), ..left }
+    let left = left(&caps, at, (books, value));
+    Left { number: left.number.min(of_tills(policy, at, rule)), ..left }
 }
 
 /// What is left of limits.
@@ -178,15 +202,18 @@ fn left(caps: &Caps, at: &RoomBooks<'_>, (books, value): (Account, Amount)) -> L
     }
 }
 
-/// How many more all tills together may give.
-fn of_tills(policy: &Offline, at: &RoomBooks<'_>) -> u64 {
+/// How many more all tills together may give that the rule is for.
+fn of_tills(policy: &Offline, at: &RoomBooks<'_>, rule: Option<&Rule>) -> u64 {
     let caps = Caps {
         max_pending: Some(policy.max_pending_per_till),
         max_per_hour: Some(policy.max_per_hour_per_till),
         ..Caps::default()
     };
+    let of = rule.map_or(&[][..], |rule| &rule.tills);
+    let fits = |name: &String| of.is_empty() || name.is_empty() || of.contains(name);
+    let its = at.tills.iter().filter(|(name, _)| fits(name));
     let of_till = |till: &Account| left(&caps, at, (*till, Amount::ZERO)).number;
-    at.tills.iter().map(of_till).fold(0, u64::saturating_add)
+    its.map(|(_, till)| of_till(till)).fold(0, u64::saturating_add)
 }
 
 /// `within`, or until the hours end.

@@ -405,13 +405,22 @@ fn two_hundred_rules_are_asked_without_a_copy_of_any() {
 
 /// What may still be given of what counts as 25.00 on a lane that is down, at noon.
 fn room_of(policy: &Offline, change: impl FnOnce(&mut RoomBooks<'_>)) -> Result<Room, NoRoom> {
-    let rules = vec![Account::default(); policy.rules.len()];
+    room_by(policy, &vec![Account::default(); policy.rules.len()], change)
+}
+
+/// The same with these books of the rules.
+fn room_by(
+    policy: &Offline,
+    rules: &[Account],
+    change: impl FnOnce(&mut RoomBooks<'_>),
+) -> Result<Room, NoRoom> {
     let mut at = RoomBooks {
         lane: down(0, Duration::ZERO),
         books: Account::default(),
-        tills: vec![Account::default(); policy.tills.len().max(1)],
-        rules: &rules,
+        tills: nameless(&[Account::default()]),
+        rules,
         is_off: false,
+        checked: None,
         local: Some(12 * HOUR),
     };
     change(&mut at);
@@ -419,7 +428,11 @@ fn room_of(policy: &Offline, change: impl FnOnce(&mut RoomBooks<'_>)) -> Result<
 }
 
 fn given(more: u64, within: Duration) -> Room {
-    Room { more, each: None, within, by_rules: false }
+    Room { more, each: None, within, of: RoomOf::All }
+}
+
+fn nameless(tills: &[Account]) -> Vec<(String, Account)> {
+    tills.iter().map(|till| (String::new(), *till)).collect()
 }
 
 #[test]
@@ -455,7 +468,7 @@ fn each_till_has_no_more_than_its_own_share() {
         (vec![till(0, 0); 9], Some(90)),
         (vec![till(40, 0), till(0, 30)], None),
     ] {
-        let room = room_of(&policy, |at| at.tills.clone_from(&tills));
+        let room = room_of(&policy, |at| at.tills = nameless(&tills));
         assert_eq!(room.ok().map(|room| room.more), more, "{tills:?}");
     }
 }
@@ -477,31 +490,104 @@ fn hours_end_what_may_be_given_and_say_when_they_begin() {
 
 #[test]
 fn rules_make_it_the_most_that_there_is_and_may_open_what_is_closed() {
-    let checked_alone = policy(
-        "accept = false\nmax_outage = \"4h\"\n[[offline.rule]]\nname = \"checked\"\n\
-         checked_within = \"15m\"\naccept = true\nmax_pending = 20\nmax_outage = \"1h\"",
-    );
-    let some = Room { by_rules: true, ..given(20, HOUR) };
-    assert_eq!(room_of(&checked_alone, |_| {}), Ok(some));
-    let used = &[Account { pending: 20, hour: 0, day: 0, exposure: Amount::ZERO }];
-    let room = room_of(&checked_alone, |at| at.rules = used);
-    assert_eq!(room, Err(NoRoom::Closed));
     let rest = "max_outage = \"4h\"\n[[offline.rule]]\nname = \"gifts\"\ncode = \"G*\"\n\
          accept = false\n[[offline.rule]]\nname = \"rest\"\nmax_exposure = \"500\"";
-    let by_rest = Room { each: Some(Amount::whole(25)), by_rules: true, ..given(20, 4 * HOUR) };
+    let (each, of) = (Some(Amount::whole(25)), RoomOf::AsRulesAllow);
+    let by_rest = Room { each, of, ..given(20, 4 * HOUR) };
     assert_eq!(room_of(&policy(rest), |_| {}), Ok(by_rest), "none comes past the last rule");
     let two = "accept = false\nmax_pending = 25\n[[offline.rule]]\nname = \"a\"\n\
          code = \"A*\"\naccept = true\nmax_per_hour = 10\n[[offline.rule]]\nname = \"b\"\n\
          code = \"B*\"\naccept = true\nmax_per_hour = 20";
-    assert_eq!(room_of(&policy(two), |_| {}).unwrap().more, 25, "both, under the lane's limit");
+    let room = room_of(&policy(two), |_| {}).unwrap();
+    let expected = (25, RoomOf::RulesAlone);
+    assert_eq!((room.more, room.of), expected, "both, under the lane's limit");
     let unchanged = "[[offline.rule]]\nname = \"a\"\ncode = \"A*\"\nmax_pending = 4000\n\
          [[offline.rule]]\nname = \"tls\"\ncause = \"tls\"\naccept = false";
-    assert!(
-        !room_of(&policy(unchanged), |_| {}).unwrap().by_rules,
-        "a rule that changes nothing now"
-    );
-    let small = room_of(&policy("max_value = \"10\"\nmax_exposure = \"100\""), |_| {}).unwrap();
-    assert_eq!((small.more, small.each, small.by_rules), (10, Some(Amount::whole(10)), true));
+    let room = room_of(&policy(unchanged), |_| {}).unwrap();
+    assert_eq!(room.of, RoomOf::All, "a rule that changes nothing now");
+}
+
+#[test]
+fn what_needs_a_check_is_not_said_of_a_code_without_one() {
+    let lines = "accept = false\nmax_outage = \"4h\"\n[[offline.rule]]\nname = \"checked\"\n\
+         checked_within = \"15m\"\naccept = true\nmax_pending = 20\nmax_outage = \"1h\"\n\
+         [[offline.rule]]\nname = \"type\"\ntype = \"gift\"\naccept = true\nmax_pending = 7";
+    let checked = |at: &mut RoomBooks<'_>| at.checked = Some(HOUR / 4);
+    let some = Room { of: RoomOf::RulesAlone, ..given(27, 4 * HOUR) };
+    assert_eq!(room_of(&policy(lines), checked), Ok(some));
+    assert_eq!(room_of(&policy(lines), |_| {}), Err(NoRoom::Closed));
+    let old = |at: &mut RoomBooks<'_>| at.checked = Some(HOUR / 2);
+    assert_eq!(room_of(&policy(lines), old), Err(NoRoom::Closed), "nor of one that is too old");
+    let used = Account { exposure: Amount::whole(500), ..Account::default() };
+    let books = [Account::default(), Account::default(), used];
+    let rest = "[[offline.rule]]\nname = \"gifts\"\ncode = \"GIFT-*\"\naccept = false\n\
+         [[offline.rule]]\nname = \"checked\"\nchecked_within = \"1h\"\n\
+         max_exposure = \"1500\"\n[[offline.rule]]\nname = \"rest\"\nmax_exposure = \"500\"";
+    assert_eq!(room_by(&policy(rest), &books, |_| {}), Err(NoRoom::Closed));
+    let dear = policy("max_value = \"10\"\nmax_exposure = \"100\"");
+    assert_eq!(room_of(&dear, |_| {}), Err(NoRoom::Closed), "25.00 are more than one may be worth");
+}
+
+#[test]
+fn a_rule_for_some_tills_has_no_more_than_their_share() {
+    let lines = "accept = false\nmax_per_hour_per_till = 30\n[[offline.rule]]\nname = \"one\"\n\
+         till = \"till-1\"\naccept = true";
+    let names = ["till-1", "till-2", "till-3"].map(|name| (name.to_owned(), Account::default()));
+    let room = room_of(&policy(lines), |at| at.tills = names.to_vec());
+    assert_eq!(room.map(|room| room.more), Ok(30));
+}
+
+#[test]
+fn what_is_said_of_an_ordinary_code_is_what_it_gets() {
+    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
+    println!("SEED={seed}");
+    let mut dice = crate::link::Dice::new(seed);
+    let (mut gets, mut gets_none) = (0, 0);
+    for _ in 0..600 {
+        let mut one =
+            |of: &[&'static str]| of[usize::try_from(dice.bits() % of.len() as u64).unwrap()];
+        let limits = [
+            "",
+            "accept = false\n",
+            "max_pending = 2\n",
+            "max_value = \"20\"\n",
+            "max_exposure = \"60\"\n",
+            "hours = \"13:00-14:00\"\n",
+            "accept = true\n",
+        ];
+        let fits = [
+            "checked_within = \"1h\"\n",
+            "type = \"gift\"\n",
+            "code = \"V-*\"\n",
+            "cause = \"tls\"\n",
+            "",
+        ];
+        let mut lines = one(&limits).to_owned();
+        for rule in ["a", "b", "c"] {
+            let (fits, limit, more) = (one(&fits), one(&limits), one(&limits));
+            let more = if more == limit || more.starts_with("accept") { "" } else { more };
+            let name = format!("[[offline.rule]]\nname = \"{rule}\"\n");
+            lines.extend([name.as_str(), fits, limit, more]);
+        }
+        let policy = policy(&lines);
+        let used = Account { pending: 1, exposure: Amount::whole(25), hour: 1, day: 1 };
+        let full = Account { pending: 2, exposure: Amount::whole(50), hour: 2, day: 2 };
+        let books = ["", "used", "full"].map(|_| match one(&["", "used", "full"]) {
+            "used" => used,
+            "full" => full,
+            _ => Account::default(),
+        });
+        let said = room_by(&policy, &books, |_| {});
+        let rule = rule_for(&policy, &subject("ORDINARY"));
+        let place = policy.rules.iter().position(|other| rule == Some(other));
+        let of_rule = place.map_or_else(Account::default, |place| books[place]);
+        let risk = Risk { rule, of_rule, local_min: Some(12 * 60), ..Risk::none() };
+        let got = admit(&policy, &LaneNow::down(), &risk);
+        let is_said = said.is_ok_and(|room| room.of != RoomOf::RulesAlone);
+        assert_eq!(is_said, got.is_ok(), "{said:?} {got:?}\n{lines}\n{books:?}");
+        *if got.is_ok() { &mut gets } else { &mut gets_none } += 1;
+    }
+    assert!(gets > 50 && gets_none > 50, "{gets} {gets_none}");
 }
 
 #[test]
@@ -526,7 +612,7 @@ fn no_more_is_said_than_is_let_through_one_after_the_other() {
         books.exposure = Amount::whole(i64::try_from(below(200)).unwrap());
         let said = room_of(&policy, |at| {
             (at.lane, at.books) = (lane, books);
-            at.tills = vec![Account { pending: lane.pending, ..books }];
+            at.tills = nameless(&[Account { pending: lane.pending, ..books }]);
         });
         let mut let_through = 0;
         loop {

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::language::{Language, Plural};
+use crate::value::Amount;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +163,15 @@ pub fn grouped(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// An amount with its thousands apart, in both languages: `1,234.50`.
+#[must_use]
+pub fn money(amount: Amount) -> String {
+    let text = amount.to_string();
+    let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
+    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
+    format!("{whole}.{part}")
 }
 
 /// A duration that a setting gave, whole, in its largest unit up to hours: "90 minutes", "72

@@ -17,14 +17,15 @@ messages! {
         en: "an attempt is on the wire: try again when it has ended",
         ar: "هناك محاولة جارية الآن: أعد المحاولة بعد انتهائها";
 
-        /// Only what is open can be voided.
+        /// Only what is open, or was declined after the fact, can be closed.
         NotVoidable {
             /// Where it stands.
             state: String,
         }
-        en: format!("it is {state}, and only what is pending or parked can be voided"),
-        ar: format!("حالتها: {}، ولا يُلغى إلا ما ينتظر الجواب أو \
-            القرار", state_word(state, Arabic));
+        en: format!("it is {state}, and only what is pending or parked, or was declined after the \
+            fact, can be voided"),
+        ar: format!("حالتها: {}، ولا يُلغى إلا ما ينتظر الجواب أو القرار، أو ما رُفض بعد إعطاء \
+            المكافأة", state_word(state, Arabic));
 
         /// Only what was refused or cannot be read can be sent again.
         NotRetriable {
@@ -210,11 +211,18 @@ messages! {
         en: format!("the body is not as expected: {why}"),
         ar: format!("محتوى الطلب ليس كما ينبغي: {}", iso(why));
 
-        /// A query whose characters are not those of an address.
-        QueryUnread
-        en: "the address cannot be read: after the question mark stand names and values, \
-            percent-encoded",
-        ar: "تعذّرت قراءة العنوان: بعد علامة الاستفهام أسماء وقيم بترميز العناوين";
+        /// Something after an address's question mark that cannot stand there.
+        QueryUnread {
+            /// The parser's words.
+            why: String,
+        }
+        en: format!("the address cannot be read after its question mark: {why}"),
+        ar: format!("تعذّرت قراءة ما بعد علامة الاستفهام في العنوان: {}", iso(why));
+
+        /// Many redemptions at once that nothing names.
+        NothingNamed
+        en: "many at once are those of a search with at least one field, and not of a whole code",
+        ar: "الكثير دفعة واحدة هو ما يجده بحث فيه حقل واحد على الأقل، لا رمز كامل";
 
         /// The body is none that `redeemd import` sends.
         NotAnImport

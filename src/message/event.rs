@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::amount::{Noun, NounPlace, about, count, count_in};
-use super::language::Language::{Arabic, English};
+use super::amount::{Noun, NounPlace, about, count, count_in, grouped, money};
+use super::language::Language::{self, Arabic, English};
 use super::macros::messages;
 use super::note::Note;
 use super::words::{bulk, iso, limit, state as state_word, verdict};
+use crate::value::Amount;
 
 messages! {
     /// One entry of the audit trail.
@@ -234,12 +235,20 @@ messages! {
             rule: String,
         }
         en: format!(
-            "{percent} % of {} are used: {used} of {most} ({limit} of {rule})",
+            "{}: {} of {}, {} ({limit} of {rule})",
+            if *percent < 100 { format!("{percent} % used") } else { "used up".to_owned() },
+            measured(used, English),
+            measured(most, English),
             self::limit(limit, English)
         ),
         ar: format!(
-            "استُعمل {percent}٪ من {}: {} من {} ({} في {})",
-            self::limit(limit, Arabic), iso(used), iso(most), iso(limit), iso(rule)
+            "{}: {} من {}، {} ({} في {})",
+            if *percent < 100 { format!("استُعمل {percent}٪") } else { "استُنفد".to_owned() },
+            measured(used, Arabic),
+            measured(most, Arabic),
+            self::limit(limit, Arabic),
+            iso(limit),
+            iso(rule)
         );
 
         /// A person signed in.
@@ -272,11 +281,11 @@ messages! {
             /// Why.
             note: String,
         }
-        en: format!("{action} of {}: \
-            {note}", count_in(NounPlace::Object, *redemptions, Noun::Redemption, English)),
+        en: format!("{} {}: \
+            {note}", count(*redemptions, Noun::Redemption, English), bulk(action, English)),
         ar: format!(
             "{} {}: {}",
-            bulk(action),
+            bulk(action, Arabic),
             count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic),
             iso(note)
         );
@@ -291,12 +300,13 @@ messages! {
             note: String,
         }
         en: format!(
-            "{action} of {}, ended before all were reached: {note}",
-            count_in(NounPlace::Object, *redemptions, Noun::Redemption, English)
+            "{} {}, and it ended before all were reached: {note}",
+            count(*redemptions, Noun::Redemption, English),
+            bulk(action, English)
         ),
         ar: format!(
             "{} {}، وتوقّف ذلك قبل بلوغ الجميع: {}",
-            bulk(action),
+            bulk(action, Arabic),
             count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic),
             iso(note)
         );
@@ -313,6 +323,17 @@ messages! {
         }
         en: text.clone(),
         ar: iso(text);
+    }
+}
+
+/// What is used or there of a limit, as the store keeps it: a number, an amount or seconds.
+fn measured(text: &str, language: Language) -> String {
+    let seconds = text.strip_suffix(" s").and_then(|seconds| seconds.parse().ok());
+    match (seconds, text.parse(), Amount::parse(text)) {
+        (Some(seconds), ..) => about(Duration::from_secs(seconds), language),
+        (_, Ok(number), _) => grouped(number),
+        (_, _, Some(amount)) => money(amount),
+        (None, Err(_), None) => language.isolated(text),
     }
 }
 

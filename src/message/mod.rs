@@ -26,7 +26,7 @@ mod tests;
 mod texts;
 mod words;
 
-pub use amount::{Noun, NounPlace, about, count, count_in, fine, grouped, short, whole};
+pub use amount::{Noun, NounPlace, about, count, count_in, fine, grouped, money, short, whole};
 pub use cause::Cause;
 pub use denied::{Denied, FilterFault, RowFault};
 pub use event::Event;

@@ -213,9 +213,11 @@ fn salvaged_in_english(
     [kept, pending, parked, mended]: [u64; 4],
     lost: Option<u64>,
 ) -> String {
+    let were = |number: u64| if number == 1 { "was" } else { "were" };
     let mut parts = vec![format!(
-        "{why}; it was set aside as {aside}; {kept} redemptions were kept, {pending} of them \
-         pending (uncertain now)"
+        "{why}; it was set aside as {aside}; {} {} kept, {pending} of them pending (uncertain now)",
+        count(kept, Noun::Redemption, English),
+        were(kept)
     )];
     if parked > 0 {
         parts.push(format!(", {parked} parked for a person because part of them was lost"));
@@ -225,7 +227,7 @@ fn salvaged_in_english(
     }
     parts.push(match lost {
         Some(0) => "; none was lost".to_owned(),
-        Some(lost) => format!("; {lost} were lost"),
+        Some(lost) => format!("; {lost} {} lost", were(lost)),
         None => "; whether any were lost is not known, because the newest books were lost too"
             .to_owned(),
     });

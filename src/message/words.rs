@@ -129,6 +129,7 @@ pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
         "hold" => ("A line was held", "أُوقف خط"),
         "release" => ("A line goes on", "تابع خط عمله"),
         "limit_used" => ("A limit is nearly used up", "أوشك حدٌّ على النفاد"),
+        "limit_used_up" => ("A limit is used up", "نفد حدٌّ"),
         "till_slowed" => ("A till is not trusted for now", "نقطة بيع لا يُعتمد عليها الآن"),
         "trust_off" => ("Trust off", "أُوقف الإعطاء على الثقة"),
         "trust_on" => ("Trust on", "أُعيد الإعطاء على الثقة"),
@@ -143,14 +144,15 @@ pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
     Cow::Borrowed(if language == Language::English { english } else { arabic })
 }
 
-/// What is done to many at once.
-pub(super) fn bulk(word: &str) -> Cow<'_, str> {
-    match word {
-        "retry" => "إعادة إرسال".into(),
-        "void" => "إغلاق".into(),
-        "handled" => "معالجة".into(),
-        other => Language::Arabic.isolated(other).into(),
-    }
+/// What is done to many at once: in English after their number, in Arabic before it.
+pub(super) fn bulk(word: &str, language: Language) -> Cow<'_, str> {
+    let (english, arabic) = match word {
+        "retry" => ("sent again", "إعادة إرسال"),
+        "void" => ("closed", "إغلاق"),
+        "handled" => ("seen to", "معالجة"),
+        other => return Cow::Owned(language.isolated(other)),
+    };
+    Cow::Borrowed(if language == Language::English { english } else { arabic })
 }
 
 /// How a late attempt ended.

@@ -45,17 +45,22 @@ impl FinalBooks {
             ),
             (
                 codes_taken == confirmed,
-                format!("the provider took {codes_taken} codes, the gateway confirmed {confirmed}"),
+                format!("codes that the provider took: {codes_taken}, confirmed here: {confirmed}"),
             ),
             (
                 keys_seen == codes_taken,
-                format!("the provider saw {keys_seen} keys for {codes_taken} codes"),
+                format!(
+                    "keys that the provider saw: {keys_seen}, codes that it took: {codes_taken}"
+                ),
             ),
             (
                 codes_under_two_keys == 0,
-                format!("{codes_under_two_keys} codes came under two keys"),
+                format!("codes that came under two keys: {codes_under_two_keys}"),
             ),
-            (keys_with_two_codes == 0, format!("{keys_with_two_codes} keys came with two codes")),
+            (
+                keys_with_two_codes == 0,
+                format!("keys that came with two codes: {keys_with_two_codes}"),
+            ),
         ];
         checks.into_iter().filter(|(holds, _)| !holds).map(|(_, problem)| problem).collect()
     }

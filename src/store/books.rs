@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
+use super::elapsed::Elapsed;
 use super::recount::UnderWay;
 use super::risk::Ledger;
 use super::row::Stored;
-use super::tallies::Tallies;
+use super::sums::{LaneSums, LastSums};
+use super::tallies::{self, place_of};
 use super::trust::{self, Off, TrustOff};
 use super::types::Counts;
 use super::{Desk, Operation, OperationKind, StoreError, checks, keep};
@@ -42,8 +44,8 @@ pub(super) struct Books {
     pub(super) ledger: Ledger,
     /// The lanes in which nothing is accepted on trust.
     pub(super) trust_off: Arc<BTreeMap<String, TrustOff>>,
-    /// What changes in the figures of tills and days.
-    pub(super) tallies: Tallies,
+    /// What has not reached the tables yet.
+    pub(super) last: LastSums,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -65,6 +67,24 @@ impl LaneBooks {
             && gone_confirmed <= confirmed
             && gone_declined <= declined
             && gone_voided <= voided
+    }
+
+    /// As they are written.
+    fn sums(&self) -> LaneSums {
+        let Counts { accepted, pending, confirmed, declined, parked, voided } = self.counts;
+        let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } =
+            self.gone;
+        [
+            accepted,
+            pending,
+            confirmed,
+            declined,
+            parked,
+            voided,
+            gone_confirmed,
+            gone_declined,
+            gone_voided,
+        ]
     }
 }
 
@@ -89,6 +109,7 @@ impl Gone {
 
 impl Books {
     pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
+        let last = LastSums::open(connection)?;
         let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, \
             gone_confirmed, gone_declined, gone_voided FROM lane";
         let mut statement = connection.prepare(sql)?;
@@ -109,7 +130,7 @@ impl Books {
         let keeps_checks = connection.query_row(sql, [], |row| row.get(0))?;
         let has_checks = keeps_checks && checks::has_any(connection)?;
         let (ledger, trust_off) = (Ledger::read(connection)?, Arc::new(trust::read(connection)?));
-        let (first, tallies) = (Seq(i64::MAX), Tallies::read(connection)?);
+        let first = Seq(i64::MAX);
         Ok(Self {
             lanes,
             tills: Arc::new(tills),
@@ -121,7 +142,7 @@ impl Books {
             recount: None,
             ledger,
             trust_off,
-            tallies,
+            last,
         })
     }
 
@@ -131,51 +152,19 @@ impl Books {
         self
     }
 
-    /// Writes the pages that changed.
-    pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let sql = "UPDATE lane SET accepted = ?1, pending = ?2, confirmed = ?3, declined = ?4, \
-            parked = ?5, voided = ?6, gone_confirmed = ?7, gone_declined = ?8, gone_voided = ?9 \
-            WHERE lane = ?10";
+    /// Writes what the transaction changed.
+    pub(super) fn write(&mut self, connection: &Connection, minute: i64) -> Result<(), StoreError> {
         for (lane, page) in self.lanes.iter_mut().filter(|(_, page)| page.changed) {
-            let Counts { accepted, pending, confirmed, declined, parked, voided } = page.counts;
-            let Gone { confirmed: gone_confirmed, declined: gone_declined, voided: gone_voided } =
-                page.gone;
-            let written = connection.prepare_cached(sql)?.execute(params![
-                accepted,
-                pending,
-                confirmed,
-                declined,
-                parked,
-                voided,
-                gone_confirmed,
-                gone_declined,
-                gone_voided,
-                lane,
-            ])?;
-            if written != 1 {
-                return Err(StoreError::Damaged(format!(
-                    "the books of lane {:?} are gone",
-                    page.name
-                )));
-            }
+            self.last.set_lane(*lane, page.sums());
             page.changed = false;
         }
-        self.tallies.write(connection)?;
-        self.write_tills(connection)
-    }
-
-    fn write_tills(&self, connection: &Connection) -> Result<(), StoreError> {
-        let sql = "INSERT INTO till VALUES (?1, ?2, ?3) ON CONFLICT (lane, till) DO UPDATE SET \
-            pending = ?3";
-        for ((lane, till), pending) in &self.changed_tills {
-            if *pending == 0 {
-                let sql = "DELETE FROM till WHERE lane = ?1 AND till = ?2";
-                connection.prepare_cached(sql)?.execute((lane, till))?;
-            } else {
-                connection.prepare_cached(sql)?.execute((lane, till, pending))?;
-            }
+        for (till, pending) in &self.changed_tills {
+            self.last.set_till(till.clone(), *pending);
         }
-        Ok(())
+        for (scope, sums) in self.ledger.sums(minute) {
+            self.last.set_risk(scope, sums?);
+        }
+        self.last.keep(connection)
     }
 
     /// What was written is committed.
@@ -256,7 +245,7 @@ impl Books {
         let entered = of(counts, state);
         *entered = entered.saturating_add(1);
         self.move_till(row, None, state);
-        self.tallies.note(row, Figures::of_bits(row.kind, row.marks, state));
+        self.note(row, Figures::of_bits(row.kind, row.marks, state));
         Ok(())
     }
 
@@ -278,9 +267,13 @@ impl Books {
         self.count(row, row.state, marks);
     }
 
+    fn note(&mut self, row: &Stored, change: Figures) {
+        self.last.add_figures(place_of(row), change);
+    }
+
     fn count(&mut self, row: &Stored, to: State, marks: i64) {
         let change = Figures::of_bits(row.kind, marks, to).less(Figures::of(row));
-        self.tallies.note(row, change);
+        self.note(row, change);
         if let Some(recount) = &mut self.recount {
             recount.counts_for(row, change);
         }
@@ -290,9 +283,11 @@ impl Books {
     /// stay.
     pub(super) fn forget(&mut self, row: &Stored) -> Result<(), StoreError> {
         self.follow(row.seq, row.lane, (row.state, None));
-        self.tallies.leaves(row);
+        let figures = Figures::of(row);
+        self.note(row, Figures::default().less(figures));
+        self.last.add_gone(place_of(row), figures);
         if let Some(recount) = &mut self.recount {
-            recount.counts_for(row, Figures::default().less(Figures::of(row)));
+            recount.counts_for(row, Figures::default().less(figures));
         }
         let page = self.changed(row.lane)?;
         match row.state {
@@ -350,8 +345,12 @@ impl Books {
         connection: &Connection,
         counted: &UnderWay,
     ) -> Result<Vec<Storage>, StoreError> {
-        let (said, mut found) = (self.tallies.of_rows_here(connection)?, Vec::new());
-        for (lane, page) in self.lanes.iter().filter(|_| self.tallies.are_kept()) {
+        let mut found = Vec::new();
+        if !self.last.keeps_figures() {
+            return Ok(found);
+        }
+        let said = tallies::of_rows_here(connection, self.last.unwritten())?;
+        for (lane, page) in &self.lanes {
             let (said, rows) =
                 (said.get(lane).copied().unwrap_or_default(), counted.figures(*lane));
             for (name, (said, rows)) in Figures::NAMES.iter().zip(said.0.into_iter().zip(rows.0)) {
@@ -386,14 +385,14 @@ impl Books {
         }
     }
 
-    pub(super) fn is_trust_off(&self, lane: &str, elapsed_ms: i64) -> bool {
-        self.trust_off(lane, elapsed_ms).is_some()
+    pub(super) fn is_trust_off(&self, lane: &str, elapsed: &Elapsed) -> bool {
+        self.trust_off(lane, elapsed).is_some()
     }
 
     /// Why nothing is accepted on trust in this lane.
-    pub(super) fn trust_off(&self, lane: &str, elapsed_ms: i64) -> Option<Off> {
+    pub(super) fn trust_off(&self, lane: &str, elapsed: &Elapsed) -> Option<Off> {
         let off = self.trust_off.get(lane)?;
-        let left = off.left(elapsed_ms);
+        let left = off.left(elapsed);
         (left != Some(Duration::ZERO)).then(|| Off { off: off.clone(), left })
     }
 

@@ -3,6 +3,8 @@
 //! An answer may name the customer. It is kept for `[offline] remember_checks`, goes back to a till
 //! that asks for the code, and nowhere else: no listing, export or backup reads this table.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
 
@@ -32,6 +34,9 @@ const LOOK: &str = "SELECT exact, bytes, at_s, status, content_type, body FROM c
 /// The oldest of a till's, refusals last.
 const OLDEST: &str =
     "SELECT guard, exact FROM checked WHERE till = ?1 ORDER BY refused, at_s LIMIT 1";
+/// The newest that found a code good: one look in the index for each till.
+const NEWEST: &str = "SELECT max((SELECT max(at_s) FROM checked WHERE till = check_share.till AND \
+    refused = 0)) FROM check_share WHERE kept > 0";
 /// What of a till's is older than a moment.
 const OVERDUE: &str =
     "SELECT guard, exact FROM checked WHERE till = ?1 AND refused = ?2 AND at_s < ?3 LIMIT ?4";
@@ -350,12 +355,12 @@ impl Desk<'_> {
 
     /// A row that is not too old to be told.
     fn fresh(&self, found: &FoundCheck) -> Option<CheckAnswer> {
-        let (now_ms, at_ms) = (self.around.elapsed_ms, found.at_s.saturating_mul(1000));
+        let (now_ms, at_ms) = (self.around.elapsed.now_ms(), found.at_s.saturating_mul(1000));
         let is_kept = self.around.offline.remember_checks_max > 0;
         if !is_kept || at_ms > now_ms.saturating_add(AHEAD_MS_MAX) {
             return None;
         }
-        let age_ms = self.around.doubted.age_ms(now_ms, at_ms);
+        let age_ms = now_ms.saturating_sub(at_ms).max(0);
         let max_ms =
             i64::try_from(self.around.offline.remember_checks.as_millis()).unwrap_or(i64::MAX);
         (age_ms < max_ms).then(|| CheckAnswer {
@@ -364,6 +369,18 @@ impl Desk<'_> {
             is_refusal: found.is_refusal(),
             at_s: now_ms.saturating_sub(age_ms).div_euclid(1000),
         })
+    }
+
+    /// How old the newest check is that found a code good and is remembered.
+    pub(super) fn newest_check(&self) -> Result<Option<Duration>, StoreError> {
+        if !self.books.has_checks || self.around.offline.remember_checks_max == 0 {
+            return Ok(None);
+        }
+        let newest_s: Option<i64> =
+            self.sql.prepare_cached(NEWEST)?.query_row([], |row| row.get(0))?;
+        let age_s = newest_s.map(|at_s| (self.around.elapsed.now_ms() / 1000).saturating_sub(at_s));
+        let age = age_s.map(|age_s| Duration::from_secs(u64::try_from(age_s).unwrap_or(0)));
+        Ok(age.filter(|age| *age < self.around.offline.remember_checks))
     }
 
     /// Remembers what the provider said, and what holds the code because of it.
@@ -433,7 +450,7 @@ impl Desk<'_> {
         let content_type = content_type.as_deref().unwrap_or_default();
         let content_type = Some(content_type).filter(|text| *text != JSON);
         let (refused, at_s, till) =
-            (exact == 0, self.around.elapsed_ms.div_euclid(1000), &check.asked.till);
+            (exact == 0, self.around.elapsed.now_ms().div_euclid(1000), &check.asked.till);
         let sql = "INSERT INTO checked VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let values =
             (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
@@ -460,7 +477,7 @@ impl Desk<'_> {
 
     /// Whether one more code may be held by a till's check in this hour.
     fn may_hold(&self, till: &str) -> Result<bool, StoreError> {
-        let hour = self.around.elapsed_ms.div_euclid(3_600_000);
+        let hour = self.around.elapsed.on_min().div_euclid(60);
         self.share(till, 0)?;
         let sql = "UPDATE check_share SET held = iif(hour = ?2, held, 0) + 1, hour = ?2 WHERE till \
             = ?1 \
@@ -505,14 +522,14 @@ impl Desk<'_> {
             self.forget_check(guard, exact)?;
         }
         let sql = "DELETE FROM check_share WHERE kept = 0 AND hour < ?1";
-        self.sql.prepare_cached(sql)?.execute([self.around.elapsed_ms.div_euclid(3_600_000)])?;
+        self.sql.prepare_cached(sql)?.execute([self.around.elapsed.on_min().div_euclid(60)])?;
         self.make_room("")
     }
 
     fn overdue(&self) -> Result<Vec<([u8; 16], i64)>, StoreError> {
         let remembered_s =
             i64::try_from(self.around.offline.remember_checks.as_secs()).unwrap_or(i64::MAX);
-        let before_s = self.around.elapsed_ms.div_euclid(1000).saturating_sub(remembered_s);
+        let before_s = self.around.elapsed.now_ms().div_euclid(1000).saturating_sub(remembered_s);
         let mut statement =
             self.sql.prepare_cached("SELECT till FROM check_share WHERE kept > 0")?;
         let tills: Vec<String> =
@@ -555,15 +572,13 @@ fn in_words(row: Redemption) -> CheckHeld {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Duration;
-
     use super::*;
     use crate::clock::Stamp;
     use crate::settings::Offline;
-    use crate::store::{Accept, Decision, NewRedemption, Store, Surroundings, schema};
+    use crate::store::{Accept, AskStanding, Decision, NewRedemption, Store, Surroundings, schema};
     use crate::value::{Amount, Terms};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     /// A store whose clocks the test moves.
     struct World {
@@ -873,6 +888,28 @@ mod tests {
     }
 
     #[test]
+    fn codes_that_were_checked_may_be_given_for_as_long_as_a_rule_takes_the_newest_check() {
+        let mut world = World::new();
+        let text = "[gateway]\nname = \"box\"\n[[provider]]\nname = \"retm\"\nredeem_url = \
+            \"https://a.example/r\"\ntoken_file = \"/t\"\n[offline]\naccept = false\n\
+            [[offline.rule]]\nname = \"checked\"\nchecked_within = \"15m\"\naccept = true";
+        world.offline = crate::settings::parse(text, "box").expect("settings").settings.offline;
+        let stands = |world: &mut World| {
+            let lane = world.run([AskStanding]).remove(0).lanes.remove(0);
+            (lane.room.is_ok(), lane.takes_checked)
+        };
+        world.hear("till-1", "NO", CheckSaid::Refused);
+        assert_eq!(stands(&mut world), (false, false));
+        world.hear("till-2", "OLD", CheckSaid::Good);
+        world.pass(seconds(60));
+        world.hear("till-1", "A", CheckSaid::Good);
+        world.pass(seconds(15 * 60));
+        assert_eq!(stands(&mut world), (false, true));
+        world.pass(seconds(1));
+        assert_eq!(stands(&mut world), (false, false), "it is too old");
+    }
+
+    #[test]
     fn an_answer_too_long_or_a_memory_of_nothing_remembers_nothing() {
         let mut world = World::new();
         let long = CheckAnswered {
@@ -907,8 +944,7 @@ mod tests {
             days: &crate::clock::Days::utc(),
             stamp,
             local_min: 0,
-            elapsed_ms: 120_000,
-            doubted: store.elapsed.doubted(),
+            elapsed: &store.elapsed,
             offline: &offline,
             lane: &lane,
             evidence: &|_, _, _| false,
@@ -960,6 +996,9 @@ mod tests {
             "SEARCH checked USING COVERING INDEX checked_till (till=?)",
             "without a sort"
         );
+        let newest = schema::plan(schema::VERSION, NEWEST);
+        let expected = "SEARCH checked USING COVERING INDEX checked_till (till=? AND refused=?)";
+        assert!(newest.contains(expected), "{newest}");
         let overdue =
             "SEARCH checked USING COVERING INDEX checked_till (till=? AND refused=? AND at_s<?)";
         assert_eq!(schema::plan(schema::VERSION, OVERDUE), overdue);

@@ -1,27 +1,41 @@
 //! Whether the database is the one that was used here last. An old copy that is written into its
 //! file leaves device, inode and time of birth as they were, and a cloned disk has the same ones.
+//!
+//! It is a copy where one of these differs from what the database knows: its own file (device,
+//! inode, birth); what stands in the counterpart; when the counterpart was born; all numbers of the
+//! disks below; the machine's number, where that lies on the same device. A program that puts old
+//! files back writes into those that are there or makes new ones, and can set no birth. What people
+//! do to the files beside that makes no copy: other rights or owners, links, a counterpart that is
+//! gone or empty. A file system that is rolled back whole agrees with itself and is not known.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::collections::BTreeSet;
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use rusqlite::Connection;
 
 use super::{StoreError, keep};
 
-/// The file beside the database that is written anew at each start and at each ordered stop. The
-/// database knows what is in it and when it was changed (`st_ctime`, `inode(7)`), which no program
-/// that copies can set.
+/// The file beside the database that is made anew at each start and at each ordered stop. The
+/// database knows what is in it and when it was born (`stx_btime`, `statx(2)`), which no program
+/// that copies can set; where the file system keeps no births, when it was changed (`st_ctime`).
 pub(super) const COUNTERPART: &str = "counterpart";
 /// File systems keep times in steps of their own: JFFS2 and ext4 with small inodes of a second, FAT
 /// of two. A time that was told finer while the file was in the cache is cut after a reboot.
 const TIME_STEP_S: u64 = 2;
 /// More than this is not ours.
 const COUNTERPART_BYTES_MAX: u64 = 100;
-/// What the database knows of the counterpart; empty while that is written, or where it cannot be.
+/// What is in the counterpart.
+const TOKEN_BYTES: usize = 32;
+/// What the database knows of the counterpart: what is in it and when it was changed; empty while
+/// that is written, or where it cannot be.
 const KNOWN: &str = "counterpart";
-/// The numbers of the disk and of the machine, each empty where it could not be told.
+/// The same with its birth. An earlier build leaves it as it is.
+const KNOWN_BIRTH: &str = "birth of the counterpart";
+/// The numbers of the disks and of the machine, each empty where it could not be told.
 const KNOWN_PLACE: &str = "disk and machine";
 const MACHINE: &str = "/etc/machine-id";
 /// Where a disk's own number stands below its folder of sysfs: SD cards and eMMC, `NVMe`, SCSI and
@@ -29,6 +43,17 @@ const MACHINE: &str = "/etc/machine-id";
 const NUMBERS: [&str; 5] = ["device/cid", "wwid", "device/wwid", "serial", "device/serial"];
 /// How many volumes may lie on one another.
 const VOLUMES_MAX: u32 = 4;
+/// How many disks below them are known.
+const DISKS_MAX: usize = 16;
+
+/// What a counterpart says; empty where there is none.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Counterpart {
+    /// What is in it and when it was changed.
+    changed: String,
+    /// What is in it and when it was born, where the file system says so.
+    born: String,
+}
 
 /// Why this database is not the one that was used here last, although it lies in the same file. One
 /// that no counterpart was written for yet has none.
@@ -40,18 +65,25 @@ pub(super) fn is_copy(
         return Ok(None);
     }
     let known = keep::read(connection, KNOWN)?;
+    let birth = keep::read(connection, KNOWN_BIRTH)?.unwrap_or_default();
     let place = keep::read(connection, KNOWN_PLACE)?.unwrap_or_default();
-    Ok(differs(known.as_deref(), found(dir).as_deref())
+    Ok(differs((known.as_deref(), &birth), &found(dir))
         .then_some("another database was used here last")
         .or_else(|| is_elsewhere(&place, &here(dir))))
 }
 
 /// A database that knows of no counterpart, beside one, is from before there were any.
-fn differs(known: Option<&str>, found: Option<&str>) -> bool {
-    match (known, found) {
-        (Some(""), _) | (_, None) => false,
-        (Some(known), Some(found)) => !is_alike(known, found),
-        (None, Some(_)) => true,
+fn differs((known, birth): (Option<&str>, &str), found: &Counterpart) -> bool {
+    let token = |text: &str| text.split(' ').next().map(str::to_owned);
+    match known {
+        Some("") => false,
+        _ if found.changed.is_empty() => false,
+        None => true,
+        // Of another one, where an earlier build has run since.
+        Some(known) if found.born.is_empty() || token(birth) != token(known) => {
+            !is_alike(known, &found.changed)
+        }
+        Some(_) => !is_alike(birth, &found.born),
     }
 }
 
@@ -75,8 +107,13 @@ fn is_cut((known, found): ((&str, i64, &str), (&str, i64, &str))) -> bool {
 fn is_elsewhere(known: &str, here: &str) -> Option<&'static str> {
     let whys = ["it lies on another disk", "it lies on another machine"];
     let both = known.split('\n').zip(here.split('\n'));
-    let differs =
-        |(known, here): (&str, &str)| !known.is_empty() && !here.is_empty() && known != here;
+    // Of the disks below a volume one may fail, or be another one's second path.
+    let has_any_of = |known: &str, here: &str| {
+        known.split(' ').any(|own| here.split(' ').any(|other| own == other))
+    };
+    let differs = |(known, here): (&str, &str)| {
+        !known.is_empty() && !here.is_empty() && !has_any_of(known, here)
+    };
     both.zip(whys).find_map(|(both, why)| differs(both).then_some(why))
 }
 
@@ -85,15 +122,15 @@ fn is_elsewhere(known: &str, here: &str) -> Option<&'static str> {
 ///
 /// # Errors
 /// The database cannot be written. Where the counterpart cannot, none is known.
-pub(super) fn renew(connection: &Connection, dir: &Path) -> Result<String, StoreError> {
+pub(super) fn renew(connection: &Connection, dir: &Path) -> Result<Counterpart, StoreError> {
     keep::write(connection, KNOWN, "")?;
     let token: String =
         connection.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?;
-    let written = write(dir, &token).map(|()| found(dir).unwrap_or_default());
+    let written = write(dir, &token).map(|()| found(dir));
     Ok(written.unwrap_or_else(|error| {
         tracing::warn!(%error, "the database's counterpart cannot be written: an old copy that is \
             written into its file would not be known as one");
-        String::new()
+        Counterpart::default()
     }))
 }
 
@@ -101,9 +138,10 @@ pub(super) fn renew(connection: &Connection, dir: &Path) -> Result<String, Store
 pub(super) fn learn(
     connection: &Connection,
     dir: &Path,
-    counterpart: &str,
+    counterpart: &Counterpart,
 ) -> Result<(), StoreError> {
-    keep::write(connection, KNOWN, counterpart)?;
+    keep::write(connection, KNOWN, &counterpart.changed)?;
+    keep::write(connection, KNOWN_BIRTH, &counterpart.born)?;
     keep::write(connection, KNOWN_PLACE, &here(dir))
 }
 
@@ -112,32 +150,48 @@ pub(super) fn forget(connection: &Connection) -> Result<(), StoreError> {
     keep::write(connection, KNOWN, "")
 }
 
-/// Of the same length each time: a full disk has room for what is written over itself.
+/// A new file each time. The old one goes first: a full disk has room for as much again.
 fn write(dir: &Path, token: &str) -> std::io::Result<()> {
     let path = dir.join(COUNTERPART);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = File::create_new(path)?;
     writeln!(file, "{token}")?;
-    file.sync_all()
+    file.sync_all()?;
+    File::open(dir)?.sync_all()
 }
 
-/// What is in the counterpart and when it was changed; `None` where it cannot be read.
-fn found(dir: &Path) -> Option<String> {
+fn found(dir: &Path) -> Counterpart {
+    read(dir).unwrap_or_default()
+}
+
+/// `None` where it cannot be read, or has nothing of ours in it.
+fn read(dir: &Path) -> Option<Counterpart> {
     let file = File::open(dir.join(COUNTERPART)).ok()?;
     let meta = file.metadata().ok()?;
-    let mut bytes = Vec::new();
-    file.take(COUNTERPART_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    let token = String::from_utf8_lossy(&bytes);
-    Some(format!("{} {}.{:09}", token.trim_end(), meta.ctime(), meta.ctime_nsec()))
+    let mut text = String::new();
+    file.take(COUNTERPART_BYTES_MAX).read_to_string(&mut text).ok()?;
+    let token = text.trim_end();
+    let changed = format!("{token} {}.{:09}", meta.ctime(), meta.ctime_nsec());
+    let born = birth(&meta).map(|(s, ns)| format!("{token} {s}.{ns:09}"));
+    (token.len() == TOKEN_BYTES).then(|| Counterpart { changed, born: born.unwrap_or_default() })
+}
+
+/// Seconds and nanoseconds.
+fn birth(meta: &Metadata) -> Option<(u64, u32)> {
+    let born = meta.created().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    (!born.is_zero()).then(|| (born.as_secs(), born.subsec_nanos()))
 }
 
 fn here(dir: &Path) -> String {
-    let hashed = |number: Option<String>| {
-        number
-            .map_or_else(String::new, |number| format!("{:08x}", crc32c::crc32c(number.as_bytes())))
-    };
+    let hashed = |number: String| format!("{:08x}", crc32c::crc32c(number.as_bytes()));
     let device = device(dir);
-    let disk = device.and_then(|device| disk(Path::new("/sys/dev/block"), device));
-    format!("{}\n{}", hashed(disk), hashed(machine(device)))
+    let disks = device.map(|device| disks(Path::new("/sys/dev/block"), device));
+    let disks: BTreeSet<String> = disks.into_iter().flatten().map(hashed).collect();
+    let disks: Vec<String> = disks.into_iter().take(DISKS_MAX).collect();
+    format!("{}\n{}", disks.join(" "), machine(device).map(hashed).unwrap_or_default())
 }
 
 fn device(path: &Path) -> Option<u64> {
@@ -152,24 +206,23 @@ fn machine(beside: Option<u64>) -> Option<String> {
     is_beside.then(|| number_in(path)).flatten()
 }
 
-/// The disk's own number, which a clone of it does not have.
-fn disk(blocks: &Path, device: u64) -> Option<String> {
+/// The own numbers of the disks, which a clone of them does not have.
+fn disks(blocks: &Path, device: u64) -> Vec<String> {
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    number_of(&blocks.join(format!("{major}:{minor}")), VOLUMES_MAX)
+    numbers_of(&blocks.join(format!("{major}:{minor}")), VOLUMES_MAX)
 }
 
-fn number_of(block: &Path, volumes: u32) -> Option<String> {
-    let mut block = block.canonicalize().ok()?;
+fn numbers_of(block: &Path, volumes: u32) -> Vec<String> {
+    let Ok(mut block) = block.canonicalize() else { return Vec::new() };
     if block.join("partition").exists() {
         block.pop();
     }
     if let Some(number) = NUMBERS.iter().find_map(|name| number_in(&block.join(name))) {
-        return Some(number);
+        return vec![number];
     }
-    let mut below: Vec<_> =
-        std::fs::read_dir(block.join("slaves")).ok()?.flatten().map(|entry| entry.path()).collect();
-    below.sort();
-    number_of(below.first()?, volumes.checked_sub(1)?)
+    let Some(volumes) = volumes.checked_sub(1) else { return Vec::new() };
+    let below = std::fs::read_dir(block.join("slaves")).into_iter().flatten().flatten();
+    below.flat_map(|entry| numbers_of(&entry.path(), volumes)).collect()
 }
 
 fn number_in(path: &Path) -> Option<String> {
@@ -181,27 +234,59 @@ fn number_in(path: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn counterpart(changed: &str, born: &str) -> Counterpart {
+        Counterpart { changed: changed.to_owned(), born: born.to_owned() }
+    }
+
     #[test]
     fn a_database_is_a_copy_where_both_sides_say_something_else() {
         for (known, found, is_copy) in [
-            (Some("a 1.5"), Some("a 1.5"), false),
-            (Some("a 1.5"), Some("b 2.5"), true),
+            (Some("a 1.5"), "a 1.5", false),
+            (Some("a 1.5"), "b 2.5", true),
             // Cut to the step of its file system.
-            (Some("a 3.7"), Some("a 3.0"), false),
-            (Some("a 3.7"), Some("a 2.0"), false),
-            (Some("a 3.7"), Some("b 3.0"), true),
-            // The counterpart was put back with the database: it was changed since.
-            (Some("a 1.5"), Some("a 1.6"), true),
-            (Some("a 1.5"), Some("a 9.0"), true),
+            (Some("a 3.7"), "a 3.0", false),
+            (Some("a 3.7"), "a 2.0", false),
+            (Some("a 3.7"), "b 3.0", true),
+            // The counterpart was put back with the database: it was changed, or born, since.
+            (Some("a 1.5"), "a 1.6", true),
+            (Some("a 1.5"), "a 9.0", true),
             // A power cut while the counterpart was written.
-            (Some(""), Some("b 2.5"), false),
-            (Some(""), None, false),
+            (Some(""), "b 2.5", false),
+            (Some(""), "", false),
             // The first start after an upgrade, and a copy from before it.
-            (None, None, false),
-            (None, Some("a 1.5"), true),
-            (Some("a 1.5"), None, false),
+            (None, "", false),
+            (None, "a 1.5", true),
+            // It is gone, or empty.
+            (Some("a 1.5"), "", false),
         ] {
-            assert_eq!(differs(known, found), is_copy, "{known:?} {found:?}");
+            let by_change = differs((known, ""), &counterpart(found, ""));
+            assert_eq!(by_change, is_copy, "{known:?} {found:?}");
+            let token = |text: &str| text.split(' ').next().unwrap().to_owned();
+            let changed = known
+                .map(|known| if known.is_empty() { String::new() } else { token(known) + " 7.7" });
+            let touched = if found.is_empty() { String::new() } else { token(found) + " 8.8" };
+            let known_birth = known.unwrap_or_default();
+            let by_birth =
+                differs((changed.as_deref(), known_birth), &counterpart(&touched, found));
+            assert_eq!(by_birth, is_copy, "born {known:?} {found:?}");
+        }
+        let since = differs((Some("b 2.5"), "a 1.5"), &counterpart("b 2.5", "b 1.5"));
+        assert!(!since, "an earlier build has run since");
+        let first = differs((Some("a 1.5"), ""), &counterpart("a 1.5", "a 1.2"));
+        assert!(!first, "the first start after an upgrade");
+    }
+
+    #[test]
+    fn a_counterpart_that_cannot_be_written_makes_no_copy() {
+        let (dir, connection) =
+            (tempfile::tempdir().unwrap(), Connection::open_in_memory().unwrap());
+        connection.execute_batch("CREATE TABLE keep (name TEXT PRIMARY KEY, value TEXT)").unwrap();
+        std::fs::write(dir.path().join(COUNTERPART), "0123456789abcdef0123456789abcdef\n").unwrap();
+        for written in [dir.path(), &dir.path().join("gone")] {
+            let counterpart = renew(&connection, written).unwrap();
+            learn(&connection, written, &counterpart).unwrap();
+            assert_eq!(counterpart.changed.is_empty(), written != dir.path());
+            assert_eq!(is_copy(&connection, dir.path()).unwrap(), None);
         }
     }
 
@@ -210,13 +295,15 @@ mod tests {
         assert_eq!(is_elsewhere("d\nm", "d\nm"), None);
         assert_eq!(is_elsewhere("d\nm", "e\nm"), Some("it lies on another disk"));
         assert_eq!(is_elsewhere("d\nm", "d\nn"), Some("it lies on another machine"));
+        assert_eq!(is_elsewhere("c d\n", "d e\n"), None, "one of two was replaced");
+        assert_eq!(is_elsewhere("c d\n", "e f\n"), Some("it lies on another disk"));
         for (known, here) in [("", "d\nm"), ("d\n", "\nm"), ("\n", "d\nm"), ("\nm", "d\n")] {
             assert_eq!(is_elsewhere(known, here), None, "{known:?} {here:?}");
         }
     }
 
     #[test]
-    fn the_number_of_a_disk_is_found_below_partitions_and_volumes() {
+    fn the_numbers_of_disks_are_found_below_partitions_and_volumes() {
         let sys = tempfile::tempdir().unwrap();
         let path = |name: &str| sys.path().join(name);
         let put = |name: &str, text: &str| {
@@ -236,14 +323,19 @@ mod tests {
         link("block/179:2", "devices/mmcblk0/mmcblk0p2");
         link("block/253:0", "devices/dm-0");
         link("block/254:0", "devices/vda");
-        let number = |major, minor| disk(&path("block"), rustix::fs::makedev(major, minor));
+        put("devices/sdb/device/wwid", "naa.5000\n");
+        link("devices/md0/slaves/mmcblk0p2", "devices/mmcblk0/mmcblk0p2");
+        link("devices/md0/slaves/sdb", "devices/sdb");
+        link("block/9:0", "devices/md0");
+        let numbers = |major, minor| {
+            let mut numbers = disks(&path("block"), rustix::fs::makedev(major, minor));
+            numbers.sort();
+            numbers
+        };
         for (major, minor) in [(179, 0), (179, 2), (253, 0)] {
-            assert_eq!(
-                number(major, minor).as_deref(),
-                Some("0353445343313647"),
-                "{major}:{minor}"
-            );
+            assert_eq!(numbers(major, minor), ["0353445343313647"], "{major}:{minor}");
         }
-        assert_eq!((number(254, 0), number(0, 42)), (None, None));
+        assert_eq!(numbers(9, 0), ["0353445343313647", "naa.5000"], "both of a mirror");
+        assert!(numbers(254, 0).is_empty() && numbers(0, 42).is_empty());
     }
 }

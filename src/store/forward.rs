@@ -391,7 +391,7 @@ impl Desk<'_> {
         attempts.push(Attempt {
             number: row.attempts,
             at_ms: self.around.stamp.unix_ms,
-            elapsed_s: self.around.elapsed_ms / 1000,
+            elapsed_s: self.around.elapsed.now_ms() / 1000,
             outcome: about.outcome.clone(),
             status: about.status,
             took_ms: about.took_ms,

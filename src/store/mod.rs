@@ -34,6 +34,7 @@ mod row;
 mod schema;
 mod search;
 mod steps;
+mod sums;
 mod tallies;
 mod transaction;
 mod trust;
@@ -155,10 +156,8 @@ static UTC: LazyLock<Days> = LazyLock::new(Days::utc);
 struct Around<'a> {
     stamp: Stamp,
     days: &'a Days,
-    /// The gateway's elapsed time, milliseconds.
-    elapsed_ms: i64,
+    elapsed: &'a elapsed::Elapsed,
     local_min: u16,
-    doubted: elapsed::Doubted,
     offline: &'a Offline,
     lane: &'a dyn Fn(&str) -> LaneNow,
     evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
@@ -166,8 +165,9 @@ struct Around<'a> {
 }
 
 impl Around<'_> {
+    /// The gateway's elapsed time, minutes.
     fn elapsed_min(&self) -> i64 {
-        self.elapsed_ms.div_euclid(60_000)
+        self.elapsed.now_ms().div_euclid(60_000)
     }
 }
 
@@ -290,10 +290,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Surroundings { stamp, days, local_min, offline, lane, evidence, tills, .. } = *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
-        let elapsed_ms = self.elapsed.now(uptime_ms, stamp);
-        let doubted = self.elapsed.doubted();
-        let around =
-            &Around { stamp, days, elapsed_ms, local_min, doubted, offline, lane, evidence, tills };
+        self.elapsed.look(uptime_ms, stamp);
+        let elapsed = &self.elapsed;
+        let around = &Around { stamp, days, elapsed, local_min, offline, lane, evidence, tills };
         let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
         let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
@@ -316,8 +315,7 @@ impl Store {
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
         let has_ages = desk.has_ages;
         drop(desk);
-        self.books.write(sql)?;
-        self.books.ledger.write(sql, elapsed_ms.div_euclid(60_000))?;
+        self.books.write(sql, self.elapsed.on_min())?;
         self.elapsed.keep(sql, has_ages)?;
         self.guards.merge(sql, Seq(self.next_seq.saturating_sub(1)))?;
         transaction.commit()
@@ -479,6 +477,7 @@ impl Store {
         let counterpart = copied::renew(&self.connection, &self.dir)?;
         let transaction = self.connection.unchecked_transaction()?;
         transaction.execute("UPDATE meta SET clean = 1", [])?;
+        self.books.last.flush(&transaction)?;
         copied::learn(&transaction, &self.dir, &counterpart)?;
         transaction.commit()?;
         let (_, is_whole) = checkpoint::passive(&self.connection)?;

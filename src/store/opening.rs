@@ -130,7 +130,7 @@ fn store(opened: Opened, dir: &Path, lock: Lock) -> Result<(Store, OpenReport), 
     let Opened { connection, mut books, guards, next_seq, wal_frames, report } = opened;
     let (dir, unchecked) = (dir.to_owned(), report.unchecked);
     let elapsed = super::elapsed::Elapsed::read(&connection).unwrap_or_default();
-    adopt(&connection, &mut books, elapsed.passed_min())?;
+    adopt(&connection, &mut books, elapsed.on_min())?;
     let is_put_off = report.migrated.as_ref().is_some_and(|migrated| migrated.put_off.is_some());
     let place = Place::of(&dir);
     let store = Store {
@@ -158,9 +158,9 @@ fn adopt(connection: &Connection, books: &mut Books, minute: i64) -> Result<(), 
     let transaction = connection.unchecked_transaction()?;
     let first = books.first;
     books.ledger.adopt(&transaction, first, minute)?;
-    books.ledger.write(&transaction, minute)?;
+    books.write(&transaction, minute)?;
     transaction.commit()?;
-    books.ledger.settle();
+    books.settle();
     Ok(())
 }
 

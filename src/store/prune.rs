@@ -64,7 +64,7 @@ impl Desk<'_> {
         }
         let settled_before_ms = self.around.stamp.unix_ms.saturating_sub(millis(retention.settled));
         let settled_before_min =
-            self.around.elapsed_ms.saturating_sub(millis(retention.settled)).div_euclid(60_000);
+            self.around.elapsed.ago_ms(millis(retention.settled)).div_euclid(60_000);
         let looked = self.look(after)?;
         // What was accepted after that moment cannot have been settled before it; what follows is
         // younger still.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accept::Rivals;
 use super::row::Stored;
+use super::sums::{self, RiskSums};
 use super::trust::Off;
 use super::types::Event;
 use super::worth::{self, Given};
@@ -89,6 +90,15 @@ impl Entry {
         let Self { pending, exposure, lost, lately } = self;
         let is_quiet = lately.window.is_over(minute) && lately.refusals.is_over(minute);
         *pending == 0 && *exposure == Amount::ZERO && *lost == Amount::ZERO && is_quiet
+    }
+
+    fn sums(&self, minute: i64) -> Result<Option<RiskSums>, StoreError> {
+        if self.is_nothing(minute) {
+            return Ok(None);
+        }
+        let (Self { pending, exposure, lost, .. }, lately) = (self, self.lately.to_stored()?);
+        let (pending, exposure, lost) = (*pending, exposure.0, lost.0);
+        Ok(Some(RiskSums { pending, exposure, lost, lately }))
     }
 }
 
@@ -233,22 +243,19 @@ impl Ledger {
         self.entry(scope).map(|entry| entry.account(minute)).unwrap_or_default()
     }
 
-    /// Writes what the transaction changed.
-    pub(super) fn write(&mut self, connection: &Connection, minute: i64) -> Result<(), StoreError> {
-        let sql = "INSERT INTO risk VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (scope) DO UPDATE SET \
-             pending = excluded.pending, exposure = excluded.exposure, lost = excluded.lost, \
-             lately = excluded.lately";
-        for (scope, entry) in &self.changed {
-            let scope = scope.to_string();
-            if entry.is_nothing(minute) {
-                connection.prepare_cached("DELETE FROM risk WHERE scope = ?1")?.execute([scope])?;
-                continue;
-            }
-            let lately = entry.lately.to_stored()?;
-            let Entry { pending, exposure, lost, .. } = entry;
-            connection
-                .prepare_cached(sql)?
-                .execute((scope, pending, exposure.0, lost.0, lately))?;
+    /// What the transaction changed, by scope, as it is written; `None`: nothing of it counts any
+    /// more.
+    pub(super) fn sums(
+        &self,
+        minute: i64,
+    ) -> impl Iterator<Item = (String, Result<Option<RiskSums>, StoreError>)> {
+        self.changed.iter().map(move |(scope, entry)| (scope.to_string(), entry.sums(minute)))
+    }
+
+    /// Writes what the transaction changed to its table.
+    fn write(&self, connection: &Connection, minute: i64) -> Result<(), StoreError> {
+        for (scope, sums) in self.sums(minute) {
+            sums::write_risk(connection, &scope, sums?.as_ref())?;
         }
         Ok(())
     }
@@ -451,7 +458,8 @@ pub struct LaneStanding {
     pub off: Option<Off>,
     /// How much more may be given of redemptions of which no check is remembered.
     pub room: Result<Room, NoRoom>,
-    /// Whether one may be given whose check said that it is worth next to nothing.
+    /// Whether one may be given whose check is the newest that is remembered, and said that it is
+    /// worth next to nothing.
     pub takes_checked: bool,
 }
 
@@ -463,40 +471,50 @@ impl Operation for AskStanding {
     type Output = Standing;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Standing, StoreError> {
-        Ok(desk.standing())
+        desk.standing()
     }
 }
 
 impl Desk<'_> {
-    fn standing(&self) -> Standing {
-        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+    fn standing(&self) -> Result<Standing, StoreError> {
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed.on_min());
         let offline = self.around.offline;
         let of_rule = |rule: &Rule| ledger.account(&Scope::Rule(rule.name.to_string()), minute);
         let rules: Vec<Account> = offline.rules.iter().map(of_rule).collect();
         let now = self.books.named().map(|(lane, name)| self.lane_now(lane, name, ""));
         let now: Vec<LaneNow> = now.collect();
         let gauges = |(rule, books): (&Rule, &Account)| rule_standing(rule, &now, *books);
-        Standing {
-            lanes: self.books.named().map(|lane| self.lane_standing(lane, &rules)).collect(),
+        let checked = self.newest_check()?;
+        let lane_standing = |lane| self.lane_standing(lane, &rules, checked);
+        Ok(Standing {
+            lanes: self.books.named().map(lane_standing).collect(),
             rules: offline.rules.iter().zip(&rules).flat_map(gauges).collect(),
             slowed: ledger.slowed(minute),
-        }
+        })
     }
 
-    fn lane_standing(&self, (lane, name): (i64, &str), rules: &[Account]) -> LaneStanding {
+    fn lane_standing(
+        &self,
+        (lane, name): (i64, &str),
+        rules: &[Account],
+        checked: Option<Duration>,
+    ) -> LaneStanding {
         let (offline, ledger) = (self.around.offline, &self.books.ledger);
         let now = self.lane_now(lane, name, "");
-        let books = ledger.account(&Scope::Lane(lane), self.around.elapsed_min());
+        let books = ledger.account(&Scope::Lane(lane), self.around.elapsed.on_min());
         let (exposure, lost) = ledger.of_lane(lane);
-        let off = self.books.trust_off(name, self.around.elapsed_ms);
-        let at = RoomBooks {
+        let off = self.books.trust_off(name, self.around.elapsed);
+        let mut at = RoomBooks {
             lane: now,
             books,
             tills: self.trusted_tills(lane, books),
             rules,
             is_off: off.is_some(),
+            checked: None,
             local: self.local(),
         };
+        let unchecked = room(offline, &at, offline.value_of_unknown);
+        at.checked = checked;
         LaneStanding {
             name: name.to_owned(),
             given: books.pending,
@@ -504,22 +522,23 @@ impl Desk<'_> {
             lost,
             gauges: lane_gauges(offline, &now, books),
             off,
-            room: room(offline, &at, offline.value_of_unknown),
-            takes_checked: room(offline, &at, Amount(1)).is_ok(),
+            room: unchecked,
+            takes_checked: checked.is_some() && room(offline, &at, Amount(1)).is_ok(),
         }
     }
 
     /// The books of the tills that are trusted. Where the settings name none, the lane's are those
     /// of the one that there is.
-    fn trusted_tills(&self, lane: i64, books: Account) -> Vec<Account> {
-        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+    fn trusted_tills(&self, lane: i64, books: Account) -> Vec<(String, Account)> {
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed.on_min());
         let tills = &self.around.offline.tills;
         if tills.is_empty() {
-            return vec![Account { pending: self.books.pending(lane), ..books }];
+            let all = Account { pending: self.books.pending(lane), ..books };
+            return vec![(String::new(), all)];
         }
-        let account = |till: &String| Account {
-            pending: self.books.till_pending(lane, till),
-            ..ledger.account(&Scope::Till(lane, till.clone()), minute)
+        let account = |till: &String| {
+            let lately = ledger.account(&Scope::Till(lane, till.clone()), minute);
+            (till.clone(), Account { pending: self.books.till_pending(lane, till), ..lately })
         };
         let trusted = tills.iter().filter(|till| ledger.refusals(till, minute).is_none());
         trusted.map(account).collect()
@@ -535,7 +554,7 @@ impl Desk<'_> {
 
     /// Whether the till's answers are slowed.
     pub(super) fn is_slowed(&self, till: &str) -> bool {
-        self.books.ledger.refusals(till, self.around.elapsed_min()).is_some()
+        self.books.ledger.refusals(till, self.around.elapsed.on_min()).is_some()
     }
 
     /// Everything but the lane's own state that an acceptance on trust depends on.
@@ -549,9 +568,9 @@ impl Desk<'_> {
     where
         Self: 'r,
     {
-        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed.on_min());
         let (offline, name) = (self.around.offline, self.books.name(lane));
-        let now_s = self.around.elapsed_ms.div_euclid(1000);
+        let now_s = self.around.elapsed.now_ms().div_euclid(1000);
         let subject = Subject { cause: now.cause, now_s, ..subject };
         let rule = rule_for(offline, &subject);
         let is_listed = offline.lists(name, subject.business);
@@ -577,7 +596,7 @@ impl Desk<'_> {
                 is_listed,
                 offline.listed.contains_key(name),
             ),
-            is_off: self.books.is_trust_off(name, self.around.elapsed_ms),
+            is_off: self.books.is_trust_off(name, self.around.elapsed),
             local_min: self.around.stamp.trusted.then_some(self.around.local_min),
         }
     }
@@ -592,7 +611,7 @@ impl Desk<'_> {
         if !self.books.ledger.is_there || !worth::insert(self.sql, row.seq, given)? {
             return Ok(());
         }
-        let minute = self.around.elapsed_min();
+        let minute = self.around.elapsed.on_min();
         let to = Stand::of(true, row.state, row.marks);
         self.books.ledger.shift((row.lane, &row.till), given, (Stand::NONE, to));
         self.books.follow_exposure(row, given.worth.amount(), (Stand::NONE.exposed, to.exposed));
@@ -628,7 +647,7 @@ impl Desk<'_> {
         let (offline, name) = (self.around.offline, self.books.name(row.lane));
         let now = self.lane_now(row.lane, name, &row.till);
         let now = LaneNow { pending: now.pending.saturating_sub(aside), ..now };
-        let (ledger, minute) = (&self.books.ledger, self.around.elapsed_min());
+        let (ledger, minute) = (&self.books.ledger, self.around.elapsed.on_min());
         let rule = offline.rules.named(&given.rule);
         let risk = Risk {
             rule,
@@ -693,7 +712,7 @@ impl Desk<'_> {
         (lane, till): (&str, &str),
         code: &RewardCode,
     ) -> Result<(), StoreError> {
-        let (minute, scope) = (self.around.elapsed_min(), Scope::Refused(till.to_owned()));
+        let (minute, scope) = (self.around.elapsed.on_min(), Scope::Refused(till.to_owned()));
         let hash = crc32c::crc32c(&Fingerprint::of(&["refused", &fold::code(code.reveal())]).0);
         let known = self.books.ledger.entry(&scope);
         if !self.books.ledger.is_there

@@ -270,6 +270,11 @@ const MIGRATIONS: &[&str] = &[
     DROP INDEX redemption_guard;
     -- filled
 ",
+    "
+    -- What `lane`, `till`, `risk` and `tally` have not got yet from the last commits is in `keep`, \
+    by the name of sums:
+    -- an earlier build would not look for it there.
+",
 ];
 /// From this version on a database has all that deliveries need. Before the last step its codes are
 /// guarded as they came, so that nothing may be accepted.

@@ -10,7 +10,7 @@ use super::read::Reader;
 use super::row;
 use super::types::Event;
 use super::{StoreError, guards};
-use crate::decide::mark;
+use crate::decide::{mark, needs_a_person};
 use crate::fold;
 use crate::redemption::{Fingerprint, Redemption, RewardCode, Seq, State};
 
@@ -154,7 +154,7 @@ impl Reader {
         };
         let part = |which: &String| {
             format!(
-                "SELECT seq, state, lane, till, business, code, branch, accepted_ms, marks \
+                "SELECT seq, state, lane, till, business, code, branch, accepted_ms, marks, kind \
                  FROM redemption WHERE {which} seq {} ?1",
                 order.0
             )
@@ -213,8 +213,9 @@ impl Reader {
             Ok(row.get_ref(at)? == ValueRef::Text(wanted.as_bytes()))
         };
         let state: i64 = row.get(1)?;
-        let marks: i64 = row.get(8)?;
-        let is_waiting = || State::from_number(state).is_some_and(|its| waits(its, marks, false));
+        let (marks, kind): (i64, i64) = (row.get(8)?, row.get(9)?);
+        let is_waiting =
+            || State::from_number(state).is_some_and(|its| needs_a_person(its, kind, marks));
         let lane: i64 = row.get(2)?;
         let accepted_ms: i64 = row.get(7)?;
         let its_business = row.get_ref(4)?.as_str().unwrap_or_default();
@@ -302,8 +303,8 @@ impl Reader {
     ) -> Result<Option<Seq>, StoreError> {
         let which = if state == State::Confirmed { "?1 = 1" } else { "state = ?1 AND state >= 2" };
         let sql = format!(
-            "SELECT seq, marks, state, accepted_ms FROM redemption WHERE {which} AND seq < ?2 \
-             ORDER BY seq DESC"
+            "SELECT seq, kind, marks, state, accepted_ms FROM redemption WHERE {which} AND \
+             seq < ?2 ORDER BY seq DESC"
         );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query((state as i64, before.map_or(i64::MAX, |seq| seq.0)))?;
@@ -315,9 +316,12 @@ impl Reader {
             bound.looked += 1;
             let seq = Seq(row.get(0)?);
             last = Some(seq);
-            let (marks, its, accepted_ms): (i64, i64, i64) =
-                (row.get(1)?, row.get(2)?, row.get(3)?);
-            if its == state as i64 && waits(state, marks, accepted_ms >= since_ms) {
+            let (kind, marks): (i64, i64) = (row.get(1)?, row.get(2)?);
+            let (its, accepted_ms): (i64, i64) = (row.get(3)?, row.get(4)?);
+            let is_refused_lately =
+                state == State::Declined && accepted_ms >= since_ms && marks & mark::HANDLED == 0;
+            let is_shown = needs_a_person(state, kind, marks) || is_refused_lately;
+            if its == state as i64 && is_shown {
                 self.shown_by_seq(seq)?.into_iter().for_each(&mut *found);
             }
         }
@@ -391,25 +395,6 @@ impl Reader {
         let lane = self.lanes.get(&row.lane).map_or("", String::as_str);
         row.redemption(&self.connection, lane).map(Some)
     }
-}
-
-/// Whether a person has to look at a row of this state with these marks.
-fn waits(state: State, marks: i64, is_new: bool) -> bool {
-    let has = |mark: i64| marks & mark != 0;
-    let is_open = match state {
-        // Before there was a mark of trust, who was told nothing had been trusted.
-        State::Declined => {
-            has(mark::TRUSTED | mark::LOST)
-                || !has(mark::ANSWERED | mark::REFUSED_AT_TILL)
-                || is_new
-        }
-        State::Confirmed => {
-            has(mark::DUPLICATE_OF_OURS) || (has(mark::OWED) && !has(mark::OWED_PAID))
-        }
-        State::Parked => true,
-        State::Pending | State::Voided => false,
-    };
-    is_open && !has(mark::HANDLED)
 }
 
 fn ends_with(code: &str, ending: &str) -> bool {

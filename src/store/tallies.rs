@@ -2,11 +2,11 @@
 //! day stays what it was when its rows have left.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
 
 use super::row::{Stored, state_of};
+use super::sums::{FigurePlace, Sums, add_figures, figures_are_kept};
 use super::{AfterCommit, Desk, Operation, Reader, StoreError};
 use crate::clock::Day;
 use crate::decide::{self, FIGURES, Figures};
@@ -19,24 +19,6 @@ const LINES_MAX: usize = 2000;
 /// How long the figures of rows that have left are kept, in days: the year before last can be
 /// looked up.
 const DAYS_KEPT_MAX: i64 = 1100;
-
-/// Whose figures they are.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct FigurePlace {
-    day: i64,
-    lane: i64,
-    till: String,
-    /// Of rows that have left after their retention.
-    gone: bool,
-}
-
-/// What a transaction changes in the figures; written once at its end.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Tallies {
-    /// A schema that waits for room has no place for them: they are counted when it has.
-    is_kept: bool,
-    changes: BTreeMap<FigurePlace, Figures>,
-}
 
 /// The figures of a till on a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,85 +42,29 @@ pub struct TillDays {
     pub next: Option<Day>,
 }
 
-impl Tallies {
-    /// Whether the database has a place for them.
-    pub(super) fn read(connection: &Connection) -> Result<Self, StoreError> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tally')";
-        Ok(Self {
-            is_kept: connection.query_row(sql, [], |row| row.get(0))?,
-            changes: BTreeMap::new(),
-        })
-    }
-
-    /// Whether they are kept at all.
-    pub(super) fn are_kept(&self) -> bool {
-        self.is_kept
-    }
-
-    /// A row counts for something else than before.
-    pub(super) fn note(&mut self, row: &Stored, change: Figures) {
-        self.add(row, false, change);
-    }
-
-    /// A row leaves; its figures stay.
-    pub(super) fn leaves(&mut self, row: &Stored) {
-        let figures = Figures::of(row);
-        self.add(row, false, Figures::default().less(figures));
-        self.add(row, true, figures);
-    }
-
-    fn add(&mut self, row: &Stored, gone: bool, change: Figures) {
-        if change.is_nothing() || !self.is_kept {
-            return;
-        }
-        let place =
-            FigurePlace { day: row.day().number(), lane: row.lane, till: row.till.clone(), gone };
-        let figures = self.changes.entry(place).or_default();
-        *figures = figures.plus(change);
-    }
-
-    /// Writes what changed.
-    pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        for (place, change) in std::mem::take(&mut self.changes) {
-            if !change.is_nothing() {
-                add(connection, place, change)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Of each lane what the figures of the rows that are here come to.
-    pub(super) fn of_rows_here(
-        &self,
-        connection: &Connection,
-    ) -> Result<BTreeMap<i64, Figures>, StoreError> {
-        let mut found = BTreeMap::new();
-        if !self.is_kept {
-            return Ok(found);
-        }
-        let columns = sums();
-        let mut statement = connection
-            .prepare(&format!("SELECT {columns}, lane FROM tally WHERE gone = 0 GROUP BY lane"))?;
-        for row in statement.query_map([], |row| Ok((row.get(FIGURES)?, figures(row)?)))? {
-            let (lane, figures) = row?;
-            found.insert(lane, figures);
-        }
-        for (place, change) in self.changes.iter().filter(|(place, _)| !place.gone) {
-            let sum: &mut Figures = found.entry(place.lane).or_default();
-            *sum = sum.plus(*change);
-        }
-        Ok(found)
-    }
+/// Whose figures a row's are.
+pub(super) fn place_of(row: &Stored) -> FigurePlace {
+    (row.day().number(), row.lane, row.till.clone())
 }
 
-fn add(connection: &Connection, place: FigurePlace, change: Figures) -> Result<(), StoreError> {
-    let numbers = change.0.map(Value::Integer);
-    let values =
-        [Value::Integer(place.day), place.lane.into(), place.till.into(), place.gone.into()];
-    connection
-        .prepare_cached(&UPSERT)?
-        .execute(params_from_iter(values.into_iter().chain(numbers)))?;
-    Ok(())
+/// Of each lane what the figures of the rows that are here come to, with those that have not
+/// reached the table.
+pub(super) fn of_rows_here(
+    connection: &Connection,
+    unwritten: &Sums,
+) -> Result<BTreeMap<i64, Figures>, StoreError> {
+    let (mut found, columns): (BTreeMap<i64, Figures>, _) = (BTreeMap::new(), sums());
+    let mut statement = connection
+        .prepare(&format!("SELECT {columns}, lane FROM tally WHERE gone = 0 GROUP BY lane"))?;
+    for row in statement.query_map([], |row| Ok((row.get(FIGURES)?, figures(row)?)))? {
+        let (lane, figures) = row?;
+        found.insert(lane, figures);
+    }
+    for ((_, lane, _), change) in unwritten.figures() {
+        let sum = found.entry(*lane).or_default();
+        *sum = sum.plus(change);
+    }
+    Ok(found)
 }
 
 /// Each figure summed: what damage has made of one must not end a look at all of them, as `sum`
@@ -146,18 +72,6 @@ fn add(connection: &Connection, place: FigurePlace, change: Figures) -> Result<(
 fn sums() -> String {
     Figures::NAMES.map(|name| format!("CAST(total({name}) AS INTEGER)")).join(", ")
 }
-
-/// Adds figures to those of their place.
-static UPSERT: LazyLock<String> = LazyLock::new(|| {
-    let adds = Figures::NAMES
-        .map(|name| format!("{name} = CAST({name} + excluded.{name} AS INTEGER)"))
-        .join(", ");
-    let places = (1..=4 + FIGURES).map(|at| format!("?{at}")).collect::<Vec<_>>().join(", ");
-    format!(
-        "INSERT INTO tally VALUES ({places}) ON CONFLICT (day, lane, till, gone) DO UPDATE SET \
-         {adds}"
-    )
-});
 
 /// A line of a damaged database about rows that had left; the others are counted anew.
 pub(super) fn keep(
@@ -168,12 +82,9 @@ pub(super) fn keep(
     if figures.len() != FIGURES || figures.iter().any(|figure| *figure < 0) {
         return Ok(());
     }
-    let values = [Value::Integer(day), lane.into(), till.to_owned().into(), 1i64.into()];
-    let figures = figures.iter().map(|figure| Value::Integer(*figure));
-    connection
-        .prepare_cached(&UPSERT)?
-        .execute(params_from_iter(values.into_iter().chain(figures)))
-        .map(drop)
+    let mut kept = Figures::default();
+    kept.0.copy_from_slice(figures);
+    add_figures(connection, (day, lane, till, true), kept)
 }
 
 /// The figures in a statement's first columns.
@@ -187,7 +98,7 @@ fn figures(row: &Row<'_>) -> rusqlite::Result<Figures> {
 
 /// Counts all rows that are here, in bounded memory: for a database that had no figures.
 pub(super) fn count_anew(connection: &Connection) -> Result<(), StoreError> {
-    let mut tallies = Tallies { is_kept: true, changes: BTreeMap::new() };
+    let mut counted: BTreeMap<FigurePlace, Figures> = BTreeMap::new();
     connection.execute("DELETE FROM tally WHERE gone = 0", [])?;
     let mut statement = connection.prepare(
         "SELECT lane, till, accepted_ms, kind, marks, state, settled_ms FROM redemption",
@@ -202,14 +113,22 @@ pub(super) fn count_anew(connection: &Connection) -> Result<(), StoreError> {
             continue;
         }
         let day = decide::day_of(kind, row.get(2)?).number();
-        let place = FigurePlace { day, lane: row.get(0)?, till: row.get(1)?, gone: false };
-        let sum = tallies.changes.entry(place).or_default();
+        let sum = counted.entry((day, row.get(0)?, row.get(1)?)).or_default();
         *sum = sum.plus(figures);
-        if tallies.changes.len() >= PLACES_MAX {
-            tallies.write(connection)?;
+        if counted.len() >= PLACES_MAX {
+            add_all(connection, std::mem::take(&mut counted))?;
         }
     }
-    tallies.write(connection)
+    add_all(connection, counted)
+}
+
+fn add_all(
+    connection: &Connection,
+    counted: BTreeMap<FigurePlace, Figures>,
+) -> Result<(), StoreError> {
+    counted.into_iter().try_for_each(|((day, lane, till), figures)| {
+        Ok(add_figures(connection, (day, lane, &till, false), figures)?)
+    })
 }
 
 impl Reader {
@@ -225,16 +144,26 @@ impl Reader {
         lane: Option<&str>,
     ) -> Result<TillDays, StoreError> {
         let mut page = TillDays::default();
-        if !Tallies::read(&self.connection)?.is_kept {
+        if !figures_are_kept(&self.connection)? {
             return Ok(page);
         }
-        let columns = sums();
+        let reading = self.connection.unchecked_transaction()?;
+        let unwritten = Sums::read(&reading)?;
+        let (columns, added) = (sums(), ", ?".repeat(FIGURES));
+        let added =
+            format!(" UNION ALL SELECT ?, ?, ?, 0{added}").repeat(unwritten.figures().count());
         let sql = format!(
-            "SELECT {columns}, day, lane, till FROM tally WHERE day BETWEEN ?1 AND ?2 \
-             GROUP BY day, lane, till ORDER BY day, lane, till"
+            "SELECT {columns}, day, lane, till FROM (SELECT * FROM tally WHERE day BETWEEN ?1 AND \
+             ?2{added}) WHERE day BETWEEN ?1 AND ?2 GROUP BY day, lane, till ORDER BY day, lane, \
+             till"
         );
-        let mut statement = self.connection.prepare(&sql)?;
-        let mut rows = statement.query((from.number(), to.number()))?;
+        let mut statement = reading.prepare(&sql)?;
+        let days = [from.number(), to.number()].map(Value::Integer);
+        let added = unwritten.figures().flat_map(|((day, lane, till), change)| {
+            let place = [Value::Integer(*day), (*lane).into(), till.clone().into()];
+            place.into_iter().chain(change.0.map(Value::Integer))
+        });
+        let mut rows = statement.query(params_from_iter(days.into_iter().chain(added)))?;
         // Another lane's lines are read too.
         let (mut looked, mut last) = (0, from);
         while let Some(row) = rows.next()? {
@@ -262,7 +191,7 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn refusals(&self, from: Day, to: Day) -> Result<BTreeMap<String, u64>, StoreError> {
-        if !Tallies::read(&self.connection)?.is_kept {
+        if !figures_are_kept(&self.connection)? {
             return Ok(BTreeMap::new());
         }
         let sql = "SELECT reason, CAST(max(total(refused), 0) AS INTEGER) FROM refusal WHERE day \
@@ -295,17 +224,19 @@ impl Desk<'_> {
         let day = self.around.days.of(self.around.stamp.unix_ms).number();
         let sql = "INSERT INTO refusal VALUES (?1, ?2, ?3) ON CONFLICT (day, reason) DO UPDATE SET \
              refused = CAST(refused + excluded.refused AS INTEGER)";
-        for (reason, number) in refused.iter().filter(|_| self.books.tallies.is_kept) {
+        for (reason, number) in refused.iter().filter(|_| self.books.last.keeps_figures()) {
             self.sql.prepare_cached(sql)?.execute((day, reason.as_str(), number))?;
         }
         Ok(())
     }
 
     /// Figures leave long after their rows, and at once where rows have taken them along.
-    pub(super) fn forget_figures(&self) -> Result<(), StoreError> {
-        if !self.books.tallies.is_kept {
+    pub(super) fn forget_figures(&mut self) -> Result<(), StoreError> {
+        if !self.books.last.keeps_figures() {
             return Ok(());
         }
+        // What is deleted is judged by its sums.
+        self.books.last.flush(self.sql)?;
         let today = self.around.days.of(self.around.stamp.unix_ms).number();
         let old = today - DAYS_KEPT_MAX;
         let sql = "DELETE FROM tally WHERE day < ?1 AND gone = 1 OR day < ?2 AND given = 0 AND \

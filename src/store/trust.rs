@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
+use super::elapsed::Elapsed;
 use super::types::Event;
 use super::{Desk, Operation, StoreError, keep};
 use crate::message;
@@ -25,13 +26,16 @@ pub struct TrustOff {
     pub since_ms: i64,
     /// Until when on the gateway's elapsed time, milliseconds; `None`: until it is on again.
     until_ms: Option<i64>,
+    /// Since when on it; an earlier build did not say.
+    #[serde(default)]
+    at_ms: i64,
 }
 
 impl TrustOff {
-    /// How long it lasts from this moment of the gateway's elapsed time on; `None`: until it is on
-    /// again.
-    pub(super) fn left(&self, elapsed_ms: i64) -> Option<Duration> {
-        let left_ms = self.until_ms?.saturating_sub(elapsed_ms);
+    /// How long it lasts still; `None`: until it is on again. A stop ends it once that counts.
+    pub(super) fn left(&self, elapsed: &Elapsed) -> Option<Duration> {
+        let left_ms = self.until_ms?.saturating_sub(elapsed.now_ms());
+        let left_ms = left_ms.saturating_add(elapsed.doubted_ms(self.at_ms));
         Some(Duration::from_millis(u64::try_from(left_ms).unwrap_or(0)))
     }
 }
@@ -78,8 +82,7 @@ pub(super) fn off_as_recorded(connection: &Connection) -> Result<(), StoreError>
         WHERE what IN ('trust_off', 'trust_on') GROUP BY lane) AND what = 'trust_off'";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
-    let now_ms =
-        super::elapsed::Elapsed::read(connection).unwrap_or_default().passed_min() * 60_000;
+    let at_ms = Elapsed::read(connection).unwrap_or_default().now_ms();
     while let Some(row) = rows.next()? {
         let (lane, by, since_ms, detail): (String, String, i64, String) =
             (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
@@ -87,10 +90,11 @@ pub(super) fn off_as_recorded(connection: &Connection) -> Result<(), StoreError>
             continue;
         };
         let span_ms = i64::try_from(for_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-        let until_ms = (for_s > 0).then(|| now_ms.saturating_add(span_ms));
+        let until_ms = (for_s > 0).then(|| at_ms.saturating_add(span_ms));
         let name = format!("{NAME}{lane}");
         if keep::read(connection, &name)?.is_none() {
-            keep::write(connection, &name, &stored(&TrustOff { note, by, since_ms, until_ms })?)?;
+            let off = TrustOff { note, by, since_ms, until_ms, at_ms };
+            keep::write(connection, &name, &stored(&off)?)?;
         }
     }
     Ok(())
@@ -126,10 +130,12 @@ impl Desk<'_> {
         (note, within): (&str, Option<Duration>),
     ) -> Result<(), StoreError> {
         let span_ms = within.map(|within| i64::try_from(within.as_millis()).unwrap_or(i64::MAX));
-        let until_ms = span_ms.map(|span_ms| self.around.elapsed_ms.saturating_add(span_ms));
+        let at_ms = self.around.elapsed.now_ms();
+        let until_ms = span_ms.map(|span_ms| at_ms.saturating_add(span_ms));
         self.has_ages |= until_ms.is_some();
         let (note, since_ms) = (note.to_owned(), self.around.stamp.unix_ms);
-        let off = TrustOff { note: note.clone(), by: switch.by.clone(), since_ms, until_ms };
+        let by = switch.by.clone();
+        let off = TrustOff { note: note.clone(), by, since_ms, until_ms, at_ms };
         keep::write(self.sql, &format!("{NAME}{lane}"), &stored(&off)?)?;
         Arc::make_mut(&mut self.books.trust_off).insert(lane.to_owned(), off);
         let told =

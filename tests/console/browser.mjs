@@ -319,6 +319,11 @@ const steps = {
     await seen(browser, 'not-found-ar-light-desk');
     await browser.go(`${home}/search?state=lost`);
     await seen(browser, 'fault-ar-light-desk');
+    await browser.go(`${home}/trail?before=x`);
+    assert.match(await browser.text('[role=alert]'), /before/, 'what is wrong in an address is said');
+    await seen(browser, 'address-ar-light-desk');
+    await browser.go(`${home}/search`);
+    await seen(browser, 'fields-ar-light-desk');
     await browser.go(`${home}/sign-in`);
     await seen(browser, 'signin-ar-light-desk');
     await browser.go(`${home}/search?state=confirmed&newest=1`);

@@ -269,10 +269,7 @@ fn a_code_that_a_flipped_bit_hid_from_its_index_is_held_again_before_long_and_th
             .then_some(storage)
     };
     let storage = within(Duration::from_secs(50), "the recount is through", told);
-    assert!(
-        storage.to_string().contains("1 redemptions were kept, 1 of them pending"),
-        "{storage}"
-    );
+    assert!(storage.to_string().contains("1 redemption was kept, 1 of them pending"), "{storage}");
     assert_eq!(gateway.till("").redeem("KEPT-0").state(), "pending", "a repeat is found");
     assert_eq!(
         gateway.till("").order(&Order::new("KEPT-0").with("timestamp", "2")).status,

@@ -321,7 +321,7 @@ fn the_trail_has_who_signed_in_who_tried_a_line_and_who_touched_many_and_why() {
     ] {
         assert!(trail.contains(part), "{part}: {trail}");
     }
-    assert!(trail.contains("void of 3 redemptions: called off"), "{trail}");
+    assert!(trail.contains("3 redemptions closed: called off"), "{trail}");
     assert_eq!(post(&gateway, "/sign-out", &cookie, "").status, 303);
     assert!(get(&gateway, "/trail", "x=1").body.contains("Signed out"));
 }

@@ -168,13 +168,13 @@ fn the_limits_on_an_outage_are_told_when_their_time_comes_without_any_till_and_o
     cut(&provider, &gateway);
     let told = |gateway: &Gateway| {
         let trail = gateway.operators().send("GET", "/trail", &[], b"").body;
-        let times = |percent: u8, rule: &str| {
-            let (used, whose) =
-                (format!("{percent} % of the time"), format!("(max_outage of {rule})"));
-            trail.split("</tr>").filter(|row| row.contains(&used) && row.contains(&whose)).count()
+        let times = |used: &str, rule: &str| {
+            let whose = format!("the time without the line (max_outage of {rule})");
+            trail.split("</tr>").filter(|row| row.contains(used) && row.contains(&whose)).count()
         };
-        [(80, "vouchers"), (100, "vouchers"), (80, "offline"), (100, "offline")]
-            .map(|(percent, rule)| times(percent, rule))
+        let (most, all) = ("80 % used: ", "used up: ");
+        [(most, "vouchers"), (all, "vouchers"), (most, "offline"), (all, "offline")]
+            .map(|(used, rule)| times(used, rule))
     };
     eventually("each is told", || (told(&gateway) == [1; 4]).then_some(()));
     gateway.restart();
@@ -253,6 +253,35 @@ fn beyond_the_hours_nothing_is_promised_and_the_store_is_not_ready() {
     assert!(status.contains("nothing more may be given now"), "{status}");
     let home = gateway.operators().send("GET", "/", &[], b"").body;
     assert!(home.contains("may be given") && !home.contains("You may give"), "{home}");
+}
+
+#[test]
+fn what_is_said_of_an_ordinary_code_is_what_it_gets_and_then_that_checked_ones_alone_may_be_given()
+{
+    let provider = Provider::start();
+    let rules = "value_of_unknown = \"20.00\"\n[[offline.rule]]\nname = \"gift cards\"\n\
+        code = \"GIFT-*\"\naccept = false\n[[offline.rule]]\nname = \"checked\"\n\
+        checked_within = \"1h\"\nmax_exposure = \"1500.00\"\n[[offline.rule]]\n\
+        name = \"the rest\"\nmax_exposure = \"100.00\"";
+    let gateway = with_tills(1, rules).lane("main", &provider, "").start();
+    let till = gateway.till("till-0");
+    assert_eq!(till.check("CHECKED").status, 200);
+    cut(&provider, &gateway);
+    let may_give = || {
+        let lane = gateway.lane("main");
+        (lane["may_give"].as_u64(), lane["may_give_to"].as_str().map(str::to_owned))
+    };
+    assert_eq!(may_give(), (Some(4), Some("as_rules_allow".to_owned())));
+    let given = (0..9).filter(|n| till.redeem(&format!("V-{n}")).status == 200).count();
+    assert_eq!((given, may_give()), (4, (Some(0), Some("checked_alone".to_owned()))));
+    let home = gateway.operators().send("GET", "/", &[], b"").body;
+    assert!(home.contains("Only a code that a till has checked may be given now"), "{home}");
+    let status = gateway.says(&["status"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    for words in ["only a code that a till has checked may be", "rule the rest: 0.00 more may be"] {
+        assert!(status.contains(words), "{status}");
+    }
+    assert_eq!(gateway.operators().send("GET", "/readyz", &[], b"").status, 200);
+    assert_eq!(till.redeem("CHECKED").status, 200);
 }
 
 /// SIGKILL while all tills ask for as long as they are answered.

@@ -38,6 +38,7 @@ impl Desk {
         let request =
             Request::builder().method(method).uri(path).header("sec-fetch-site", "same-origin");
         let mut request = request
+            .header(header::ACCEPT, "text/html")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(form.to_owned()))
             .unwrap();
@@ -142,5 +143,78 @@ async fn a_code_as_a_list_shows_it_is_looked_for_by_its_end() {
     let mut desk = Desk::of(World::new());
     let (_, to) = desk.ask("POST", "/search", "code=%E2%80%A64711").await;
     assert_eq!(to, "/search?code_ending=4711&newest=1");
+    desk.queue.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_read_is_answered_with_what_is_wrong_in_it() {
+    let mut desk = Desk::of(World::new());
+    for (path, why) in [
+        ("/trail?before=x", "before: "),
+        ("/inbox?from=a&from=b", "duplicate field `from`"),
+        ("/sign-in?to=a&to=b", "duplicate field `to`"),
+        ("/search?lane=nix", "there is no lane"),
+        ("/search?limit=x", "limit: a number from 1 to 1000"),
+        ("/bulk?kind=search", "missing field `key`"),
+        ("/bulk?kind=x&key=y&action=void", "kind: declined-after, "),
+        ("/bulk?kind=search&key=state%3Dpending&action=x", "action: retry, void, handled"),
+        ("/bulk?kind=search&key=lane%3Dnix&action=void", "there is no lane"),
+        ("/bulk?kind=search&key=&action=void", "at least one field"),
+        ("/api/v1/redemptions?lane=nix", "there is no lane"),
+        ("/api/v1/figures?lane=nix", "there is no lane"),
+        ("/api/v1/figures?from=x", "a day looks like"),
+    ] {
+        let (status, body) = desk.ask("GET", path, "").await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}: {body}");
+        let body = body.replace("&#38;", "&").replace("&#39;", "'").replace("&#96;", "`");
+        assert!(body.to_lowercase().contains(&why.to_lowercase()), "{path}: {body}");
+        assert_eq!(body.contains("<h1>"), !path.starts_with("/api/"), "{path}: {body}");
+    }
+    desk.queue.stop().await;
+}
+
+#[tokio::test]
+async fn a_search_for_what_waits_is_a_field_of_its_form_and_named_before_many_are_touched() {
+    let mut world = World::new();
+    world.settled("till-1", "LOST", declined("expired"));
+    let mut desk = Desk::of(world);
+    let form = desk.page("/search").await;
+    assert!(form.contains(r#"name="waiting" type="checkbox" value="1"><label"#), "{form}");
+    let found = desk.page("/search?state=declined&waiting=1").await;
+    assert!(found.contains(r#"name="waiting" type="checkbox" value="1" checked"#), "{found}");
+    let query = "state%3Ddeclined%26waiting%3Dtrue";
+    let counted = desk.page(&format!("/bulk?kind=search&key={query}&action=handled")).await;
+    let named = "<span>What needs a person</span> <bdi>yes</bdi>";
+    assert!(counted.contains("1 redemption") && counted.contains(named), "{counted}");
+    desk.queue.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_says_of_what_was_refused_why() {
+    let mut world = World::new();
+    let id = world.take("till-1", "ON THE WIRE").id;
+    world.claim();
+    let mut desk = Desk::of(world);
+    let counted = desk.page("/bulk?kind=search&key=state%3Dpending&action=void").await;
+    let job = desk.confirmed(&counted).await;
+    let why = format!("<bdi>{id}</bdi></a> <span>an attempt is on the wire");
+    assert!(job.contains(&why), "{job}");
+    desk.queue.stop().await;
+}
+
+#[tokio::test]
+async fn a_limit_that_is_used_up_is_not_called_nearly_used_up() {
+    let mut world = World::new();
+    world.offline.max_pending = 5;
+    for n in 0..5 {
+        world.take("till-1", &format!("CODE-{n}"));
+    }
+    let mut desk = Desk::of(world);
+    let trail = desk.page("/trail").await;
+    for said in
+        ["A limit is nearly used up", "80 % used: 4 of 5", "A limit is used up", "used up: 5"]
+    {
+        assert!(trail.contains(said), "{said}: {trail}");
+    }
     desk.queue.stop().await;
 }

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use redeemd::decide::WaitEnd;
-use redeemd::limits::{LaneNow, Limit};
+use redeemd::limits::{LaneNow, Limit, Measure};
 use redeemd::message::Language;
 use redeemd::redemption::Id;
+use redeemd::settings::{Caps, Rule};
 use redeemd::store::{
     Acted, AskStanding, Conclusion, Decision, Ended, FILE, Handling, LaneStanding, NewRedemption,
     Recount, Settlement, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
@@ -156,6 +157,29 @@ fn rates_slide_on_elapsed_time_and_hold_over_restarts_and_crashes() {
     world.stamp.unix_ms += 31 * MINUTE_MS;
     world.take("till-1", "C");
     assert_eq!(limited(&mut world, new("till-1", "D")), Limit::Rate(2, 3600));
+}
+
+#[test]
+fn what_was_given_or_switched_off_since_a_stop_grows_no_older_when_the_stop_counts() {
+    let (hour_ms, mut world) = (60 * MINUTE_MS, World::new());
+    world.offline.caps.max_per_day = Some(2);
+    let full = Limit::Rate(2, 24 * 3600);
+    world.take("till-1", "BEFORE");
+    world.restart();
+    // Off for a week, then on for two hours.
+    world.stamp.unix_ms += 7 * 24 * hour_ms;
+    standing(&mut world);
+    world.stamp.unix_ms += 2 * hour_ms;
+    world.take("till-1", "SINCE");
+    assert_eq!(limited(&mut world, new("till-1", "C")), full, "a night gives nothing back");
+    world.one(off(Some(Duration::from_secs(48 * 3600))));
+    world.stamp.unix_ms += 23 * hour_ms;
+    assert_eq!(limited(&mut world, new("till-1", "C")), Limit::Off);
+    world.one(TrustSwitch { off: None, ..off(None) });
+    world.take("till-1", "C");
+    assert_eq!(limited(&mut world, new("till-1", "D")), full, "SINCE is of the same day");
+    world.stamp.unix_ms += hour_ms;
+    world.take("till-1", "D");
 }
 
 #[test]
@@ -318,15 +342,42 @@ fn trust_stays_off_where_a_salvage_does_not_find_what_the_gateway_keeps() {
     }
 }
 
+/// A rule for everything, with a limit on the value at risk.
+fn rule() -> Rule {
+    Rule {
+        name: "the rest".into(),
+        codes: Vec::new(),
+        businesses: Vec::new(),
+        branches: Vec::new(),
+        tills: Vec::new(),
+        kinds: Vec::new(),
+        checked_within: None,
+        causes: Vec::new(),
+        accept: None,
+        caps: Caps { max_exposure: Some(Amount::whole(10)), ..Caps::default() },
+    }
+}
+
 #[test]
-fn an_export_carries_what_a_row_counts_as() {
-    let mut here = World::new();
-    here.offline.value_of_unknown = Amount::whole(7);
-    here.take("till-1", "A");
-    let rows = exported(&here);
-    let mut there = World::new();
-    import(&mut there, rows);
-    assert_eq!(at_risk(&mut there), (7, 0));
+fn an_export_carries_what_a_row_counts_as_and_its_rule_from_a_damaged_database_too() {
+    for is_damaged in [false, true] {
+        let [mut here, mut there] = [World::new(), World::new()];
+        for world in [&mut here, &mut there] {
+            world.offline.value_of_unknown = Amount::whole(7);
+            world.offline.rules = [rule()].into_iter().collect();
+        }
+        let id = here.take("till-1", "A").id;
+        if is_damaged {
+            damaged(&mut here, |file| without_schema(file));
+        }
+        let rows = exported(&here);
+        import(&mut there, rows);
+        assert_eq!(at_risk(&mut there), (7, 0));
+        assert_eq!(there.show(&id).rule.as_deref(), Some("the rest"));
+        let used = there.one(AskStanding).rules.remove(0).used;
+        assert_eq!(used, Measure::Money(Amount::whole(7)), "damaged: {is_damaged}");
+        limited(&mut there, new("till-1", "B"));
+    }
 }
 
 #[test]
@@ -403,8 +454,8 @@ fn an_event_tells_of_each_limit_at_eighty_percent_and_when_it_is_used_up() {
     assert_eq!(
         told,
         [
-            "80 % of the rewards that may wait are used: 4 of 5 (max_pending of offline)",
-            "100 % of the rewards that may wait are used: 5 of 5 (max_pending of offline)",
+            "80 % used: 4 of 5, the rewards that may wait (max_pending of offline)",
+            "used up: 5 of 5, the rewards that may wait (max_pending of offline)",
         ]
     );
 }

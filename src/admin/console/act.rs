@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::words::Words;
-use super::{Frame, denied, encoded, told, unavailable};
+use super::{Frame, denied, encoded, unavailable};
 use crate::admin::actions::command_lane;
-use crate::admin::given::checked;
+use crate::admin::given::{checked, no_such_lane};
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
 use crate::message::{Denied, FilterFault};
@@ -102,7 +102,7 @@ pub(super) async fn on_one(
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let note = form.map(|Form(reason)| reason.note).unwrap_or_default();
     let (Some(id), Some(deed)) = (Id::parse(&text), Deed::of(&word, &note)) else {
-        return told(f, StatusCode::NOT_FOUND, String::new());
+        return denied(f, StatusCode::NOT_FOUND, &Denied::NoPath);
     };
     let deed = match deed {
         Ok(deed) => deed,
@@ -141,12 +141,18 @@ pub(super) async fn on_lane(
         "hold" => LaneCommand::Hold { by, note, trust: false },
         "release" => LaneCommand::Release { by },
         "retry-held" => return retry_held(&admin, f, &lane, &by).await,
-        _ => return told(f, StatusCode::NOT_FOUND, String::new()),
+        _ => return denied(f, StatusCode::NOT_FOUND, &Denied::NoPath),
     };
     match command_lane(&admin, &asker, Some(&lane), command).await {
         Ok(_) => Redirect::to("/#lanes").into_response(),
-        Err(_) => told(f, StatusCode::NOT_FOUND, String::new()),
+        Err(_) => no_lane(&admin, f, &lane),
     }
+}
+
+fn no_lane(admin: &Admin, f: Frame, lane: &str) -> Response {
+    let there = admin.queue.configured();
+    let why = no_such_lane(lane, there.iter().map(|lane| lane.name()));
+    denied(f, StatusCode::NOT_FOUND, &why)
 }
 
 /// Trust is switched off with a reason, for some hours or until somebody switches it on.
@@ -157,7 +163,7 @@ async fn switch_trust(
     (word, note, hours): (&str, &str, &str),
 ) -> Response {
     if admin.queue.lane(&lane).is_none() {
-        return told(f, StatusCode::NOT_FOUND, String::new());
+        return no_lane(admin, f, &lane);
     }
     let off = || noted(note).and_then(|note| Ok((note, within(hours)?)));
     let off = (word == "trust-off").then(off).transpose();
@@ -184,7 +190,7 @@ fn within(hours: &str) -> Result<Option<Duration>, Denied> {
 
 async fn retry_held(admin: &Admin, f: Frame, lane: &str, by: &str) -> Response {
     if admin.queue.lane(lane).is_none() {
-        return told(f, StatusCode::NOT_FOUND, String::new());
+        return no_lane(admin, f, lane);
     }
     match admin.queue.retry_held(lane, by).await {
         Ok(_) => {

@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Form, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, extract::rejection::FormRejection};
 use serde::Deserialize;
 
-use super::{Frame, own_path, rendered};
+use super::{Asked, Frame, denied, own_path, rendered};
 use crate::admin::audit::keep;
 use crate::admin::rights::Asker;
 use crate::admin::session::AGE_MAX;
 use crate::admin::signin::{SignIn, sign_in as signed};
 use crate::admin::{Admin, cookie};
 use crate::listen::Peer;
-use crate::message::{Event, Language, about};
+use crate::message::{Denied, Event, Language, about};
 
 /// How long a chosen language is kept.
 const LANGUAGE_KEPT_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -40,7 +40,7 @@ pub(super) struct To {
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    Query(To { to }): Query<To>,
+    Asked(To { to }): Asked<To>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
@@ -65,8 +65,16 @@ pub(super) async fn sign_in(
     headers: HeaderMap,
     form: Result<Form<Credentials>, FormRejection>,
 ) -> Response {
-    let Ok(Form(Credentials { name, password, to })) = form else {
-        return (StatusCode::BAD_REQUEST, "the form is not as expected").into_response();
+    let Credentials { name, password, to } = match form {
+        Ok(Form(filled)) => filled,
+        Err(unfit) => {
+            let f = Frame::new(&admin, &asker, &headers, &Uri::from_static("/sign-in"));
+            return denied(
+                f,
+                StatusCode::BAD_REQUEST,
+                &Denied::BodyUnfit { why: unfit.body_text() },
+            );
+        }
     };
     let tls = admin.access.rules().tls;
     let from = peer.addr.map(|addr| addr.ip());

@@ -14,7 +14,7 @@ use axum::response::Response;
 
 use super::chart::{Activity, Chart, HEIGHT, SHOWN_AGAIN_FOR, WEEK_MS, WIDTH};
 use super::inbox;
-use super::say::{Facts, Sentence, money, sentences};
+use super::say::{Facts, Sentence, sentences};
 use super::{Frame, Moment, capital, encoded, rendered, sentence, shown};
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
@@ -22,7 +22,7 @@ use crate::admin::{Admin, figures};
 use crate::checked::{self, Answerer};
 use crate::clock::Day;
 use crate::limits::{self, Measure};
-use crate::message::{Cause, Language, about, grouped, whole};
+use crate::message::{Cause, Language, about, grouped, money, whole};
 use crate::queue::QueueError;
 use crate::refused::Reason;
 
@@ -139,8 +139,7 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let now_ms = admin.info.clock.stamp().unix_ms;
     let kept = &admin.desk.activity;
     let activity = kept.activity.get(SHOWN_AGAIN_FOR, activity(admin, now_ms)).await?;
-    let waiting = inbox::gather(admin, inbox::everything());
-    let groups = kept.groups.get(SHOWN_AGAIN_FOR, waiting).await?;
+    let groups = kept.groups.get(SHOWN_AGAIN_FOR, inbox::gather_all(admin)).await?;
     let refused = refused(admin).await?;
     let answered_ms = activity.answered_ms;
     let facts = Facts { status: &status, now_ms, answered_ms, lang: f.lang };

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::words::Words;
-use super::{Frame, Moment, mark_of, rendered, sentence, shown};
+use super::{Asked, Frame, Moment, mark_of, rendered, sentence, shown};
 use crate::admin::Admin;
 use crate::admin::redemptions::{kind_of, said_of};
 use crate::admin::rights::Asker;
@@ -21,6 +21,8 @@ use crate::redemption::{Redemption, Seq, State as RowState};
 
 /// How many rows of a group are shown with it.
 const SHOWN_OF_A_GROUP: usize = 5;
+/// How many bounded looks a count takes before it says "at least".
+pub(super) const LOOKS_A_COUNT: usize = 10;
 /// What was refused at the till itself is shown for so long.
 const REFUSED_SHOWN_FOR_MS: i64 = 24 * 3_600_000;
 /// The states in which something waits for a person; the one without an index of its own last.
@@ -53,7 +55,7 @@ pub(super) enum MatterKind {
 }
 
 impl MatterKind {
-    const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::DeclinedAfter,
         Self::Streak,
         Self::Ours,
@@ -225,8 +227,8 @@ fn why(row: &Redemption) -> Option<&Note> {
         .filter(|note| row.state == RowState::Parked && !matches!(note, Note::Text { .. }))
 }
 
-/// All that waits.
-pub(super) fn everything() -> Looks {
+/// Every state from its newest row on.
+fn everything() -> Looks {
     STATES.map(|state| (state, None)).to_vec()
 }
 
@@ -236,7 +238,7 @@ pub(super) fn refused_since_ms(admin: &Admin) -> i64 {
 }
 
 /// Looks at what waits, the newest first.
-pub(super) async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueError> {
+async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueError> {
     let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
     let look = move |reader: &crate::store::Reader| {
         let mut groups: BTreeMap<(MatterKind, String), Group> = BTreeMap::new();
@@ -251,6 +253,20 @@ pub(super) async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueE
         Ok(Groups { groups: groups.into_values().collect(), next })
     };
     admin.queue.look(look).await
+}
+
+/// All that waits, in so many looks as a count takes.
+pub(super) async fn gather_all(admin: &Admin) -> Result<Groups, QueueError> {
+    let mut all = gather(admin, everything()).await?;
+    for _ in 1..LOOKS_A_COUNT {
+        if !all.is_cut() {
+            break;
+        }
+        let more = gather(admin, all.next).await?;
+        all.groups.extend(more.groups);
+        all.next = more.next;
+    }
+    Ok(all)
 }
 
 /// The looks as they stand in an address.
@@ -376,7 +392,7 @@ pub(super) struct From {
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    Query(From { from }): Query<From>,
+    Asked(From { from }): Asked<From>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {

@@ -8,32 +8,31 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::rejection::{FormRejection, QueryRejection};
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 
-use super::act::Deed;
-use super::inbox::{MatterKind, group_of, held_for_declines, refused_since_ms};
+use super::act::{Deed, noted};
+use super::inbox::{LOOKS_A_COUNT, MatterKind, group_of, held_for_declines, refused_since_ms};
 use super::search::{self, wanted_by};
-use super::{Frame, denied, rendered, sentence, told, unavailable};
+use super::{Asked, Frame, denied, rendered, sentence, unavailable};
 use crate::admin::audit::keep;
 use crate::admin::filter::{LIMIT_MAX, RowFilter};
 use crate::admin::find::find;
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
-use crate::clock::Days;
-use crate::message::{Denied, Event, Noun, count, grouped};
+use crate::message::{Denied, Event, FilterFault, Noun, count, grouped};
 use crate::queue::QueueError;
 use crate::redemption::{Id, Redemption, Seq};
 use crate::store::Acted;
 
 /// Jobs that are remembered; of these one runs at a time.
 const REMEMBERED_MAX: usize = 20;
-/// How many bounded looks a count takes before it says "at least".
-const LOOKS_A_COUNT: usize = 10;
+/// Of so many that were refused a job says why.
+const REFUSALS_SHOWN: usize = 5;
 /// The word for "all that a search finds".
 const SEARCH: &str = "search";
 
@@ -110,6 +109,8 @@ struct BulkJob {
     counted: CountedRows,
     done: AtomicU64,
     refused: AtomicU64,
+    /// The first that were refused, and why.
+    refusals: Mutex<Vec<(String, Denied)>>,
     stop: AtomicBool,
     is_over: AtomicBool,
     /// Why it ended before all were reached.
@@ -160,6 +161,8 @@ struct BulkPage {
     by: String,
     done: String,
     refused: String,
+    /// The first of them, and why.
+    refusals: Vec<(String, String)>,
     /// Done or refused.
     reached: String,
     most: Option<String>,
@@ -170,15 +173,19 @@ struct BulkPage {
 }
 
 impl Which {
-    fn of(order: &BulkOrder, days: &Days) -> Option<Self> {
-        if order.kind != SEARCH {
-            return Some(Self::Group {
-                kind: MatterKind::from_word(&order.kind)?,
-                key: order.key.clone(),
-            });
+    /// Which are meant and what is to be done, or what is wrong with that.
+    fn of(order: &BulkOrder, note: &str, admin: &Admin) -> Result<(Self, Deed), Denied> {
+        let deed = Deed::of(&order.action, note)
+            .ok_or_else(|| no_choice("action", &["retry", "void", "handled"]))??;
+        let key = order.key.clone();
+        if order.kind == SEARCH {
+            let wanted = Box::new(wanted_by(&key, admin)?);
+            return Ok((Self::Found { query: key, wanted }, deed));
         }
-        let (query, wanted) = (order.key.clone(), Box::new(wanted_by(&order.key, days)?));
-        Some(Self::Found { query, wanted })
+        let kind = MatterKind::from_word(&order.kind);
+        let kinds = || MatterKind::ALL.map(MatterKind::as_str);
+        let kind = kind.ok_or_else(|| no_choice("kind", &[&kinds()[..], &[SEARCH]].concat()))?;
+        Ok((Self::Group { kind, key }, deed))
     }
 
     fn title(&self, f: &Frame) -> &'static str {
@@ -240,6 +247,11 @@ impl Which {
     }
 }
 
+fn no_choice(key: &str, choices: &[&str]) -> Denied {
+    let (key, choices) = (key.to_owned(), choices.join(", "));
+    Denied::Filter { faults: vec![FilterFault::Choice { key, choices }] }
+}
+
 /// The redemptions of a group of the inbox.
 async fn group(
     admin: &Admin,
@@ -290,6 +302,7 @@ impl Jobs {
             counted: CountedRows { most: order.most, newest: order.newest, at_ms: order.at_ms },
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            refusals: Mutex::default(),
             stop: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             failed: OnceLock::new(),
@@ -340,14 +353,21 @@ impl BulkJob {
                     return Ok(());
                 }
                 match self.deed.on(admin, &row.id, &self.by).await? {
-                    Acted::Done(_) => self.done.fetch_add(1, Ordering::Relaxed),
-                    Acted::Refused { .. } | Acted::Unknown => {
-                        self.refused.fetch_add(1, Ordering::Relaxed)
-                    }
-                };
+                    Acted::Done(_) => drop(self.done.fetch_add(1, Ordering::Relaxed)),
+                    Acted::Refused { why } => self.refuse(&row.id, why),
+                    Acted::Unknown => self.refuse(&row.id, Denied::NoRedemption),
+                }
             }
             let Some(next) = next else { return Ok(()) };
             before = Some(next);
+        }
+    }
+
+    fn refuse(&self, id: &Id, why: Denied) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let mut first = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.len() < REFUSALS_SHOWN {
+            first.push((id.to_string(), why));
         }
     }
 
@@ -372,16 +392,14 @@ impl BulkJob {
 pub(super) async fn dry_run(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    order: Result<Query<BulkOrder>, QueryRejection>,
+    Asked(order): Asked<BulkOrder>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    let Ok(Query(order)) = order else { return told(f, StatusCode::BAD_REQUEST, String::new()) };
-    let (Some(which), Some(_)) =
-        (Which::of(&order, &admin.queue.days()), Deed::of(&order.action, "x"))
-    else {
-        return told(f, StatusCode::NOT_FOUND, String::new());
+    let which = match Which::of(&order, "not asked for yet", &admin) {
+        Ok((which, _)) => which,
+        Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
     match which.counted(&admin).await {
         Ok((counted, at_least)) => {
@@ -406,19 +424,17 @@ pub(super) async fn begin(
     form: Result<Form<BulkOrder>, FormRejection>,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    let Ok(Form(order)) = form else { return told(f, StatusCode::BAD_REQUEST, String::new()) };
-    let (Some(which), Some(deed)) =
-        (Which::of(&order, &admin.queue.days()), Deed::of(&order.action, &order.note))
-    else {
-        return told(f, StatusCode::NOT_FOUND, String::new());
-    };
-    // Whoever touches many says why, whatever is done.
-    let deed = deed.and_then(|deed| super::act::noted(&order.note).map(|_| deed));
-    let deed = match deed {
-        Ok(deed) => deed,
+    let filled = form.map_err(|unfit| Denied::BodyUnfit { why: unfit.body_text() });
+    let meant = filled.and_then(|Form(order)| {
+        let meant = Which::of(&order, &order.note, &admin)?;
+        // Whoever touches many says why, whatever is done.
+        noted(&order.note).map(|_| (meant, order))
+    });
+    let (meant, order) = match meant {
+        Ok(meant) => meant,
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
-    match admin.desk.jobs.begin(&admin, (which, deed), &order, asker.name()) {
+    match admin.desk.jobs.begin(&admin, meant, &order, asker.name()) {
         Ok(number) => Redirect::to(&format!("/jobs/{number}")).into_response(),
         Err(why) => denied(f, StatusCode::CONFLICT, &why),
     }
@@ -448,6 +464,9 @@ fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
         None => ("good", f.w.job_done.to_owned()),
     };
     let [done, refused] = [&job.done, &job.refused].map(|count| count.load(Ordering::Relaxed));
+    let refusals = job.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+    let refusals = refusals.iter().map(|(id, why)| (id.clone(), sentence(&why.text(f.lang))));
+    let refusals = refusals.collect();
     let thousandths =
         (done + refused).saturating_mul(1000).checked_div(job.counted.most).unwrap_or(0).min(1000);
     BulkPage {
@@ -460,6 +479,7 @@ fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
         by: super::shown(&job.by),
         done: grouped(done),
         refused: grouped(refused),
+        refusals,
         reached: grouped(done + refused),
         most: (job.counted.most > 0).then(|| grouped(job.counted.most)),
         thousandths,

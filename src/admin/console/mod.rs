@@ -17,15 +17,18 @@ mod words;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use serde::de::DeserializeOwned;
 
 use super::filter::written;
 use super::find::SearchedCodes;
+use super::given::asked;
 use super::rights::Asker;
 use super::{Admin, Problem, cookie};
 use crate::clock::{Zone, rfc3339};
@@ -130,6 +133,21 @@ pub(super) async fn no_method(
 ) -> Response {
     let why = (StatusCode::METHOD_NOT_ALLOWED, &Denied::NoMethod);
     nothing((&admin, &asker), (&headers, &uri), why)
+}
+
+/// What an address asks for after its question mark. Whoever asks for what cannot be read is told
+/// so: a person by a page.
+pub(super) struct Asked<T>(T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Admin>> for Asked<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Response> {
+        asked(&parts.uri).map(Self).map_err(|why| {
+            let (asker, from) = (Asker::of(&parts.extensions), (&parts.headers, &parts.uri));
+            nothing((admin, &asker), from, (StatusCode::BAD_REQUEST, &why))
+        })
+    }
 }
 
 /// A page for a browser, a problem for a machine.

@@ -4,10 +4,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::{Moment, capital};
 use crate::admin::status::{LaneView, Status};
-use crate::limits::Room;
-use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped};
+use crate::limits::{Room, RoomOf};
+use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped, money};
 use crate::queue::LaneStatus;
-use crate::value::Amount;
 
 /// For so long nobody needs to know since when a line is in trouble.
 const TROUBLE_IS_NEW: Duration = Duration::from_mins(1);
@@ -133,6 +132,9 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
     let given = given(facts.lang, view.risk.given);
     let (tone, more, until) = match (&view.risk.room, &view.risk.trust_from) {
         (Some(room), _) => ("warn", give_more(facts.lang, room), view.risk.trust_until.as_deref()),
+        (None, _) if view.risk.gives_to_checked_alone() => {
+            ("warn", give_checked_alone(facts.lang).to_owned(), None)
+        }
         (None, Some(from)) => ("bad", before(facts.lang).to_owned(), Some(from.as_str())),
         (None, None) => ("bad", give_nothing(facts.lang).to_owned(), None),
     };
@@ -141,10 +143,12 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
 }
 
 fn is_away(lang: Language, away: Duration) -> String {
-    let away = about(away, lang);
+    let how_long = about(away, lang);
     match lang {
-        Language::English => format!("The line has been down for {away}."),
-        Language::Arabic => format!("الخط منقطع منذ {away}."),
+        Language::English if away.as_secs() == 0 => "The line is down.".to_owned(),
+        Language::English => format!("The line has been down for {how_long}."),
+        Language::Arabic if away.as_secs() == 0 => "الخط منقطع.".to_owned(),
+        Language::Arabic => format!("الخط منقطع منذ {how_long}."),
     }
 }
 
@@ -163,21 +167,47 @@ fn given(lang: Language, given: u64) -> String {
 
 /// A time follows.
 fn give_more(lang: Language, room: &Room) -> String {
-    let each = room.each.map(money).map(|each| match lang {
-        Language::English => format!(" at {each} each"),
-        Language::Arabic => format!(" بقيمة {each} لكل منها"),
-    });
-    let (each, more) = (each.unwrap_or_default(), room.more);
-    match (lang, room.by_rules) {
-        (Language::English, false) => format!("You may give {} more{each}, until", grouped(more)),
-        (Language::English, true) => {
-            format!("You may give at most {} more{each}, as the rules allow, until", grouped(more))
+    let more = room.more;
+    let (at, of_each) = match (lang, more) {
+        (Language::English, 1) => ("at", ""),
+        (Language::English, _) => ("at", " each"),
+        (Language::Arabic, 1) => ("بقيمة", ""),
+        (Language::Arabic, 2) => ("بقيمة", " لكل منهما"),
+        (Language::Arabic, _) => ("بقيمة", " لكل منها"),
+    };
+    let each = room.each.map(|each| format!(" {at} {}{of_each}", money(each))).unwrap_or_default();
+    match lang {
+        Language::English => {
+            let (most, rules) = match room.of {
+                RoomOf::All => ("", ""),
+                RoomOf::AsRulesAllow => ("at most ", ", as the rules allow"),
+                RoomOf::RulesAlone => ("at most ", ", only where a rule of its own allows it"),
+            };
+            format!("You may give {most}{} more{each}{rules}, until", grouped(more))
         }
-        (Language::Arabic, by_rules) => {
-            let rules = if by_rules { " على الأكثر بحسب القواعد" } else { "" };
+        Language::Arabic => {
+            let rules = match room.of {
+                RoomOf::All => "",
+                RoomOf::AsRulesAllow => " على الأكثر بحسب القواعد",
+                RoomOf::RulesAlone => " على الأكثر، فقط حيث تسمح بذلك قاعدة خاصة",
+            };
             let other = if more == 2 { "أخريين" } else { "أخرى" };
             let more = count_in(NounPlace::Object, more, Noun::Reward, lang);
             format!("يمكنك إعطاء {more} {other}{each}{rules}، حتى")
+        }
+    }
+}
+
+/// No other code may be given.
+fn give_checked_alone(lang: Language) -> &'static str {
+    match lang {
+        Language::English => {
+            "Only a code that a till has checked may be given now: for others, tills are told to \
+             ask again."
+        }
+        Language::Arabic => {
+            "لا يمكن الآن إعطاء مكافأة إلا لرمز تحققت منه نقطة بيع: ولغيره يُطلب من \
+             نقاط البيع أن تسأل لاحقًا."
         }
     }
 }
@@ -208,19 +238,12 @@ fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
     }
 }
 
-/// An amount with its thousands apart.
-pub(super) fn money(amount: Amount) -> String {
-    let text = amount.to_string();
-    let (whole, part) = text.split_once('.').unwrap_or((&text, "00"));
-    let whole = whole.parse().map_or_else(|_| whole.to_owned(), grouped);
-    format!("{whole}.{part}")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::super::risk::OffView;
-    use super::super::super::status::tests::{lane, sample};
+    use super::super::super::risk::{LaneRisk, OffView};
+    use super::super::super::status::tests::{lane, sample, standing};
     use super::*;
+    use crate::store::LaneStanding;
     use crate::value::Amount;
 
     fn said(
@@ -238,7 +261,7 @@ mod tests {
     }
 
     const ROOM: Room =
-        Room { more: 83, each: None, within: Duration::from_hours(3), by_rules: false };
+        Room { more: 83, each: None, within: Duration::from_hours(3), of: RoomOf::All };
 
     /// So much may be given, and the line may be away until four.
     fn may_give(room: Room) -> impl FnOnce(&mut Status) {
@@ -265,19 +288,58 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_has_just_gone_down_is_down_for_no_seconds() {
+        let now = |status: &mut Status| {
+            may_give(ROOM)(status);
+            status.lanes[0].status.since = Some("2026-11-01T00:42:00Z".to_owned());
+        };
+        let text = said(now, Language::English, None).remove(0).text;
+        assert!(text.starts_with("The line is down. 17 rewards"), "{text}");
+    }
+
+    #[test]
     fn what_bounds_the_number_is_said_where_it_is_the_value_or_the_rules() {
         let sentence = |room, lang| said(may_give(room), lang, None).remove(0).text;
         let by_value = Room { more: 4, each: Some(Amount::whole(25)), ..ROOM };
         let text = sentence(by_value, Language::English);
         assert!(text.ends_with("You may give 4 more at 25.00 each, until"), "{text}");
-        let by_rules = Room { by_rules: true, ..by_value };
+        let by_rules = Room { of: RoomOf::AsRulesAllow, ..by_value };
         let text = sentence(by_rules, Language::English);
         let expected = "You may give at most 4 more at 25.00 each, as the rules allow, until";
         assert!(text.ends_with(expected), "{text}");
         let text = sentence(Room { more: 2, ..by_rules }, Language::Arabic);
         let expected =
-            "يمكنك إعطاء مكافأتين أخريين بقيمة 25.00 لكل منها على الأكثر بحسب القواعد، حتى";
+            "يمكنك إعطاء مكافأتين أخريين بقيمة 25.00 لكل منهما على الأكثر بحسب القواعد، حتى";
         assert!(text.ends_with(expected), "{text}");
+        let one = Room { more: 1, ..by_value };
+        let text = sentence(one, Language::English);
+        assert!(text.ends_with("You may give 1 more at 25.00, until"), "{text}");
+        let text = sentence(one, Language::Arabic);
+        assert!(text.ends_with("مكافأة واحدة أخرى بقيمة 25.00، حتى"), "{text}");
+    }
+
+    #[test]
+    fn where_only_some_codes_may_be_given_it_is_said_which() {
+        let sentence = |change: &dyn Fn(&mut Status), lang| said(change, lang, None).remove(0);
+        let checked = |status: &mut Status| {
+            let standing = LaneStanding { takes_checked: true, ..standing() };
+            status.lanes[0].risk = LaneRisk::of(&standing, Some(0));
+        };
+        for (lang, expected) in [
+            (Language::English, "Only a code that a till has checked may be given now"),
+            (Language::Arabic, "إلا لرمز تحققت منه نقطة بيع"),
+        ] {
+            let said = sentence(&checked, lang);
+            assert!(said.text.contains(expected) && said.tone == "warn", "{said:?}");
+            assert_eq!(said.until, None);
+        }
+        let by_rules = Room { of: RoomOf::RulesAlone, ..ROOM };
+        let named = |status: &mut Status| may_give(by_rules)(status);
+        let said = sentence(&named, Language::English).text;
+        let expected = "at most 83 more, only where a rule of its own allows it, until";
+        assert!(said.ends_with(expected), "{said}");
+        let said = sentence(&named, Language::Arabic).text;
+        assert!(said.ends_with("على الأكثر، فقط حيث تسمح بذلك قاعدة خاصة، حتى"), "{said}");
     }
 
     #[test]

@@ -6,18 +6,19 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Form, State};
+use axum::http::uri::InvalidUri;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::act::{deeds_of, texts};
-use super::{Frame, Moment, denied, encoded, rendered, shown, told, unavailable};
+use super::{Asked, Frame, Moment, denied, encoded, rendered, shown, unavailable};
 use crate::admin::Admin;
-use crate::admin::filter::{RowFilter, parse_with, written};
-use crate::admin::find::find;
+use crate::admin::filter::{RowFilter, written, yes_or_no};
+use crate::admin::find::{find, wanted};
+use crate::admin::given::{all_lanes, asked};
 use crate::admin::rights::Asker;
-use crate::clock::Days;
 use crate::message::{self, Denied};
 use crate::redemption::{Id, Redemption, State as RowState};
 use crate::store::FoundRows;
@@ -71,19 +72,21 @@ impl SearchPage {
     fn is(&self, key: &str, value: &str) -> bool {
         self.value(key) == value
     }
+
+    fn is_on(&self, key: &str) -> bool {
+        yes_or_no(self.value(key).trim()) == Some(true)
+    }
 }
 
 /// `GET /search`
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
+    Asked(values): Asked<Vec<(String, String)>>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    let Ok(Query(values)) = Query::<Vec<(String, String)>>::try_from_uri(&uri) else {
-        return told(f, StatusCode::BAD_REQUEST, String::new());
-    };
     let id = values.iter().find(|(key, id)| key == "id" && !id.trim().is_empty());
     match id.map(|(_, id)| Id::parse(id.trim())) {
         Some(Some(id)) => return Redirect::to(&format!("/redemptions/{id}")).into_response(),
@@ -92,16 +95,16 @@ pub(super) async fn page(
     }
     let values: Vec<_> =
         values.into_iter().filter(|(key, value)| key != "id" && !value.trim().is_empty()).collect();
-    let wanted = match parse_with(&values, &admin.queue.days()) {
+    let wanted = match wanted(&admin, &values, &admin.queue.days()) {
         Ok(wanted) => wanted,
-        Err(faults) => return denied(f, StatusCode::BAD_REQUEST, &Denied::Filter { faults }),
+        Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
     let (has_filter, by_code) = (!values.is_empty(), wanted.code.is_some());
     let found =
         if has_filter { find(&admin, on_a_page(wanted)).await } else { Ok(FoundRows::default()) };
     match found {
         Ok(found) => {
-            let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
+            let lanes = all_lanes(&admin).into_iter().collect();
             let books = by_the_books(&admin, &values);
             let page =
                 SearchPage { books, ..page_of(f, values, lanes, (&found, has_filter, by_code)) };
@@ -133,17 +136,18 @@ fn by_the_books(admin: &Admin, values: &[(String, String)]) -> Option<String> {
     Some(message::grouped(number.sum()))
 }
 
-/// What a search's query asks for; `None` where it asks for a single code, or for nothing.
-pub(super) fn wanted_by(query: &str, days: &Days) -> Option<RowFilter> {
+/// What a search's query asks for, or why it asks for nothing that many are found by.
+pub(super) fn wanted_by(query: &str, admin: &Admin) -> Result<RowFilter, Denied> {
     let values = values_of(query)?;
     let asks = |(key, value): &(String, String)| key != "after" && !value.trim().is_empty();
-    let is_some = values.iter().any(asks);
-    parse_with(&values, days).ok().filter(|wanted| is_some && wanted.code.is_none())
+    let wanted = wanted(admin, &values, &admin.queue.days())?;
+    let names_some = values.iter().any(asks) && wanted.code.is_none();
+    if names_some { Ok(wanted) } else { Err(Denied::NothingNamed) }
 }
 
-fn values_of(query: &str) -> Option<Vec<(String, String)>> {
-    let uri: Uri = format!("/?{query}").parse().ok()?;
-    Query::<Vec<(String, String)>>::try_from_uri(&uri).ok().map(|Query(values)| values)
+fn values_of(query: &str) -> Result<Vec<(String, String)>, Denied> {
+    let unread = |error: InvalidUri| Denied::QueryUnread { why: error.to_string() };
+    asked(&format!("/?{query}").parse().map_err(unread)?)
 }
 
 /// The fields of a search's query as people read them.
@@ -157,10 +161,12 @@ pub(super) fn said(query: &str, f: &Frame) -> Vec<(String, String)> {
         "state" => f.w.state,
         "since" => f.w.from,
         "until" => f.w.to,
+        "waiting" => f.w.needs,
         _ => "",
     };
     let value = |key: &str, value: &str| match key {
         "state" => message::state(&shown(value), f.lang).into_owned(),
+        "waiting" => if yes_or_no(value) == Some(true) { f.w.yes } else { f.w.any }.to_owned(),
         _ => shown(value),
     };
     let fields = values_of(query).unwrap_or_default().into_iter();

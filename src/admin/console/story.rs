@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use super::inbox;
-use super::say::money;
 use super::trail::TrailEntry;
 use super::words::Words;
 use super::{Frame, Moment, denied, rendered, sentence, shown};
@@ -112,7 +111,7 @@ fn page_of(f: Frame, story: &Story) -> StoryPage {
             .collect(),
         said: said_of(row).map(|text| shown(&text)),
         note: row.note.as_ref().map(|note| sentence(&note.text(f.lang))),
-        worth: row.value.map(|value| (money(value), row.value_assumed)),
+        worth: row.value.map(|value| (message::money(value), row.value_assumed)),
         rule: row.rule.as_deref().map(shown),
         steps: steps(story, &f),
         may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),

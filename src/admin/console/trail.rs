@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{Frame, Moment, rendered, sentence, shown, unavailable};
+use super::{Asked, Frame, Moment, rendered, sentence, shown, unavailable};
 use crate::admin::Admin;
 use crate::admin::rights::Asker;
 use crate::message::{self, Event as Told, Language};
@@ -41,9 +41,11 @@ impl TrailEntry {
         // These say no more than what was done.
         let says_it_all = matches!(told, Told::Flush | Told::SignOut);
         let is_silent = says_it_all || told.text(Language::English).is_empty();
+        let is_used_up = matches!(told, Told::LimitUsed { percent: 100.., .. });
+        let what = if is_used_up { "limit_used_up" } else { &event.what };
         Self {
             at: Moment(event.at_ms),
-            what: message::deed(&shown(&event.what), f.lang).into_owned(),
+            what: message::deed(&shown(what), f.lang).into_owned(),
             by: shown(&event.by),
             detail: if is_silent { String::new() } else { sentence(&told.text(f.lang)) },
             id: event.id.as_deref().map(shown),
@@ -64,7 +66,7 @@ struct TrailPage {
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    Query(Before { before }): Query<Before>,
+    Asked(Before { before }): Asked<Before>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {

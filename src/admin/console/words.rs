@@ -362,6 +362,8 @@ words! {
         "الحالة";
     any: "any",
         "الكل";
+    yes: "yes",
+        "نعم";
     from: "From",
         "من";
     to: "To",

@@ -109,10 +109,11 @@ impl Fate {
         self.accepted == self.pending + self.confirmed + self.declined + self.parked + self.voided
     }
 
-    /// How many in 10,000 of those that the provider decided it declined after the fact; nothing
-    /// where it decided none. One that was sent again and confirmed counts as both.
+    /// How many in 10,000 of those that the provider decided it declined after the fact, rounded;
+    /// nothing where it decided none. One that was sent again and confirmed counts as both.
     pub(super) fn declined_in_10000(&self) -> Option<u64> {
-        (self.lost * 10_000).checked_div(self.confirmed + self.lost)
+        let decided = self.confirmed + self.lost;
+        (self.lost * 10_000 + decided / 2).checked_div(decided)
     }
 
     /// As a percentage: "1.25 %".

@@ -17,6 +17,7 @@ use super::list::Pages;
 use super::row::{RowView, value};
 use super::table::{Align, Table, count, paragraph};
 use super::terminal::Screen;
+use crate::message::money;
 
 /// How many exceptions are listed; the rest is counted.
 const EXCEPTIONS_MAX: usize = 10_000;
@@ -37,16 +38,7 @@ pub(super) async fn report(
     }
     let mut report = Report::default();
     report.read_figures(daemon, args).await?;
-    let mut pages = Pages::all_of(args.lane.as_deref());
-    loop {
-        let page = pages.next(daemon).await?;
-        for value in &page.rows {
-            report.add(&RowView::read(value)?, args);
-        }
-        if page.next.is_none() {
-            break;
-        }
-    }
+    Pages::all_of(args.lane.as_deref()).every(daemon, |row| report.add(row, args)).await?;
     let status = daemon.get("/api/v1/status").await?;
     if json {
         report.print_json(out)?;
@@ -455,7 +447,7 @@ impl Report {
             let mut cells = vec![lane.to_owned(), till.to_owned()];
             cells.extend([count(accepted), count(lost), fate.declined_rate()]);
             cells.extend([inferred, owed, paid, taken_back].map(count));
-            cells.extend([fate.value_at_risk, fate.value_lost].map(|value| value.to_string()));
+            cells.extend([fate.value_at_risk, fate.value_lost].map(money));
             table.row(&cells);
         };
         for (lane, of_lane) in &self.lanes() {
@@ -686,6 +678,13 @@ mod tests {
             figures.add(row);
             report.count(&day, (&row.lane, &row.till), &figures);
         }
+    }
+
+    #[test]
+    fn a_rate_is_rounded_and_not_cut() {
+        let rate = |lost, confirmed| Fate { confirmed, lost, ..Fate::default() }.declined_rate();
+        assert_eq!([rate(3, 28), rate(1, 25)], ["9.68 %", "3.85 %"]);
+        assert_eq!([rate(0, 0), rate(0, 1), rate(1, 0)], ["-", "0.00 %", "100.00 %"]);
     }
 
     #[test]

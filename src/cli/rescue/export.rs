@@ -239,7 +239,7 @@ fn lost_nothing(source: &RowSource) -> bool {
         None => say("whether redemptions were lost is not known, because the books were lost too"),
     }
     if tally.parked > 0 {
-        say(&format!("{} are exported as parked, because part of them was lost", tally.parked));
+        say(&format!("exported as parked, because part of it was lost: {}", tally.parked));
     }
     tally.lost == Some(0)
 }

@@ -120,9 +120,9 @@ fn read<T: DeserializeOwned>(text: &str) -> Result<T, LineFault> {
 /// A row in which every field is as it can be.
 const SAMPLE: &str = r#"{"id":"1-00000000000000000000","state":"pending","lane":"","till":"","business_refrence":"",
     "reward_code":"","branch_id":"","date":"","body":"","key":"","request":"","accepted_ms":0,"kind":0,"marks":0,
-    "attempts":0,"value":null,"value_assumed":false,"note":null,"answer":null}"#;
+    "attempts":0,"value":null,"value_assumed":false,"rule":"","note":null,"answer":null}"#;
 /// Its fields.
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "id",
     "state",
     "lane",
@@ -140,6 +140,7 @@ const FIELDS: [&str; 19] = [
     "attempts",
     "value",
     "value_assumed",
+    "rule",
     "note",
     "answer",
 ];

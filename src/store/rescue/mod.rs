@@ -77,6 +77,9 @@ pub struct Exported {
     /// A setting said so, and no check.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub value_assumed: bool,
+    /// The name of the rule by which it was given, whose books it counts in; empty: by none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
     /// Why it is parked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -235,14 +238,14 @@ impl Desk<'_> {
         Ok(why.map_or(Arrived::Pending { seq: stored.seq }, parked))
     }
 
-    /// What it counts as, as its file says or as an unknown one does.
+    /// What it counts as and by which rule, as its file says or as an unknown one does.
     fn given(&self, row: &Exported) -> Given {
         let unknown = self.around.offline.value_of_unknown;
         let worth = match row.value.map(|value| Amount(value.max(0))) {
             Some(value) if !row.value_assumed => Worth::Known(value),
             value => Worth::Assumed(value.unwrap_or(unknown)),
         };
-        Given { worth, rule: String::new() }
+        Given { worth, rule: row.rule.clone() }
     }
 
     /// The row as it will lie here: under its own id, uncertain, with a number and a lane of this
@@ -386,6 +389,7 @@ impl Exported {
             ("reward_code", &self.reward_code),
             ("branch_id", &self.branch_id),
             ("date", &self.date),
+            ("rule", &self.rule),
         ];
         for (field, text) in texts {
             if text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {

@@ -12,7 +12,8 @@ use crate::message::Note;
 use crate::redemption::{Seq, State};
 use crate::store::row::{self, Stored};
 use crate::store::{
-    FILE, LOG, Reader, StoreError, Tally, Trouble, aside, connection, damage, files, schema, worth,
+    FILE, LOG, Reader, StoreError, Tally, Trouble, aside, connection, damage, files, schema, sums,
+    worth,
 };
 
 /// The most rows of a page.
@@ -86,12 +87,14 @@ impl Reader {
         let answer = answer.as_ref().map(ProviderSaid::of);
         let given = worth::of(&self.connection, seq)?;
         let value = given.as_ref().map(|given| given.worth.amount().0);
-        let value_assumed = given.is_some_and(|given| given.worth.is_assumed());
+        let value_assumed = given.as_ref().is_some_and(|given| given.worth.is_assumed());
+        let rule = given.map(|given| given.rule).unwrap_or_default();
         Ok(Some(Ok(Exported {
             state,
             lane,
             value,
             value_assumed,
+            rule,
             note,
             answer,
             ..plain(&stored, &body)
@@ -121,6 +124,7 @@ fn plain(stored: &Stored, body: &[u8]) -> Exported {
         attempts: stored.attempts,
         value: None,
         value_assumed: false,
+        rule: String::new(),
         note: None,
         answer: None,
     }
@@ -226,9 +230,8 @@ fn sound(dir: &Path) -> Result<Reader, StoreError> {
         // Written so, the indexes answer through which the rows are found.
         let half = if state == State::Pending { "state = 0" } else { "state = 3 AND state >= 2" };
         let open = format!("SELECT count(*) FROM redemption WHERE {half}");
-        let rows: i64 = connection.query_row(&open, [], |row| row.get(0))?;
-        let sum = format!("SELECT coalesce(sum({state}), 0) FROM lane");
-        let known: i64 = connection.query_row(&sum, [], |row| row.get(0))?;
+        let rows: u64 = connection.query_row(&open, [], |row| row.get(0))?;
+        let known = sums::in_state(&connection, state)?;
         if rows != known {
             return Err(StoreError::Damaged(format!(
                 "its books know {known} rows {state}, and {rows} are found"

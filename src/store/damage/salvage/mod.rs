@@ -18,8 +18,9 @@ use crate::message::Note;
 use crate::redemption::{RewardCode, Seq, State};
 use crate::store::books::lane_crc;
 use crate::store::row::{self, Stored};
+use crate::store::sums::{self, Sums};
 use crate::store::types::Event;
-use crate::store::{StoreError, copied, files, guards, refold, risk, tallies, trust};
+use crate::store::{StoreError, copied, files, guards, keep, refold, risk, tallies, trust};
 
 /// How far the numbers jump: none of a lost row is given again.
 const SEQ_GAP: i64 = 1000;
@@ -394,7 +395,7 @@ impl<'a> Salvager<'a> {
     /// What is known of codes and of days beyond their rows, and what the gateway itself keeps, as
     /// far as it can be read. How many rows of each till are pending, and what rows count for, is
     /// counted anew.
-    fn keep_named(&self) -> Result<(), StoreError> {
+    fn keep_named(&mut self) -> Result<(), StoreError> {
         tallies::count_anew(self.sql)?;
         let mut seen = BTreeSet::new();
         self.copy("tally", |columns| {
@@ -443,7 +444,29 @@ impl<'a> Salvager<'a> {
         if !is_whole {
             trust::off_as_recorded(self.sql)?;
         }
+        self.take_sums()?;
         self.keep_risk()
+    }
+
+    /// What the tables of sums have not got yet: here only what cannot be counted anew.
+    fn take_sums(&mut self) -> Result<(), StoreError> {
+        let kept = keep::read(self.sql, sums::NAME)?.and_then(|text| Sums::from_stored(&text));
+        keep::forget(self.sql, sums::NAME)?;
+        let sums = kept.unwrap_or_default();
+        for (lane, numbers) in sums.lanes() {
+            let numbers = numbers.iter().map(|sum| i64::try_from(*sum).unwrap_or(i64::MAX));
+            let numbers: Vec<i64> = numbers.collect();
+            let lane = self.lanes.entry(lane).or_default();
+            let is_newer = lane.numbers.as_ref().is_none_or(|old| old.first() <= numbers.first());
+            if is_newer && adds_up(&numbers) {
+                lane.numbers = Some(numbers);
+            }
+        }
+        for (scope, lately) in sums.lately() {
+            let sql = "INSERT OR IGNORE INTO risk VALUES (?1, 0, 0, 0, ?2)";
+            self.sql.prepare_cached(sql)?.execute((scope, lately))?;
+        }
+        Ok(())
     }
 
     /// What was given on trust counts as it did; what is at risk is summed up anew.
