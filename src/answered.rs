@@ -44,12 +44,8 @@ pub fn total() -> Answered {
     });
     let within: Vec<_> = classes.collect();
     // One that is being counted just now is in a class before it is in the count.
-    let count = COUNT.load(Ordering::Relaxed).max(so_far_of(&within));
+    let count = COUNT.load(Ordering::Relaxed).max(so_far);
     Answered { within, count, sum_us: SUM_US.load(Ordering::Relaxed) }
-}
-
-fn so_far_of(within: &[(u64, u64)]) -> u64 {
-    within.last().map_or(0, |(_, count)| *count)
 }
 
 #[cfg(test)]

@@ -151,7 +151,7 @@ fn own_tokens(
 }
 
 fn fingerprint(source: &SecretSource, credentials_dir: Option<&Path>) -> Option<[u8; 16]> {
-    let token = source.read(credentials_dir).ok()?;
+    let token = source.token(credentials_dir).ok()?;
     Some(Fingerprint::of(&["a token", token.reveal()]).0)
 }
 

@@ -426,8 +426,6 @@ pub struct Redemption {
     pub trusted: bool,
     /// It was given on trust since an operator's hold said so.
     pub on_hold: bool,
-    /// Refused by strong evidence.
-    pub strong_refusal: bool,
     /// Confirmed after its till was told no: the next request for the code gets the success.
     pub owed: bool,
     /// What was owed was given.
@@ -491,7 +489,6 @@ impl Redemption {
             answered_at_till: false,
             trusted: true,
             on_hold: false,
-            strong_refusal: false,
             owed: false,
             owed_paid: false,
             handled: false,

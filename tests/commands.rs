@@ -100,7 +100,7 @@ impl Gateway {
         let listener = tokio::net::UnixListener::bind(folder.path().join("admin.sock")).unwrap();
         let (stop, stopped) = watch::channel(false);
         let routes = router(Arc::new(Admin::new(queue.clone(), info)));
-        serving.spawn(serve(Socket::Unix(listener), routes, Bounds::default(), stopped));
+        serving.spawn(serve(vec![Socket::Unix(listener)], routes, Bounds::default(), stopped));
         Self { folder, date, queue, ready, stop, serving, _forwarding: forwarding, _live: live }
     }
 

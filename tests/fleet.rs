@@ -56,6 +56,8 @@ enum Busy {
     RetryAfter,
     TooMany,
     Silent,
+    /// As `RetryAfter`, and it never takes the oldest code of any gateway.
+    OneCode,
 }
 
 /// Who comes back.
@@ -192,7 +194,7 @@ impl Provider {
             return Some((self.free_at, Heard::Confirmed));
         }
         match self.busy {
-            Busy::RetryAfter => {
+            Busy::RetryAfter | Busy::OneCode => {
                 Some((now, Heard::Wait { at_least: Some(RETRY_AFTER), limited: false }))
             }
             Busy::TooMany => Some((now, Heard::Wait { at_least: None, limited: true })),
@@ -343,8 +345,12 @@ fn row(row: i64) -> ClaimedRow {
 
 impl Fleet {
     fn new(busy: Busy, manners: Manners) -> Self {
-        let gateways: Vec<_> = (0..GATEWAYS).map(|number| Gateway::new(manners, number)).collect();
-        let rows = gateways.iter().map(|gateway| gateway.old).sum();
+        let mut gateways: Vec<_> =
+            (0..GATEWAYS).map(|number| Gateway::new(manners, number)).collect();
+        for gateway in &mut gateways {
+            gateway.old_left -= i64::from(busy == Busy::OneCode);
+        }
+        let rows = gateways.iter().map(|gateway| gateway.old_left).sum();
         let mut fleet = Self {
             manners,
             provider: Provider { busy, free_at: Duration::ZERO },
@@ -436,7 +442,13 @@ impl Fleet {
         }
         self.per_second[second] += 1;
         let half_way = self.gateways[number].round_trip / 2;
-        let answer = self.provider.take(self.now).map(|(left, heard)| (left + half_way, heard));
+        let limited = Heard::Wait { at_least: None, limited: true };
+        let answer = if self.provider.busy == Busy::OneCode && row == 1 {
+            Some((self.now, limited))
+        } else {
+            self.provider.take(self.now)
+        };
+        let answer = answer.map(|(left, heard)| (left + half_way, heard));
         let (at, heard) = answer
             .filter(|(at, _)| *at <= sent + TIMEOUT)
             .unwrap_or((sent + TIMEOUT, Heard::NoAnswer(Phase::Answer)));
@@ -523,6 +535,7 @@ impl Fleet {
 fn line(outcome: &Outcome) -> String {
     let busy = match outcome.busy {
         Busy::RetryAfter => "503, Retry-After: 10",
+        Busy::OneCode => "and 429 to one code",
         Busy::TooMany => "429",
         Busy::Silent => "no answer in time",
     };
@@ -625,6 +638,13 @@ fn a_region_that_comes_back_drains_before_a_provider_that_says_429_and_nothing_m
     let ours = play(Busy::TooMany, Manners::Redeemd);
     assert_manners(&ours, 1.5);
     assert!(ours.a_row_took() <= 3.2, "{} requests a redemption", ours.a_row_took());
+}
+
+#[test]
+fn one_code_of_each_store_that_the_provider_limits_by_itself_keeps_no_other_from_it() {
+    let ours = play(Busy::OneCode, Manners::Redeemd);
+    assert_manners(&ours, 1.5);
+    assert!(ours.a_row_took() <= 3.3, "{} requests a redemption", ours.a_row_took());
 }
 
 #[test]

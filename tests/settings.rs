@@ -290,7 +290,7 @@ token_file = "/mt"
 [[admin.user]]
 name = "u"
 role = "engineer"
-password_credential = "up"
+credential = "up"
 [admin.tls]
 cert_file = "/ac"
 key_file = "/ak"
@@ -754,6 +754,7 @@ fn the_console_goes_beyond_loopback_with_tls_users_and_hosts_alone() {
         LEAST,
         &[
             (&format!("{beyond}{user}{tls}"), "admin.hosts", "beyond loopback"),
+            (&format!("{beyond}hosts = []\n{user}{tls}"), "admin.hosts", "beyond loopback"),
             (&format!("{beyond}{hosts}{tls}"), "admin.user", "beyond loopback"),
             (&format!("{beyond}{hosts}{user}"), "admin.tls", "beyond loopback"),
         ],
@@ -774,16 +775,12 @@ fn who_may_act_has_a_name_a_role_and_a_secret() {
                 "admin.user[u].role",
                 "\"decide\"",
             ),
-            (
-                &format!("{user}role = \"see\""),
-                "admin.user[u].password_file",
-                "password_credential",
-            ),
+            (&format!("{user}role = \"see\""), "admin.user[u].password_file", "credential"),
             (
                 &format!(
                     "{user}role = \"see\"\npassword_file = \"/p\"\npassword_credential = \"c\""
                 ),
-                "admin.user[u].password_credential",
+                "admin.user[u].credential",
                 "keep",
             ),
             (

@@ -50,7 +50,7 @@ pub(crate) fn serve() -> Result<(), Failure> {
         };
         let router = Router::new().route("/redeem", post(answer));
         let (_stop, stopped) = watch::channel(false);
-        listen(Socket::Tcp(listener), router, Bounds::default(), stopped).await;
+        listen(vec![Socket::Tcp(listener)], router, Bounds::default(), stopped).await;
         Ok(())
     })
 }

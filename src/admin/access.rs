@@ -18,7 +18,8 @@ use super::throttle::PasswordThrottle;
 use super::{cookie, who};
 use crate::listen::{Peer, bearer};
 use crate::message::Denied;
-use crate::settings::{AdminToken, AdminUser, Role, SecretSource, Settings};
+use crate::redemption::Secret;
+use crate::settings::{AdminToken, AdminUser, Role, SecretError, SecretSource, Settings};
 
 /// Where the console's pages follow what changes, as the routes of the console have it.
 const EVENTS: &str = "/events";
@@ -68,11 +69,15 @@ impl AccessRules {
     }
 }
 
+/// How a secret of its kind is read.
+type ReadSecret = fn(&SecretSource, Option<&Path>) -> Result<Secret, SecretError>;
+
 /// A machine or a person, and where the secret lies.
 struct SecretHolder {
     name: String,
     role: Role,
     secret: SecretSource,
+    read: ReadSecret,
 }
 
 /// A secret as it was last read; `None` as long as it could not be.
@@ -182,14 +187,17 @@ impl Access {
 
 impl Inner {
     fn new(rules: AccessRules) -> Self {
-        let followed = |name: &str, role, secret: &SecretSource| {
-            let known = SecretHolder { name: name.to_owned(), role, secret: secret.clone() };
-            SecretNow { known, text: None }
+        let followed = |name: &str, role, (secret, read): (&SecretSource, ReadSecret)| {
+            let (name, secret) = (name.to_owned(), secret.clone());
+            SecretNow { known: SecretHolder { name, role, secret, read }, text: None }
         };
-        let tokens =
-            rules.tokens.iter().map(|one| followed(&one.name, one.role, &one.token)).collect();
-        let users =
-            rules.users.iter().map(|one| followed(&one.name, one.role, &one.password)).collect();
+        let of_token =
+            |one: &AdminToken| followed(&one.name, one.role, (&one.token, SecretSource::token));
+        let of_user = |one: &AdminUser| {
+            followed(&one.name, one.role, (&one.password, SecretSource::password_hash))
+        };
+        let tokens = rules.tokens.iter().map(of_token).collect();
+        let users = rules.users.iter().map(of_user).collect();
         let mut inner = Self { rules: Arc::new(rules), tokens, users, looked_at: Instant::now() };
         inner.read();
         inner
@@ -208,7 +216,7 @@ impl SecretNow {
     /// A secret that cannot be read now leaves the earlier one in force: its file may be in the
     /// middle of a change.
     fn read(&mut self, credentials_dir: Option<&Path>) {
-        match self.known.secret.read(credentials_dir) {
+        match (self.known.read)(&self.known.secret, credentials_dir) {
             Ok(text) => self.text = Some(text.reveal().to_owned()),
             Err(error) if self.text.is_none() => {
                 tracing::debug!(name = self.known.name, %error, "the secret of somebody who may \

@@ -52,67 +52,38 @@ pub(super) async fn handled(
     acted(admin.queue.handled(&id, checked(&note)?, free, asker.name()).await?, &asker)
 }
 
-/// `POST /api/v1/lanes/{name}/flush`
+/// `POST /api/v1/lanes/{name}/flush`, or of all lanes `POST /api/v1/flush`
 pub(super) async fn flush(
     State(admin): SharedAdmin,
-    Path(lane): Path<String>,
+    lane: Option<Path<String>>,
     Extension(asker): ByAsker,
     body: RawBody,
 ) -> JsonAnswer {
     arguments::<Nothing>(body)?;
-    told(&admin, &asker, Some(&lane), LaneCommand::Flush).await
+    told(&admin, &asker, lane, LaneCommand::Flush).await
 }
 
-/// `POST /api/v1/lanes/{name}/hold`, alone or with `{"trust": true, "note": "…"}`
+/// `POST /api/v1/lanes/{name}/hold`, or of all lanes `POST /api/v1/hold`; alone or with
+/// `{"trust": true, "note": "…"}`
 pub(super) async fn hold(
     State(admin): SharedAdmin,
-    Path(lane): Path<String>,
+    lane: Option<Path<String>>,
     Extension(asker): ByAsker,
     body: RawBody,
 ) -> JsonAnswer {
     let command = held(&asker, arguments(body)?)?;
-    told(&admin, &asker, Some(&lane), command).await
+    told(&admin, &asker, lane, command).await
 }
 
-/// `POST /api/v1/lanes/{name}/release`
+/// `POST /api/v1/lanes/{name}/release`, or of all lanes `POST /api/v1/release`
 pub(super) async fn release(
     State(admin): SharedAdmin,
-    Path(lane): Path<String>,
+    lane: Option<Path<String>>,
     Extension(asker): ByAsker,
     body: RawBody,
 ) -> JsonAnswer {
     arguments::<Nothing>(body)?;
-    told(&admin, &asker, Some(&lane), LaneCommand::Release { by: asker.name().to_owned() }).await
-}
-
-/// `POST /api/v1/flush`
-pub(super) async fn flush_all(
-    State(admin): SharedAdmin,
-    Extension(asker): ByAsker,
-    body: RawBody,
-) -> JsonAnswer {
-    arguments::<Nothing>(body)?;
-    told(&admin, &asker, None, LaneCommand::Flush).await
-}
-
-/// `POST /api/v1/hold`
-pub(super) async fn hold_all(
-    State(admin): SharedAdmin,
-    Extension(asker): ByAsker,
-    body: RawBody,
-) -> JsonAnswer {
-    let command = held(&asker, arguments(body)?)?;
-    told(&admin, &asker, None, command).await
-}
-
-/// `POST /api/v1/release`
-pub(super) async fn release_all(
-    State(admin): SharedAdmin,
-    Extension(asker): ByAsker,
-    body: RawBody,
-) -> JsonAnswer {
-    arguments::<Nothing>(body)?;
-    told(&admin, &asker, None, LaneCommand::Release { by: asker.name().to_owned() }).await
+    told(&admin, &asker, lane, LaneCommand::Release { by: asker.name().to_owned() }).await
 }
 
 /// `POST /api/v1/lanes/{name}/retry-held`
@@ -138,9 +109,10 @@ fn held(asker: &Asker, Holding { note, trust }: Holding) -> Result<LaneCommand, 
 async fn told(
     admin: &Admin,
     asker: &Asker,
-    lane: Option<&str>,
+    lane: Option<Path<String>>,
     command: LaneCommand,
 ) -> JsonAnswer {
+    let lane = lane.as_deref().map(String::as_str);
     if let Some(lane) = lane {
         known(admin, lane)?;
     }

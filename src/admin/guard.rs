@@ -29,7 +29,7 @@ pub(super) async fn guard(
     let on_socket = request.extensions().get::<Peer>().is_some_and(|peer| peer.uid.is_some());
     let rules = access.rules();
     let fault = if on_socket { None } else { misdirected(&rules, request.headers()) };
-    let fault = fault.or_else(|| unfit(&request));
+    let fault = fault.or_else(|| unreadable(&request)).or_else(|| unfit(&request));
     let mut response = match fault {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
@@ -86,6 +86,20 @@ fn is_loopback(host: &str) -> bool {
 
 fn is_port(text: &str) -> bool {
     !text.starts_with('+') && text.parse::<u16>().is_ok()
+}
+
+/// Nothing has a path whose escapes are no UTF-8.
+fn unreadable(request: &Request) -> Option<Problem> {
+    let (mut path, mut rest) = (Vec::new(), request.uri().path().as_bytes());
+    while let [first, after @ ..] = rest {
+        let hex =
+            after.get(..2).filter(|_| *first == b'%').and_then(|hex| str::from_utf8(hex).ok());
+        let escaped = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        path.push(escaped.unwrap_or(*first));
+        rest = after.get(escaped.map_or(0, |_| 2)..).unwrap_or_default();
+    }
+    let nowhere = || Problem::denied(StatusCode::NOT_FOUND, Denied::NoPath);
+    str::from_utf8(&path).is_err().then(nowhere)
 }
 
 /// The API takes JSON alone: a form in a foreign page can post without asking, but not as
@@ -316,6 +330,18 @@ mod tests {
             ("sec-fetch-site", "same-origin"),
         ];
         assert_eq!(status(Method::POST, "/act", &json, None).await, 415);
+    }
+
+    #[tokio::test]
+    async fn a_path_that_no_text_can_be_is_nowhere_and_a_problem_document_says_so() {
+        for path in ["/%ff", "/api/%FF/x", "/view%c3", "/%e0%80%80"] {
+            let answer = ask(Method::GET, path, &[("host", "localhost")], Some(TCP)).await;
+            assert_eq!(answer.status(), 404, "{path}");
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/problem+json");
+        }
+        let host = [("host", "localhost")];
+        assert_eq!(status(Method::GET, "/v%69ew", &host, Some(TCP)).await, 404, "no such route");
+        assert_eq!(status(Method::GET, "/view", &host, Some(TCP)).await, 200);
     }
 
     #[tokio::test]

@@ -82,11 +82,8 @@ fn gateway(page: &mut MetricsText, status: &Status) {
     );
     page.family("redeemd_log_dropped", "counter", "Lines of the log that nobody took in time");
     page.sample("redeemd_log_dropped_total", &[], status.log_dropped);
-    page.family(
-        "redeemd_read_steps",
-        "counter",
-        "Steps that the database took for whoever looks, by thousands",
-    );
+    let help = "Steps that the database took for whoever looks, by thousands";
+    page.family("redeemd_read_steps", "counter", help);
     page.sample("redeemd_read_steps_total", &[], crate::store::read_steps());
     let help = "Settings that were read and that take a restart";
     page.single("redeemd_settings_waiting_for_restart", help, status.restart_keys.len());
@@ -131,9 +128,6 @@ fn books(page: &mut MetricsText, status: &Status) {
     }
 }
 
-/// What a gauge shows of a lane.
-type LaneGauge = fn(&LaneView) -> u64;
-
 fn lanes(page: &mut MetricsText, lanes: &[LaneView]) {
     page.family(
         "redeemd_lane_link",
@@ -156,23 +150,15 @@ fn lanes(page: &mut MetricsText, lanes: &[LaneView]) {
             page.sample("redeemd_lane_cause", &[("lane", &lane.status.name), ("cause", cause)], 1);
         }
     }
-    let gauges: [(&str, &str, LaneGauge); 3] = [
-        ("redeemd_lane_window", "How many attempts the drain may have on the wire", |lane| {
-            lane.status.window.into()
-        }),
-        ("redeemd_lane_in_flight", "Attempts on the wire", |lane| lane.status.in_flight.into()),
-        (
-            "redeemd_lane_retry_after_seconds",
-            "What is left of the provider's Retry-After",
-            |lane| lane.status.waiting_s.unwrap_or(0),
-        ),
-    ];
-    for (name, help, value) in gauges {
-        page.family(name, "gauge", help);
-        for lane in lanes {
-            page.sample(name, &[("lane", &lane.status.name)], value(lane));
-        }
-    }
+    let help = "How many attempts the drain may have on the wire";
+    page.by_lane("redeemd_lane_window", help, lanes, |lane| lane.status.window);
+    page.by_lane("redeemd_lane_in_flight", "Attempts on the wire", lanes, |lane| {
+        lane.status.in_flight
+    });
+    let help = "What is left of the provider's Retry-After";
+    page.by_lane("redeemd_lane_retry_after_seconds", help, lanes, |lane| {
+        lane.status.waiting_s.unwrap_or(0)
+    });
     provider_times(page, lanes);
     page.family(
         "redeemd_attempts",
@@ -192,31 +178,18 @@ fn lanes(page: &mut MetricsText, lanes: &[LaneView]) {
 
 /// What is at risk and what may still be given on trust.
 fn risk(page: &mut MetricsText, status: &Status) {
-    let name = |lane: &LaneView| lane.status.name.clone();
-    page.family(
-        "redeemd_exposure",
-        "gauge",
-        "What is at risk: given on trust and not settled well or handled",
-    );
-    for lane in &status.lanes {
-        page.sample("redeemd_exposure", &[("lane", &name(lane))], lane.risk.exposure);
-    }
-    page.family("redeemd_lost", "gauge", "What was ever declined after it had been given");
-    for lane in &status.lanes {
-        page.sample("redeemd_lost", &[("lane", &name(lane))], lane.risk.lost);
-    }
-    page.family("redeemd_trust_off", "gauge", "1 while an operator has switched trust off");
-    for lane in &status.lanes {
-        page.sample(
-            "redeemd_trust_off",
-            &[("lane", &name(lane))],
-            u64::from(lane.risk.trust_off.is_some()),
-        );
-    }
+    let lanes = &status.lanes;
+    let help = "What is at risk: given on trust and not settled well or handled";
+    page.by_lane("redeemd_exposure", help, lanes, |lane| lane.risk.exposure);
+    let help = "What was ever declined after it had been given";
+    page.by_lane("redeemd_lost", help, lanes, |lane| lane.risk.lost);
+    let help = "1 while an operator has switched trust off";
+    page.by_lane("redeemd_trust_off", help, lanes, |lane| u64::from(lane.risk.trust_off.is_some()));
     page.family("redeemd_headroom", "gauge", "What is left of an offline limit of the lane");
-    for lane in &status.lanes {
+    for lane in lanes {
         for (limit, left) in lane.risk.left() {
-            page.sample("redeemd_headroom", &[("lane", &name(lane)), ("limit", limit)], left);
+            let labels = [("lane", lane.status.name.as_str()), ("limit", limit)];
+            page.sample("redeemd_headroom", &labels, left);
         }
     }
     page.family("redeemd_rule_headroom", "gauge", "What is left of a limit of an offline rule");
@@ -346,6 +319,19 @@ impl MetricsText {
     fn single(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, "gauge", help);
         self.sample(name, &[], value);
+    }
+
+    fn by_lane<V: Display>(
+        &mut self,
+        name: &str,
+        help: &str,
+        lanes: &[LaneView],
+        value: impl Fn(&LaneView) -> V,
+    ) {
+        self.family(name, "gauge", help);
+        for lane in lanes {
+            self.sample(name, &[("lane", &lane.status.name)], value(lane));
+        }
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {

@@ -125,9 +125,9 @@ pub fn router(shared: Arc<Admin>) -> Router {
 /// What changes lanes, and what lets whole codes in and out.
 fn engineering() -> Router<Arc<Admin>> {
     Router::new()
-        .route("/api/v1/flush", post(actions::flush_all))
-        .route("/api/v1/hold", post(actions::hold_all))
-        .route("/api/v1/release", post(actions::release_all))
+        .route("/api/v1/flush", post(actions::flush))
+        .route("/api/v1/hold", post(actions::hold))
+        .route("/api/v1/release", post(actions::release))
         .route("/api/v1/trust", post(risk::switch_all))
         .route("/api/v1/lanes/{name}/trust", post(risk::switch))
         .route("/api/v1/lanes/{name}/flush", post(actions::flush))

@@ -171,7 +171,6 @@ struct Switch {
     on: bool,
     #[serde(default)]
     note: String,
-    #[serde(default)]
     for_s: Option<u64>,
 }
 

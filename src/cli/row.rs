@@ -29,7 +29,6 @@ pub(super) struct RowView {
     pub(super) refused_at_till: bool,
     pub(super) answered_at_till: bool,
     /// The mark, from a daemon that keeps one.
-    #[serde(default)]
     pub(super) trusted: Option<bool>,
     #[serde(default)]
     pub(super) on_hold: bool,
@@ -46,17 +45,14 @@ pub(super) struct RowView {
     #[serde(default)]
     pub(super) handled: bool,
     /// The note of whoever handled it.
-    #[serde(default)]
     pub(super) handled_note: Option<String>,
     #[serde(default)]
     pub(super) freed: bool,
     /// What it counts as, from a daemon that says so.
-    #[serde(default)]
     pub(super) value: Option<String>,
     #[serde(default)]
     pub(super) value_assumed: bool,
     /// The rule by which it was given.
-    #[serde(default)]
     pub(super) rule: Option<String>,
     pub(super) attempts: u64,
     pub(super) accepted_online: bool,
@@ -163,47 +159,36 @@ impl Column {
 
     /// Its heading.
     pub(super) fn head(self) -> (&'static str, Align) {
-        match self {
-            Self::Id => ("ID", Align::Left),
-            Self::Seq => ("SEQ", Align::Right),
-            Self::State => ("STATE", Align::Left),
-            Self::Lane => ("LANE", Align::Left),
-            Self::Till => ("TILL", Align::Left),
-            Self::Business => ("BUSINESS", Align::Left),
-            Self::Branch => ("BRANCH", Align::Left),
-            Self::Code => ("CODE", Align::Left),
-            Self::Date => ("DATE", Align::Left),
-            Self::Accepted => ("ACCEPTED", Align::Left),
-            Self::Settled => ("SETTLED", Align::Left),
-            Self::Tries => ("TRIES", Align::Right),
-            Self::Value => ("VALUE", Align::Left),
-            Self::Rule => ("RULE", Align::Left),
-            Self::Marks => ("MARKS", Align::Left),
-            Self::Said => ("SAID", Align::Left),
-            Self::Note => ("NOTE", Align::Left),
-        }
+        let (head, align, _) = self.shown();
+        (head, align)
     }
 
     /// What it shows of a row.
     pub(super) fn cell(self, row: &RowView) -> String {
+        let (.., cell) = self.shown();
+        cell(row)
+    }
+
+    fn shown(self) -> (&'static str, Align, fn(&RowView) -> String) {
+        use Align::{Left, Right};
         match self {
-            Self::Id => row.id.clone(),
-            Self::Seq => row.seq.to_string(),
-            Self::State => row.state.clone(),
-            Self::Lane => row.lane.clone(),
-            Self::Till => row.till.clone(),
-            Self::Business => row.business_refrence.clone(),
-            Self::Branch => row.branch_id.clone(),
-            Self::Code => row.reward_code.clone(),
-            Self::Date => row.date.clone(),
-            Self::Accepted => row.accepted_at.clone(),
-            Self::Settled => row.settled_at.clone().unwrap_or_default(),
-            Self::Tries => row.attempts.to_string(),
-            Self::Value => value(row),
-            Self::Rule => row.rule.clone().unwrap_or_default(),
-            Self::Marks => marks(row),
-            Self::Said => row.provider_said.clone().unwrap_or_default(),
-            Self::Note => row.note.clone().unwrap_or_default(),
+            Self::Id => ("ID", Left, |row| row.id.clone()),
+            Self::Seq => ("SEQ", Right, |row| row.seq.to_string()),
+            Self::State => ("STATE", Left, |row| row.state.clone()),
+            Self::Lane => ("LANE", Left, |row| row.lane.clone()),
+            Self::Till => ("TILL", Left, |row| row.till.clone()),
+            Self::Business => ("BUSINESS", Left, |row| row.business_refrence.clone()),
+            Self::Branch => ("BRANCH", Left, |row| row.branch_id.clone()),
+            Self::Code => ("CODE", Left, |row| row.reward_code.clone()),
+            Self::Date => ("DATE", Left, |row| row.date.clone()),
+            Self::Accepted => ("ACCEPTED", Left, |row| row.accepted_at.clone()),
+            Self::Settled => ("SETTLED", Left, |row| row.settled_at.clone().unwrap_or_default()),
+            Self::Tries => ("TRIES", Right, |row| row.attempts.to_string()),
+            Self::Value => ("VALUE", Left, value),
+            Self::Rule => ("RULE", Left, |row| row.rule.clone().unwrap_or_default()),
+            Self::Marks => ("MARKS", Left, marks),
+            Self::Said => ("SAID", Left, |row| row.provider_said.clone().unwrap_or_default()),
+            Self::Note => ("NOTE", Left, |row| row.note.clone().unwrap_or_default()),
         }
     }
 }

@@ -67,22 +67,12 @@ fn exit(error: &DaemonError) -> Exit {
 }
 
 fn exit_of_state(error: &StoreError) -> Exit {
-    match error {
-        StoreError::Locked { .. } => Exit::TryAgain,
-        StoreError::Newer { .. } | StoreError::Foreign { .. } | StoreError::OldSqlite { .. } => {
-            Exit::Config
-        }
-        StoreError::File { .. }
-        | StoreError::Unsynced { .. }
-        | StoreError::Taken { .. }
-        | StoreError::Damaged(_)
-        | StoreError::NoRoomToRescue { .. }
-        | StoreError::NoRoomToCopy { .. }
-        | StoreError::Pragma { .. }
-        | StoreError::Random(_)
-        | StoreError::Sqlite(_)
-        | StoreError::Again { .. }
-        | StoreError::Internal(_) => Exit::CannotCreate,
+    if error.is_a_misfit() {
+        Exit::Config
+    } else if matches!(error, StoreError::Locked { .. }) {
+        Exit::TryAgain
+    } else {
+        Exit::CannotCreate
     }
 }
 

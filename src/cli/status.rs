@@ -547,8 +547,8 @@ retm is down: the provider cannot be reached; look at the line
     fn amounts_have_their_thousands_apart_and_what_rules_allow_is_the_most_there_is() {
         let mut value = sample();
         value["lanes"][0] = json!({"name": "retm", "link": "down", "pending": 2,
-            "exposure": "1250.00", "lost": "0.00", "may_give": 1074, "may_give_to": "as_rules_allow",
-            "headroom": {"max_exposure": {"left": "24875.50"}}});
+            "exposure": "1250.00", "lost": "0.00", "may_give": 1074,
+            "may_give_to": "as_rules_allow", "headroom": {"max_exposure": {"left": "24875.50"}}});
         let text = render(&value).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
         let expected = "retm: 1,250.00 at risk, 0.00 lost; at most 1,074 more may be given, as the \
             rules allow, 24,875.50 more may be at risk";

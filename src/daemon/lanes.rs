@@ -118,14 +118,12 @@ impl<R: Transport + Clone> RunningLanes<R> {
         self.running.iter().find(|one| one.lane.name() == name).map(|one| Arc::clone(&one.lane))
     }
 
-    /// Makes the transport on trial, where the lane would make it anew.
+    /// Makes the transport on trial: what it reads may be another than before where the settings
+    /// are the same.
     fn usable(&self, settings: LaneSettings, broken: Broken) -> Result<LaneSettings, DaemonError> {
         let lane = settings.provider.name.clone();
-        if self.find(&lane).is_some_and(|lane| *lane.settings() == settings) {
-            return Ok(settings);
-        }
         match (self.make_transport)(&settings) {
-            Ok(_) => Ok(settings),
+            Ok(made) => Ok(LaneSettings { has_read: made.has_read(), ..settings }),
             Err(why) if broken == Broken::IsHeld => {
                 tracing::error!(
                     lane,

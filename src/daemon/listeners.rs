@@ -61,12 +61,7 @@ impl Listeners {
     pub(super) fn serve(&mut self, intake: &Arc<Intake>, admin: &Arc<Admin>) {
         let tills = std::mem::take(&mut self.tills);
         let router = intake::router(Arc::clone(intake));
-        self.tasks.spawn(listen::serve_all(
-            tills,
-            router,
-            Bounds::of_process(),
-            self.stop.subscribe(),
-        ));
+        self.tasks.spawn(listen::serve(tills, router, Bounds::of_process(), self.stop.subscribe()));
         // Whoever reads here needs no token.
         let (most, usual) = (ADMIN_CONNECTIONS_MAX, Bounds::default());
         let bounds = Bounds {
@@ -78,7 +73,7 @@ impl Listeners {
         admin.closes_with(self.stop.subscribe());
         let operators = std::mem::take(&mut self.admin);
         let router = admin::router(Arc::clone(admin));
-        self.tasks.spawn(listen::serve_all(operators, router, bounds, self.stop.subscribe()));
+        self.tasks.spawn(listen::serve(operators, router, bounds, self.stop.subscribe()));
     }
 
     /// Reads the certificates again. They were good a moment ago; one that is not keeps the old one

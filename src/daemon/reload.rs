@@ -3,6 +3,7 @@
 use super::RunningDaemon;
 use crate::prepare::{Prepared, prepare};
 use crate::settings::{Problems, needs_restart};
+use crate::upstream::forget_system_authorities;
 
 impl RunningDaemon {
     /// Reads the settings again and says how that went, to systemd, to the log and in `status`.
@@ -32,6 +33,7 @@ impl RunningDaemon {
         for warning in loaded.warnings.iter().chain(&loaded.notes) {
             tracing::warn!("{warning}");
         }
+        forget_system_authorities();
         if let Err(fault) = self.core.reconfigure(&loaded.settings).await {
             return vec![fault.to_string()];
         }

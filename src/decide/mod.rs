@@ -18,6 +18,6 @@ pub use figures::{FIGURES, Figures};
 pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle, may_be_ours};
 pub use row::{Row, day_of, is_trusted, kind, mark, marks_found, needs_a_person};
 pub use settle::{
-    ATTEMPTS_KEPT_MAX, Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext,
-    WaitContext, WaitEnd, conclude, relayed, settle, unheard,
+    Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext, WaitContext, WaitEnd,
+    conclude, keep_attempts, relayed, settle, unheard,
 };

@@ -15,7 +15,7 @@ pub(super) const UNCERTAIN_REFUSALS_MAX: usize = 4;
 /// How many weak refusals alike it takes before a person decides.
 pub(super) const WEAK_REFUSALS_MIN: usize = 5;
 /// How many attempts of a row are kept.
-pub const ATTEMPTS_KEPT_MAX: usize = 10;
+const ATTEMPTS_KEPT_MAX: usize = 10;
 
 /// How an attempt ended, as far as the row is concerned.
 #[derive(Clone, Debug)]
@@ -37,8 +37,6 @@ pub enum Ended {
         answer: Answer,
         /// Why a person has to decide.
         reason: ParkReason,
-        /// What it said.
-        text: String,
     },
     /// The attempt certainly did not reach the redemption.
     Clean,
@@ -216,11 +214,27 @@ fn uncertain_refused(row: &Row, around: SettleContext<'_>) -> Settle {
     Settle::Waits { marks: row.marks, uncharged: false }
 }
 
+/// The refusals that are like the last one, with their places, the latest first. What was no
+/// refusal in between, an outage or a defect, ends no such run.
+fn refused_alike(attempts: &[Attempt]) -> impl Iterator<Item = (usize, &Attempt)> {
+    let refusals = || attempts.iter().enumerate().rev().filter(|(_, end)| end.refusal.is_some());
+    let last = refusals().next().and_then(|(_, end)| end.refusal);
+    refusals().take_while(move |(_, end)| end.refusal == last)
+}
+
+/// The last [`ATTEMPTS_KEPT_MAX`] of a row's attempts stay. Since when it is refused alike may be
+/// longer ago: the first such refusal stays too, in the place of the one after it.
+pub fn keep_attempts(attempts: &mut Vec<Attempt>) {
+    while attempts.len() > ATTEMPTS_KEPT_MAX {
+        let first = refused_alike(attempts).last().map(|(at, _)| at);
+        attempts.remove(usize::from(first == Some(0)));
+    }
+}
+
 fn is_weak_for_long(around: SettleContext<'_>) -> bool {
     let Some(last) = around.attempts.last() else { return false };
-    let alike =
-        || around.attempts.iter().rev().take_while(|attempt| attempt.refusal == last.refusal);
-    let first_s = alike().last().map_or(last.elapsed_s, |attempt| attempt.elapsed_s);
+    let alike = || refused_alike(around.attempts);
+    let first_s = alike().last().map_or(last.elapsed_s, |(_, attempt)| attempt.elapsed_s);
     last.refusal.is_some()
         && alike().count() >= WEAK_REFUSALS_MIN
         && last.elapsed_s.saturating_sub(first_s) >= around.weak_after_s

@@ -401,13 +401,35 @@ fn what_a_rows_end_means_depends_on_what_its_till_was_told() {
         );
     }
     let reason = ParkReason::SaysFailed { status: 200 };
-    let failed = Ended::Parked { answer: Answer::success(), reason, text: "no".to_owned() };
+    let failed = Ended::Parked { answer: Answer::success(), reason };
     assert_eq!(outcome(&row(Pending, 0, 0), &failed, true), (Parked, unsure | mark::ANSWERED));
 }
 
 fn attempt(number: u32, elapsed_s: i64, refusal: Option<u32>) -> Attempt {
     let outcome = "declined".to_owned();
     Attempt { number, at_ms: 0, elapsed_s, outcome, status: Some(404), took_ms: 1, refusal }
+}
+
+#[test]
+fn weak_refusals_are_a_persons_after_weak_after_however_long_that_is_and_whatever_fails_between() {
+    let (given, weak) = (row(State::Pending, 0, mark::TRUSTED), declined(false, false));
+    for weak_after_s in [1800, 3 * 3600, 30 * 86_400] {
+        let mut attempts = Vec::new();
+        let parked_at_s = (1..10_000).find_map(|number| {
+            let now_s = i64::from(number) * 900;
+            attempts.push(attempt(number, now_s, (number % 3 != 0).then_some(7)));
+            keep_attempts(&mut attempts);
+            assert!(attempts.len() <= 10, "{weak_after_s}");
+            let around = SettleContext { weak_after_s, ..around(&attempts, false) };
+            let is_parked = matches!(settle(&given, &weak, around), Settle::As { .. });
+            (number % 3 != 0 && is_parked).then_some(now_s)
+        });
+        let due_s = 900 + weak_after_s.max(5 * 900);
+        assert!(
+            parked_at_s.is_some_and(|at_s| (due_s..=due_s + 1800).contains(&at_s)),
+            "{weak_after_s}: {parked_at_s:?}"
+        );
+    }
 }
 
 #[test]

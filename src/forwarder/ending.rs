@@ -19,8 +19,8 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
             let strong = *evidence == Evidence::Strong;
             Ended::Declined { answer: answer.clone(), already_used: *already_used, strong }
         }
-        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason, text }) => {
-            Ended::Parked { answer: answer.clone(), reason: *reason, text: text.clone() }
+        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason }) => {
+            Ended::Parked { answer: answer.clone(), reason: *reason }
         }
         (_, Verdict::Credential | Verdict::NoAnswer(Phase::Credential)) => Ended::Uncharged,
         (_, Verdict::Wait { clean: true, .. })
@@ -32,41 +32,8 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
 /// What the lane is told: an "already used" that our own earlier attempt explains is a
 /// confirmation.
 pub(super) fn for_lane(verdict: &Verdict, row: &Claimed) -> Heard {
-    match verdict {
-        Verdict::Declined { already_used: true, .. } if row.used_is_ours => Heard::Confirmed,
-        Verdict::Confirmed
-        | Verdict::Declined { .. }
-        | Verdict::Parked { .. }
-        | Verdict::InProgress { .. }
-        | Verdict::Credential
-        | Verdict::NotTheProvider { .. }
-        | Verdict::Wait { .. }
-        | Verdict::RowFault { .. }
-        | Verdict::Unreadable { .. }
-        | Verdict::Reset
-        | Verdict::NoAnswer(_) => heard(verdict),
-    }
-}
-
-/// What a verdict says to a lane.
-pub(super) fn heard(verdict: &Verdict) -> Heard {
-    match verdict {
-        Verdict::Confirmed => Heard::Confirmed,
-        Verdict::Declined { evidence, .. } => {
-            Heard::Declined { strong: *evidence == Evidence::Strong }
-        }
-        Verdict::Parked { .. } => Heard::Parked,
-        Verdict::InProgress { evidence } => {
-            Heard::InProgress { strong: *evidence == Evidence::Strong }
-        }
-        Verdict::Unreadable { .. } => Heard::Unreadable,
-        Verdict::Credential => Heard::Credential,
-        Verdict::NotTheProvider { .. } => Heard::NotTheProvider,
-        Verdict::Wait { at_least, clean } => Heard::Wait { at_least: *at_least, limited: *clean },
-        Verdict::RowFault { status } => Heard::RowFault { status: *status },
-        Verdict::Reset => Heard::Reset,
-        Verdict::NoAnswer(phase) => Heard::NoAnswer(*phase),
-    }
+    let used = matches!(verdict, Verdict::Declined { already_used: true, .. });
+    if used && row.used_is_ours { Heard::Confirmed } else { Heard::from(verdict) }
 }
 
 /// The kind of a refusal: its words, masked.

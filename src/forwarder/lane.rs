@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::show::{self, Ids};
 use super::{Context, STOP_GRACE, Transport, ending, memory};
-use crate::link::{self, Cause, LinkPhase, Nudge};
+use crate::link::{self, Cause, Heard, LinkPhase, Nudge};
 use crate::queue::{
     CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
     Waited,
@@ -387,7 +387,7 @@ impl<R: Transport> Forwarder<R> {
     fn checked(&mut self, sent: Duration, outcome: Option<&Outcome>) {
         let Some(outcome) = outcome else { return };
         let verdict = verdict::judge(outcome, &self.rules);
-        let (heard, detail) = (ending::heard(&verdict), ending::detail(outcome, &verdict));
+        let (heard, detail) = (Heard::from(&verdict), ending::detail(outcome, &verdict));
         let (lane, word) = (self.lane.name(), ending::word(heard));
         tracing::debug!(
             lane,

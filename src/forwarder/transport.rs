@@ -4,6 +4,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 
+use crate::redemption::Fingerprint;
 use crate::store::Claimed;
 use crate::trust::Progress;
 use crate::upstream::{RedeemAttempt, Upstream};
@@ -11,6 +12,11 @@ use crate::verdict::Outcome;
 
 /// Sends attempts to one provider.
 pub trait Transport: Send + Sync + 'static {
+    /// Of what it has read from files when it was made and does not follow. Where that is another
+    /// now, a new one has to be made.
+    fn has_read(&self) -> Option<Fingerprint> {
+        None
+    }
     /// One attempt, bounded by its deadline; `progress` is told when the whole request has left.
     fn redeem(&self, row: &Claimed, progress: &Progress) -> impl Future<Output = Outcome> + Send;
     /// Relays a till's Check Reward once; `None` where the provider offers none.
@@ -30,6 +36,10 @@ pub trait Transport: Send + Sync + 'static {
 }
 
 impl Transport for Upstream {
+    fn has_read(&self) -> Option<Fingerprint> {
+        self.authorities()
+    }
+
     async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
         let attempt = RedeemAttempt {
             seq: row.seq,

@@ -171,7 +171,7 @@ impl KnownTill {
     /// A token that cannot be read now leaves the earlier one in force: a file that is being
     /// replaced must not turn a till away. A reload begins without earlier ones.
     fn read(&mut self, credentials_dir: Option<&Path>) {
-        match self.source.read(credentials_dir) {
+        match self.source.token(credentials_dir) {
             Ok(token) => self.token = Some(fingerprint(token.reveal())),
             Err(error) => {
                 let kept = self.token.is_some();
@@ -269,6 +269,16 @@ mod tests {
         assert_eq!(asks(&tills, "two-token").as_deref(), Some("two"));
         for wrong in ["", "one", "one-tokem", "one-token2", "One-token"] {
             assert_eq!(asks(&tills, wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_holds_no_token_lets_nobody_in() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for text in ["two words", "Bearer one-token"] {
+            fs::write(folder.path().join("one"), text).expect("written");
+            let till = Till::new("one", SecretSource::Credential("one".to_owned()));
+            assert_eq!(asks(&Tills::new(&[till], Some(folder.path())), text), None, "{text}");
         }
     }
 

@@ -260,30 +260,6 @@ impl Limit {
     pub fn innermost(&self) -> &Self {
         if let Self::Rule(_, limit) = self { limit.innermost() } else { self }
     }
-
-    /// Its key in the settings, or a word of its own.
-    #[must_use]
-    pub fn key(&self) -> &'static str {
-        match self {
-            Self::NotAccepting => "accept",
-            Self::Pending(_) => "max_pending",
-            Self::Till(_) => "max_pending_per_till",
-            Self::Outage(_) => "max_outage",
-            Self::Off => "trust_off",
-            Self::Slowed(_) => "refused_codes",
-            Self::Business => "businesses",
-            Self::Refused(_) => "checked",
-            Self::Form => "code_form",
-            Self::Value(_) => "max_value",
-            Self::Exposure(_) => "max_exposure",
-            Self::Rate(_, HOUR_S) => "max_per_hour",
-            Self::Rate(..) => "max_per_day",
-            Self::TillRate(..) => "max_per_hour_per_till",
-            Self::Reusable(_) => "reusable",
-            Self::Hours | Self::Clock => "hours",
-            Self::Rule(_, limit) => limit.key(),
-        }
-    }
 }
 
 /// Seconds of an hour and of a day.
@@ -558,12 +534,6 @@ impl Gauge {
     pub fn tighter(self, other: Self) -> Self {
         let left = |gauge: &Self| gauge.most.units() - gauge.used.units();
         if left(&other) < left(&self) { other } else { self }
-    }
-
-    /// Whether nothing of the limit is left.
-    #[must_use]
-    pub fn is_used_up(&self) -> bool {
-        self.used.units() >= self.most.units()
     }
 
     /// In how long time alone brings it to the next step; `None`: only redemptions do, or it is

@@ -24,7 +24,7 @@ pub use waits::Waits;
 
 use crate::redemption::Seq;
 use crate::trust::Trust;
-use crate::verdict::Phase;
+use crate::verdict::{Evidence, Phase, Verdict};
 
 /// What the settings say about a link.
 #[derive(Clone, Debug)]
@@ -137,6 +137,27 @@ pub enum Heard {
     NoAnswer(Phase),
 }
 
+impl From<&Verdict> for Heard {
+    fn from(verdict: &Verdict) -> Self {
+        let is_strong = |evidence: &Evidence| *evidence == Evidence::Strong;
+        match verdict {
+            Verdict::Confirmed => Self::Confirmed,
+            Verdict::Declined { evidence, .. } => Self::Declined { strong: is_strong(evidence) },
+            Verdict::Parked { .. } => Self::Parked,
+            Verdict::InProgress { evidence } => Self::InProgress { strong: is_strong(evidence) },
+            Verdict::Unreadable { .. } => Self::Unreadable,
+            Verdict::Credential => Self::Credential,
+            Verdict::NotTheProvider { .. } => Self::NotTheProvider,
+            Verdict::Wait { at_least, clean } => {
+                Self::Wait { at_least: *at_least, limited: *clean }
+            }
+            Verdict::RowFault { status } => Self::RowFault { status: *status },
+            Verdict::Reset => Self::Reset,
+            Verdict::NoAnswer(phase) => Self::NoAnswer(*phase),
+        }
+    }
+}
+
 impl Heard {
     /// A verdict in the contract's shape, strong or weak.
     #[must_use]
@@ -199,7 +220,8 @@ pub struct EndedAttempt<'a> {
     pub kind: &'a str,
     /// The row had no provider's fault and no reset before.
     pub first_fault: bool,
-    /// The row is suspect: a link fault or a refused credential of it says nothing about the lane.
+    /// The row is suspect: a link fault, a refused credential or a wait that it is told says
+    /// nothing about the lane.
     pub suspect: bool,
     /// Its till waited for it.
     pub live: bool,
@@ -647,7 +669,9 @@ impl Link {
             Heard::Credential | Heard::NoAnswer(Phase::Credential) => {
                 self.denied(now, ended, was_probe)
             }
-            Heard::Wait { at_least, limited } => self.told_to_wait(now, (at_least, limited), ended),
+            Heard::Wait { at_least, limited } => {
+                self.told_to_wait(now, (at_least, limited), ended, was_probe)
+            }
             Heard::Unreadable => self.streak_of_faults(now, ended, Cause::Provider, was_probe),
             Heard::RowFault { status } => {
                 if status == 503 {
@@ -812,7 +836,11 @@ impl Link {
         now: Duration,
         (at_least, limited): (Option<Duration>, bool),
         ended: &EndedAttempt<'_>,
+        was_probe: bool,
     ) -> Effects {
+        if ended.suspect {
+            return self.uninformative_probe(now, was_probe);
+        }
         self.halve();
         let wait = if let Some(floor) = at_least {
             self.spread(floor)

@@ -2,7 +2,8 @@
 //! between, one that twice got no answer in time while another that was sent after it was answered
 //! at once, one that was overtaken by such an answer and then got none again, one that got none
 //! although another was answered at once since its first silence and nobody else is left to ask,
-//! and one that is refused for its credential while others pass with it.
+//! one that is refused for its credential while others pass with it, and one that is told to wait
+//! again while others are not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,6 +18,12 @@ const AT_ONCE: u32 = 4;
 const SILENT_ALONE: u32 = 2;
 /// So often where nobody else is left to ask.
 const SILENT_LAST: u32 = 1;
+/// A row is told to wait alone if so many others were answered since it was told so before, and
+/// none of them was told so.
+const PASSED: u32 = 4;
+/// Told so alone as often as this, it is to blame itself. A provider with too much to do picks a
+/// row alone once, by chance, and rarely twice.
+const TOLD_ALONE: u32 = 2;
 
 /// When an attempt was sent, and when it ended.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +62,24 @@ struct Silent {
     overtaken: bool,
 }
 
+/// A row that was told to wait.
+#[derive(Clone, Copy, Debug)]
+struct ToldToWait {
+    /// When any row that is not to blame was last told so.
+    since: Duration,
+    /// How many others that were sent later have been answered since it was told so itself.
+    passed: u32,
+    /// How often it was told so alone: enough others had passed before.
+    alone: u32,
+}
+
 /// Remembers faults of rows, in bounded space.
 #[derive(Clone, Debug, Default)]
 pub struct Suspects {
     /// For each row that met a link fault: how many answers had come by then.
     faults: BTreeMap<Seq, u64>,
     silent: BTreeMap<Seq, Silent>,
+    told: BTreeMap<Seq, ToldToWait>,
     /// Of the answered attempts the one that was sent last.
     last_answered: Option<Span>,
     /// Rows that met a 401 or 403 under the present credential, and no other was answered since.
@@ -82,6 +101,9 @@ impl Suspects {
         let denied: Vec<Seq> = std::mem::take(&mut self.denied).into_iter().collect();
         for seq in &denied {
             self.blame(*seq);
+        }
+        for told in self.told.values_mut().filter(|told| told.since <= span.sent) {
+            told.passed = told.passed.saturating_add(1);
         }
         denied.into_iter().chain(self.checked(span)).collect()
     }
@@ -138,6 +160,7 @@ impl Suspects {
     pub fn settled(&mut self, seq: Seq) {
         self.faults.remove(&seq);
         self.silent.remove(&seq);
+        self.told.remove(&seq);
         self.denied.remove(&seq);
         self.suspect.remove(&seq);
     }
@@ -154,6 +177,30 @@ impl Suspects {
             self.blame(seq);
         }
         before < answers
+    }
+
+    /// `seq` was told to wait (429, 503 with `Retry-After`): whether it is (now) suspect, so that
+    /// this says nothing about the lane.
+    pub fn told_to_wait(&mut self, seq: Seq, now: Duration) -> bool {
+        let fresh = ToldToWait { since: now, passed: 0, alone: 0 };
+        let before = self.told.get(&seq).copied().unwrap_or(fresh);
+        let alone = before.alone + u32::from(before.passed >= PASSED);
+        if alone >= TOLD_ALONE {
+            self.blame(seq);
+            return true;
+        }
+        // What may be its own says nothing of others: several may be told so.
+        let passed = if alone > before.alone {
+            0
+        } else {
+            self.told.values_mut().for_each(|told| *told = fresh);
+            before.passed
+        };
+        self.told.insert(seq, ToldToWait { since: now, passed, alone });
+        if self.told.len() > Self::ROWS_MAX {
+            self.told.pop_first();
+        }
+        false
     }
 
     /// `seq` met a 401 or 403: whether it was suspect before, so that this says nothing about the
@@ -316,12 +363,44 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_is_told_to_wait_again_and_again_is_suspect_if_others_passed_and_none_was_told_so()
+    {
+        let mut suspects = Suspects::default();
+        let pass = |suspects: &mut Suspects, rows: std::ops::Range<i64>, at| {
+            rows.for_each(|seq| drop(suspects.answered(Seq(seq), span(at, at + 1))));
+        };
+        let told = |suspects: &mut Suspects, seq, at| {
+            suspects.told_to_wait(Seq(seq), Duration::from_secs(at))
+        };
+        assert!(!told(&mut suspects, 1, 10));
+        pass(&mut suspects, 2..9, 9);
+        assert!(!told(&mut suspects, 1, 20), "those were sent before");
+        pass(&mut suspects, 2..5, 20);
+        assert!(!told(&mut suspects, 1, 30), "three are not enough");
+        pass(&mut suspects, 5..6, 30);
+        assert!(!told(&mut suspects, 1, 40), "the fourth; once may be chance");
+        pass(&mut suspects, 2..6, 40);
+        assert!(told(&mut suspects, 1, 50));
+        assert_eq!(suspects.suspect().collect::<Vec<_>>(), [Seq(1)]);
+        assert!(!told(&mut suspects, 9, 60), "another is told so");
+        assert!(!told(&mut suspects, 1, 61), "it is the lane again");
+        for (at, is_suspect) in [(70, false), (80, true)] {
+            pass(&mut suspects, 2..6, at);
+            let both = [1, 9].map(|seq| told(&mut suspects, seq, at + 5));
+            assert_eq!(both, [is_suspect; 2], "at {at} s");
+        }
+        suspects.answered(Seq(1), span(90, 91));
+        assert!(!told(&mut suspects, 1, 95), "an answer clears it");
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let mut suspects = Suspects::default();
         for seq in 0..5000 {
             suspects.faulted(Seq(seq));
             suspects.denied(Seq(seq));
             suspects.silent(Seq(seq), span(0, 10), false);
+            suspects.told_to_wait(Seq(seq), Duration::ZERO);
         }
         suspects.answered(Seq(9999), span(0, 0));
         let most = Suspects::ROWS_MAX;
@@ -329,5 +408,6 @@ mod tests {
             (suspects.faults.len(), suspects.silent.len(), suspects.suspect.len()),
             (most, most, most)
         );
+        assert_eq!(suspects.told.len(), most);
     }
 }

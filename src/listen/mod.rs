@@ -113,11 +113,6 @@ impl Bounds {
     }
 }
 
-/// Serves `router` on `socket` alone; see [`serve_all`].
-pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: Receiver<bool>) {
-    serve_all(vec![socket], router, bounds, stop).await;
-}
-
 /// Serves `router` on all of `sockets` until `stop` holds true (or its sender is gone): then
 /// nothing more is accepted, idle connections are closed, and requests under way get their answer
 /// within `bounds.stop_within`.
@@ -128,7 +123,7 @@ pub async fn serve(socket: Socket, router: Router, bounds: Bounds, stop: Receive
 /// each other before that, beyond their shares, once they had a moment to show a token; a source
 /// that has more than its share pays for its next connection with its own. If each is in a request,
 /// new ones wait in the system's backlog.
-pub async fn serve_all(sockets: Vec<Socket>, router: Router, bounds: Bounds, stop: Receiver<bool>) {
+pub async fn serve(sockets: Vec<Socket>, router: Router, bounds: Bounds, stop: Receiver<bool>) {
     let slots = Slots::new(bounds);
     let house = Arc::new(House { router, bounds, stop });
     let mut listeners = JoinSet::new();

@@ -25,18 +25,10 @@ pub enum Noun {
     Reward,
     /// What a customer shows.
     Code,
-    /// A point of sale.
-    Till,
-    /// Something sent to the provider.
-    Attempt,
     /// What waits for a person.
     Case,
     /// Something asked, by a till or by an operator.
     Request,
-    /// A no.
-    Refusal,
-    /// Where two books disagree.
-    Difference,
     /// Eight bits.
     Byte,
     /// Of nesting.
@@ -75,12 +67,8 @@ impl Noun {
             Self::Redemption => English("redemption", "redemptions"),
             Self::Reward => English("reward", "rewards"),
             Self::Code => English("code", "codes"),
-            Self::Till => English("till", "tills"),
-            Self::Attempt => English("attempt", "attempts"),
             Self::Case => English("case", "cases"),
             Self::Request => English("request", "requests"),
-            Self::Refusal => English("refusal", "refusals"),
-            Self::Difference => English("difference", "differences"),
             Self::Byte => English("byte", "bytes"),
             Self::Level => English("level", "levels"),
         }
@@ -103,18 +91,8 @@ impl Noun {
                 (["مكافأتان", "مكافأتين"], "مكافآت", "مكافأة", "مكافأة", "مكافأة واحدة")
             }
             Self::Code => (["رمزان", "رمزين"], "رموز", "رمزًا", "رمز", "رمز واحد"),
-            Self::Till => {
-                (["نقطتا بيع", "نقطتي بيع"], "نقاط بيع", "نقطة بيع", "نقطة بيع", "نقطة بيع واحدة")
-            }
-            Self::Attempt => {
-                (["محاولتان", "محاولتين"], "محاولات", "محاولة", "محاولة", "محاولة واحدة")
-            }
             Self::Case => (["حالتان", "حالتين"], "حالات", "حالة", "حالة", "حالة واحدة"),
             Self::Request => (["طلبان", "طلبين"], "طلبات", "طلبًا", "طلب", "طلب واحد"),
-            Self::Refusal => {
-                (["حالتا رفض", "حالتي رفض"], "حالات رفض", "حالة رفض", "حالة رفض", "حالة رفض واحدة")
-            }
-            Self::Difference => (["فرقان", "فرقين"], "فروق", "فرقًا", "فرق", "فرق واحد"),
             Self::Byte => (["بايتان", "بايتين"], "بايتات", "بايتًا", "بايت", "بايت واحد"),
             Self::Level => (["مستويان", "مستويين"], "مستويات", "مستوى", "مستوى", "مستوى واحد"),
         };

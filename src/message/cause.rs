@@ -1,90 +1,50 @@
 //! Why a lane is not up: its word, what it means, and what to do.
 
 use super::language::Language;
+use super::macros::worded;
 use super::words::quoted_isolated;
 
-/// Why a lane is down or held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// The provider's name is not resolved.
-    Resolve,
-    /// No connection comes about.
-    Connect,
-    /// The proxy between wants another password, or refuses.
-    Proxy,
-    /// The TLS handshake fails.
-    Tls,
-    /// The certificate does not fit the time, and our clock is not to be trusted.
-    Clock,
-    /// Requests are not taken off the wire.
-    Write,
-    /// Requests leave and nothing comes back in time.
-    Answer,
-    /// Connections break in the middle.
-    Reset,
-    /// Somebody else answers.
-    NotTheProvider,
-    /// The provider answers with faults of its own.
-    Provider,
-    /// Rows given on trust are refused in words that may not be the provider's own.
-    Refusals,
-    /// The provider does not take our credential, or there is none to send.
-    Credential,
-    /// Redemptions in a row were declined after the fact.
-    Declines,
-    /// An operator said so.
-    Operator,
-    /// A file that the provider's settings name cannot be used.
-    Settings,
-    /// Rows are waiting for a provider that the settings no longer name.
-    NotConfigured,
+worded! {
+    /// Why a lane is down or held.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Cause {
+        /// The provider's name is not resolved.
+        Resolve = "resolve",
+        /// No connection comes about.
+        Connect = "connect",
+        /// The proxy between wants another password, or refuses.
+        Proxy = "proxy",
+        /// The TLS handshake fails.
+        Tls = "tls",
+        /// The certificate does not fit the time, and our clock is not to be trusted.
+        Clock = "clock",
+        /// Requests are not taken off the wire.
+        Write = "write",
+        /// Requests leave and nothing comes back in time.
+        Answer = "answer",
+        /// Connections break in the middle.
+        Reset = "reset",
+        /// Somebody else answers.
+        NotTheProvider = "not_the_provider",
+        /// The provider answers with faults of its own.
+        Provider = "provider",
+        /// Rows given on trust are refused in words that may not be the provider's own.
+        Refusals = "refusals",
+        /// The provider does not take our credential, or there is none to send.
+        Credential = "credential",
+        /// Redemptions in a row were declined after the fact.
+        Declines = "declines",
+        /// An operator said so.
+        Operator = "operator",
+        /// A file that the provider's settings name cannot be used.
+        Settings = "settings",
+        /// Rows are waiting for a provider that the settings no longer name.
+        NotConfigured = "not_configured",
+    }
 }
 
 impl Cause {
-    /// Every cause.
-    pub const ALL: [Self; 16] = [
-        Self::Resolve,
-        Self::Connect,
-        Self::Proxy,
-        Self::Tls,
-        Self::Clock,
-        Self::Write,
-        Self::Answer,
-        Self::Reset,
-        Self::NotTheProvider,
-        Self::Provider,
-        Self::Refusals,
-        Self::Credential,
-        Self::Declines,
-        Self::Operator,
-        Self::Settings,
-        Self::NotConfigured,
-    ];
-
-    /// The word in the API, the metrics and the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::Connect => "connect",
-            Self::Proxy => "proxy",
-            Self::Tls => "tls",
-            Self::Clock => "clock",
-            Self::Write => "write",
-            Self::Answer => "answer",
-            Self::Reset => "reset",
-            Self::NotTheProvider => "not_the_provider",
-            Self::Provider => "provider",
-            Self::Refusals => "refusals",
-            Self::Credential => "credential",
-            Self::Declines => "declines",
-            Self::Operator => "operator",
-            Self::Settings => "settings",
-            Self::NotConfigured => "not_configured",
-        }
-    }
-
     /// The cause of this word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {

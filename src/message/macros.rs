@@ -1,5 +1,5 @@
 //! A topic's messages, each written once: its code, its parameters and its two texts stand
-//! together, and the compiler refuses one without the other.
+//! together, and the compiler refuses one without the other. Words without a text likewise.
 
 /// Declares an enum of messages with its code in `snake_case`, the parameters, the English and the
 /// Arabic text.
@@ -84,4 +84,32 @@ macro_rules! messages {
     };
 }
 
-pub(super) use messages;
+/// Declares an enum whose variants have a word each, for metrics, the API and the database.
+macro_rules! worded {
+    (
+        $(#[$about:meta])*
+        pub enum $name:ident {
+            $( $(#[$doc:meta])* $variant:ident = $word:literal, )+
+        }
+    ) => {
+        $(#[$about])*
+        pub enum $name {
+            $( $(#[$doc])* $variant, )+
+        }
+
+        impl $name {
+            /// Every one, in the order in which they are shown.
+            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
+
+            /// The word in metrics, the API and the database.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $( Self::$variant => $word, )+
+                }
+            }
+        }
+    };
+}
+
+pub(super) use {messages, worded};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::amount::{Noun, NounPlace, about, count, count_in, whole};
 use super::fault::Fault;
 use super::language::Language::{self, Arabic, English};
-use super::macros::messages;
+use super::macros::{messages, worded};
 use super::storage::Storage;
 use super::words::iso;
 
@@ -442,59 +442,43 @@ impl Refusal {
     }
 }
 
-/// Why a request was refused without the provider's word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// `[offline] max_pending` is reached.
-    LimitPending,
-    /// `[offline] max_pending_per_till` is reached.
-    LimitTill,
-    /// `[offline] max_outage` is used up.
-    LimitOutage,
-    /// A limit of `[offline]` on money, rates, hours or the form of codes, or a rule's own limit.
-    LimitRule,
-    /// Nothing is accepted on trust, by the settings or an operator.
-    NotAccepting,
-    /// The lane may be asked and does not answer, and there is no evidence that others go
-    /// unanswered too.
-    Untrusted,
-    /// The code has been used.
-    Used,
-    /// No token, or one that no till has.
-    Token,
-    /// The request cannot be read: its headers, its size, its fields.
-    Malformed,
-    /// A date that the contract cannot mean.
-    Date,
-    /// Too many requests are under way.
-    Busy,
-    /// The store takes nothing.
-    Storage,
-    /// No provider serves the business, or the till is not set up for the business or the branch.
-    NoLane,
-    /// An `Idempotency-Key` that was used for another request.
-    KeyConflict,
+worded! {
+    /// Why a request was refused without the provider's word.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Reason {
+        /// `[offline] max_pending` is reached.
+        LimitPending = "limit_pending",
+        /// `[offline] max_pending_per_till` is reached.
+        LimitTill = "limit_till",
+        /// `[offline] max_outage` is used up.
+        LimitOutage = "limit_outage",
+        /// A limit of `[offline]` on money, rates, hours or the form of codes, or a rule's own.
+        LimitRule = "limit_rule",
+        /// Nothing is accepted on trust, by the settings or an operator.
+        NotAccepting = "not_accepting",
+        /// The lane may be asked and does not answer, and there is no evidence that others go
+        /// unanswered too.
+        Untrusted = "untrusted",
+        /// The code has been used.
+        Used = "used",
+        /// No token, or one that no till has.
+        Token = "token",
+        /// The request cannot be read: its headers, its size, its fields.
+        Malformed = "malformed",
+        /// A date that the contract cannot mean.
+        Date = "date",
+        /// Too many requests are under way.
+        Busy = "busy",
+        /// The store takes nothing.
+        Storage = "storage",
+        /// No provider serves the business, or the till is not set up for it or for the branch.
+        NoLane = "no_lane",
+        /// An `Idempotency-Key` that was used for another request.
+        KeyConflict = "key_conflict",
+    }
 }
 
 impl Reason {
-    /// Every reason, in the order in which they are shown.
-    pub const ALL: [Self; 14] = [
-        Self::LimitPending,
-        Self::LimitTill,
-        Self::LimitOutage,
-        Self::LimitRule,
-        Self::NotAccepting,
-        Self::Untrusted,
-        Self::Used,
-        Self::Token,
-        Self::Malformed,
-        Self::Date,
-        Self::Busy,
-        Self::Storage,
-        Self::NoLane,
-        Self::KeyConflict,
-    ];
-
     /// Whether somebody has to see to it: no till can help itself, however often it asks.
     #[must_use]
     pub fn is_the_stores(self) -> bool {
@@ -509,27 +493,6 @@ impl Reason {
             | Self::Storage
             | Self::NoLane => true,
             Self::Used | Self::Token | Self::Malformed | Self::Date | Self::KeyConflict => false,
-        }
-    }
-
-    /// The label's value in `redeemd_refused_total{reason}`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LimitPending => "limit_pending",
-            Self::LimitTill => "limit_till",
-            Self::LimitOutage => "limit_outage",
-            Self::LimitRule => "limit_rule",
-            Self::NotAccepting => "not_accepting",
-            Self::Untrusted => "untrusted",
-            Self::Used => "used",
-            Self::Token => "token",
-            Self::Malformed => "malformed",
-            Self::Date => "date",
-            Self::Busy => "busy",
-            Self::Storage => "storage",
-            Self::NoLane => "no_lane",
-            Self::KeyConflict => "key_conflict",
         }
     }
 }

@@ -11,12 +11,12 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::limits::LaneNow;
-use crate::link::Cause;
-use crate::redemption::Seq;
+use crate::link::{Cause, Heard};
+use crate::redemption::{Fingerprint, Seq};
 use crate::settings::{self, Forward, OneTill, Provider, Settings};
 use crate::store::Claimed;
 use crate::trust::{EvidenceTerms, Trust, TrustEvidence};
-use crate::verdict::{self, Evidence, Outcome, Phrases, Rules};
+use crate::verdict::{self, Outcome, Phrases, Rules};
 
 /// How many live redemptions may wait for a slot; further ones are left to the backlog.
 pub const LIVE_ROWS_MAX: usize = 1024;
@@ -185,6 +185,8 @@ pub struct LaneSettings {
     /// What is wrong with a file that the provider's settings name: the lane is held from the
     /// start, cause `settings`, and sends nothing.
     pub unusable: Option<String>,
+    /// Of what its transport read from the files that the provider's settings name.
+    pub has_read: Option<Fingerprint>,
 }
 
 impl LaneSettings {
@@ -197,6 +199,7 @@ impl LaneSettings {
             reply_within: settings.intake.reply_within,
             one_till: settings.offline.one_till,
             unusable: None,
+            has_read: None,
         }
     }
 
@@ -408,8 +411,8 @@ impl Lane {
     /// A till's check ended. One that the provider spoke about tells that the link is up.
     pub fn hear_check(&self, outcome: &Outcome) {
         let verdict = verdict::judge(outcome, &self.settings().rules());
-        if let Some(evidence) = verdict.speaks() {
-            self.checks.send_replace(Some(evidence == Evidence::Strong));
+        if let Some(strong) = Heard::from(&verdict).speaks() {
+            self.checks.send_replace(Some(strong));
         }
     }
 
@@ -460,6 +463,7 @@ mod tests {
             reply_within: Duration::ZERO,
             one_till: OneTill::Refuse,
             unusable: None,
+            has_read: None,
         });
         queue.set_lanes(vec![lane]).await.unwrap();
         for comes_round in [true, false] {

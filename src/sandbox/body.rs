@@ -63,58 +63,30 @@ impl Script {
     /// `bytes` at `rate` a second.
     pub(super) fn slow(bytes: Bytes, rate: u64) -> Self {
         let (piece, pause) = pace(rate);
-        Self {
-            start: bytes,
-            filling: 0,
-            tail: Bytes::new(),
-            piece,
-            pause: Some(pause),
-            end: Some(BodyEnd::Complete),
-            sleep: None,
-        }
+        Self { piece, pause: Some(pause), ..Self::plain(bytes) }
     }
 
     /// A JSON object that never ends.
     pub(super) fn endless(rate: Option<u64>) -> Self {
-        let start = Bytes::from_static(b"{\"data\":[");
-        let (piece, pause) = rate.map_or((FILLING.len(), None), |rate| {
-            let (piece, pause) = pace(rate);
-            (piece, Some(pause))
-        });
-        Self {
-            start,
-            filling: u64::MAX,
-            tail: Bytes::new(),
-            piece,
-            pause,
-            end: Some(BodyEnd::Complete),
-            sleep: None,
-        }
+        let endless = Self { filling: u64::MAX, ..Self::huge(0) };
+        let Some((piece, pause)) = rate.map(pace) else { return endless };
+        Self { piece, pause: Some(pause), ..endless }
     }
 
     /// A JSON object of about `bytes`.
     pub(super) fn huge(bytes: u64) -> Self {
         let (start, tail) = (Bytes::from_static(b"{\"data\":["), Bytes::from_static(b"]}"));
         let filling = bytes.saturating_sub((start.len() + tail.len()) as u64);
-        Self {
-            start,
-            filling,
-            tail,
-            piece: FILLING.len(),
-            pause: None,
-            end: Some(BodyEnd::Complete),
-            sleep: None,
-        }
+        Self { filling, tail, piece: FILLING.len(), ..Self::plain(start) }
     }
 
     /// `bytes`, without a length known in advance.
     pub(super) fn plain(bytes: Bytes) -> Self {
-        let piece = bytes.len().max(1);
         Self {
+            piece: bytes.len().max(1),
             start: bytes,
             filling: 0,
             tail: Bytes::new(),
-            piece,
             pause: None,
             end: Some(BodyEnd::Complete),
             sleep: None,
@@ -123,9 +95,7 @@ impl Script {
 
     /// `bytes`, then the connection is broken.
     pub(super) fn broken_off(bytes: Bytes, tap: Arc<Tap>, how: Cut) -> Self {
-        let piece = bytes.len().max(1);
-        let end = Some(BodyEnd::Cut(tap, how));
-        Self { start: bytes, filling: 0, tail: Bytes::new(), piece, pause: None, end, sleep: None }
+        Self { end: Some(BodyEnd::Cut(tap, how)), ..Self::plain(bytes) }
     }
 
     /// The next piece, if any is left.

@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use self::Cut::{Close, Hang, Reset};
+use self::Fault::Break;
+use self::When::{Accept, AfterTaking, BeforeTaking, Headers, MidAnswer};
+
 /// How a connection is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
@@ -112,6 +116,26 @@ const fn say(status: u16, text: BodyText) -> Fault {
     Fault::Say { status, text, challenge: false, takes: false }
 }
 
+const fn refusal(status: u16, message: &'static str) -> Fault {
+    say(status, BodyText::Refusal(message))
+}
+
+const fn page(status: u16) -> Fault {
+    say(status, BodyText::Page)
+}
+
+const fn literal(status: u16, json: &'static str) -> Fault {
+    say(status, BodyText::Literal(json))
+}
+
+const fn typed(status: u16, media: &'static str, bytes: &'static str) -> Fault {
+    say(status, BodyText::Typed(media, bytes))
+}
+
+const fn spoil(how: Spoil) -> Fault {
+    Fault::Spoil(how)
+}
+
 const fn word(name: &'static str, fault: Fault, help: &'static str) -> Word {
     Word { name, fault, help }
 }
@@ -142,35 +166,31 @@ const USED_AR: &str = "تم استخدام هذه المكافأة {code} من �
 const REFUSED_AR: &str = "المكافأة {code} غير صالحة";
 const USED_FR: &str = "Le bon {code} a déjà été encaissé";
 
+const PASS: Word = word(
+    "pass",
+    Fault::Pass,
+    "no fault: the ordinary answer, after `delay` if set; spares what later rules would hit",
+);
+
+impl Default for Word {
+    fn default() -> Self {
+        PASS
+    }
+}
+
 /// Every fault, in the order of `--help`.
 pub const WORDS: &[Word] = &[
-    word(
-        "pass",
-        Fault::Pass,
-        "no fault: the ordinary answer, after `delay` if set; spares what later rules would hit",
-    ),
+    PASS,
     word(
         "refuse",
-        say(400, BodyText::Refusal("Reward {code} is not valid")),
+        refusal(400, "Reward {code} is not valid"),
         "400 in the contract's shape (set `message`)",
     ),
-    word(
-        "used",
-        say(400, BodyText::Refusal("Reward {code} has been used")),
-        "400, \"Reward … has been used\"",
-    ),
-    word("used-ar", say(400, BodyText::Refusal(USED_AR)), "400, \"has been used\" in Arabic"),
-    word(
-        "used-fr",
-        say(400, BodyText::Refusal(USED_FR)),
-        "400, \"has been used\" in words that nobody listed",
-    ),
-    word("refuse-ar", say(400, BodyText::Refusal(REFUSED_AR)), "400, \"is not valid\" in Arabic"),
-    word(
-        "in-progress",
-        say(409, BodyText::Refusal(BUSY_KEY)),
-        "409: the same key is being worked on",
-    ),
+    word("used", refusal(400, "Reward {code} has been used"), "400, \"Reward … has been used\""),
+    word("used-ar", refusal(400, USED_AR), "400, \"has been used\" in Arabic"),
+    word("used-fr", refusal(400, USED_FR), "400, \"has been used\" in words that nobody listed"),
+    word("refuse-ar", refusal(400, REFUSED_AR), "400, \"is not valid\" in Arabic"),
+    word("in-progress", refusal(409, BUSY_KEY), "409: the same key is being worked on"),
     word(
         "pending-202",
         Fault::Say {
@@ -181,216 +201,108 @@ pub const WORDS: &[Word] = &[
         },
         "202, it is being worked on; the code is taken",
     ),
-    word(
-        "soft-success",
-        say(200, BodyText::Literal(r#"{"success":false}"#)),
-        "200 that says `success` false",
-    ),
-    word(
-        "soft-status",
-        say(200, BodyText::Literal(r#"{"status":"error"}"#)),
-        "200 that says `status` error",
-    ),
-    word(
-        "soft-error",
-        say(200, BodyText::Literal(r#"{"error":"Reward expired"}"#)),
-        "200 with an `error`",
-    ),
-    word(
-        "soft-code",
-        say(200, BodyText::Literal(r#"{"statusCode":500}"#)),
-        "200 that says `statusCode` 500",
-    ),
+    word("soft-success", literal(200, r#"{"success":false}"#), "200 that says `success` false"),
+    word("soft-status", literal(200, r#"{"status":"error"}"#), "200 that says `status` error"),
+    word("soft-error", literal(200, r#"{"error":"Reward expired"}"#), "200 with an `error`"),
+    word("soft-code", literal(200, r#"{"statusCode":500}"#), "200 that says `statusCode` 500"),
     word(
         "soft-message",
-        say(200, BodyText::Literal(r#"{"success":false,"message":"Reward expired"}"#)),
+        literal(200, r#"{"success":false,"message":"Reward expired"}"#),
         "200 that says that it failed, and why",
     ),
-    word(
-        "errors-in-200",
-        say(200, BodyText::Literal(ERRORS_IN_200)),
-        "200 whose `errors` is not empty",
-    ),
+    word("errors-in-200", literal(200, ERRORS_IN_200), "200 whose `errors` is not empty"),
     word(
         "empty-200",
         Fault::Say { status: 200, text: BodyText::Literal(""), challenge: false, takes: true },
         "200 without a body; the code is taken",
     ),
-    word("html-200", say(200, BodyText::Page), "200 with a web page: a captive portal"),
-    word(
-        "empty-html",
-        say(200, BodyText::Typed("text/html", "")),
-        "200 of type text/html without a body",
-    ),
+    word("html-200", page(200), "200 with a web page: a captive portal"),
+    word("empty-html", typed(200, "text/html", ""), "200 of type text/html without a body"),
     word(
         "captive-200",
-        say(200, BodyText::Typed("application/captive+json", CAPTIVE)),
+        typed(200, "application/captive+json", CAPTIVE),
         "200 of a portal (RFC 8908)",
     ),
-    word("kong-400", say(400, BodyText::Typed(JSON, KONG_400)), "400 of an API gateway (Kong)"),
-    word(
-        "kong-404",
-        say(404, BodyText::Typed(JSON, KONG_404)),
-        "404 of an API gateway without a route (Kong)",
-    ),
-    word("nginx-404", say(404, BodyText::Typed(JSON, NGINX_404)), "404 of a proxy in JSON (nginx)"),
-    word("spring-400", say(400, BodyText::Typed(JSON, SPRING_400)), "400 of a framework (Spring)"),
-    word("spring-404", say(404, BodyText::Typed(JSON, SPRING_404)), "404 of a framework (Spring)"),
+    word("kong-400", typed(400, JSON, KONG_400), "400 of an API gateway (Kong)"),
+    word("kong-404", typed(404, JSON, KONG_404), "404 of an API gateway without a route (Kong)"),
+    word("nginx-404", typed(404, JSON, NGINX_404), "404 of a proxy in JSON (nginx)"),
+    word("spring-400", typed(400, JSON, SPRING_400), "400 of a framework (Spring)"),
+    word("spring-404", typed(404, JSON, SPRING_404), "404 of a framework (Spring)"),
     word(
         "problem-400",
-        say(400, BodyText::Typed(PROBLEM, PROBLEM_400)),
+        typed(400, PROBLEM, PROBLEM_400),
         "400 of a framework, with `errors` (RFC 9457)",
     ),
-    word(
-        "problem-404",
-        say(404, BodyText::Typed(PROBLEM, PROBLEM_404)),
-        "404 of a framework (RFC 9457)",
-    ),
-    word("edge-410", say(410, BodyText::Typed(JSON, EDGE_410)), "410 of a proxy in JSON"),
-    word("token-400", say(400, BodyText::Typed(JSON, EXPIRED_TOKEN)), "400, \"Token expired\""),
-    word(
-        "waf-403",
-        say(403, BodyText::Typed(JSON, FORBIDDEN)),
-        "403 of a firewall in JSON (set `code`)",
-    ),
+    word("problem-404", typed(404, PROBLEM, PROBLEM_404), "404 of a framework (RFC 9457)"),
+    word("edge-410", typed(410, JSON, EDGE_410), "410 of a proxy in JSON"),
+    word("token-400", typed(400, JSON, EXPIRED_TOKEN), "400, \"Token expired\""),
+    word("waf-403", typed(403, JSON, FORBIDDEN), "403 of a firewall in JSON (set `code`)"),
     word(
         "waf-403-html",
-        say(403, BodyText::Typed("text/html", BLOCKED)),
+        typed(403, "text/html", BLOCKED),
         "403 of a firewall with a page (set `code`)",
     ),
-    word("array-200", say(200, BodyText::Literal("[]")), "200 with JSON that is no object"),
-    word("portal", say(302, BodyText::Page), "302 to a portal (set `location`)"),
-    word("401", say(401, BodyText::Refusal("Unauthenticated.")), "401 in the contract's shape"),
+    word("array-200", literal(200, "[]"), "200 with JSON that is no object"),
+    word("portal", page(302), "302 to a portal (set `location`)"),
+    word("401", refusal(401, "Unauthenticated."), "401 in the contract's shape"),
     word(
         "401-bearer",
         Fault::Say { status: 401, text: BodyText::Page, challenge: true, takes: false },
         "401 with `WWW-Authenticate: Bearer` and a page",
     ),
-    word("401-empty", say(401, BodyText::Literal("")), "401 without a body"),
-    word(
-        "401-html",
-        say(401, BodyText::Page),
-        "401 with a page and no challenge: not the provider's",
-    ),
-    word(
-        "403",
-        say(403, BodyText::Refusal("This action is unauthorized.")),
-        "403 in the contract's shape",
-    ),
-    word("403-html", say(403, BodyText::Page), "403 with a page: a block page"),
-    word("404-html", say(404, BodyText::Page), "404 with a page: a wrong URL"),
-    word("408", say(408, BodyText::Page), "408 request timeout"),
-    word("425", say(425, BodyText::Page), "425 too early"),
-    word("429", say(429, BodyText::Refusal("Too Many Attempts.")), "429 (set `retry_after`)"),
-    word("500", say(500, BodyText::Refusal("Server Error")), "500 in the contract's shape"),
-    word("503", say(503, BodyText::Page), "503 with a page (set `retry_after`)"),
-    word("511", say(511, BodyText::Page), "511 network authentication required"),
-    word(
-        "status",
-        say(200, BodyText::Literal("{}")),
-        "any `status` with any `body` and `content_type`",
-    ),
+    word("401-empty", literal(401, ""), "401 without a body"),
+    word("401-html", page(401), "401 with a page and no challenge: not the provider's"),
+    word("403", refusal(403, "This action is unauthorized."), "403 in the contract's shape"),
+    word("403-html", page(403), "403 with a page: a block page"),
+    word("404-html", page(404), "404 with a page: a wrong URL"),
+    word("408", page(408), "408 request timeout"),
+    word("425", page(425), "425 too early"),
+    word("429", refusal(429, "Too Many Attempts."), "429 (set `retry_after`)"),
+    word("500", refusal(500, "Server Error"), "500 in the contract's shape"),
+    word("503", page(503), "503 with a page (set `retry_after`)"),
+    word("511", page(511), "511 network authentication required"),
+    word("status", literal(200, "{}"), "any `status` with any `body` and `content_type`"),
     word(
         "slow-body",
-        Fault::Spoil(Spoil::Slow),
+        spoil(Spoil::Slow),
         "the ordinary answer at `rate` bytes a second (default 1)",
     ),
     word(
         "endless-body",
-        Fault::Spoil(Spoil::Endless),
+        spoil(Spoil::Endless),
         "an answer that never ends (paced by `rate` if set)",
     ),
-    word("huge-body", Fault::Spoil(Spoil::Huge), "an answer of `bytes` (default 104857600)"),
-    word(
-        "truncated",
-        Fault::Spoil(Spoil::Truncated),
-        "Content-Length promises more than comes, then FIN",
-    ),
-    word("cut-chunks", Fault::Spoil(Spoil::CutChunks), "the last chunk does not come, then FIN"),
+    word("huge-body", spoil(Spoil::Huge), "an answer of `bytes` (default 104857600)"),
+    word("truncated", spoil(Spoil::Truncated), "Content-Length promises more than comes, then FIN"),
+    word("cut-chunks", spoil(Spoil::CutChunks), "the last chunk does not come, then FIN"),
     word(
         "unframed",
-        Fault::Spoil(Spoil::Unframed),
+        spoil(Spoil::Unframed),
         "no length and no chunks: the connection's end alone ends the answer",
     ),
     word(
         "empty-unframed",
-        Fault::Spoil(Spoil::EmptyUnframed),
+        spoil(Spoil::EmptyUnframed),
         "the same without a body; the code is taken",
     ),
-    word(
-        "gzip",
-        Fault::Spoil(Spoil::Gzip),
-        "the ordinary answer, compressed although nobody asked",
-    ),
+    word("gzip", spoil(Spoil::Gzip), "the ordinary answer, compressed although nobody asked"),
     word("mood", Fault::Mood, "each time another of these that end a request at once, by the seed"),
     word("tls-refuse", Fault::TlsRefuse, "the TLS handshake ends with an alert (needs --tls)"),
-    word("reset-on-accept", Fault::Break(Cut::Reset, When::Accept), "RST before a byte is read"),
-    word("close-on-accept", Fault::Break(Cut::Close, When::Accept), "FIN before a byte is read"),
-    word(
-        "hang-on-accept",
-        Fault::Break(Cut::Hang, When::Accept),
-        "accepts and never reads or answers",
-    ),
-    word(
-        "reset-after-headers",
-        Fault::Break(Cut::Reset, When::Headers),
-        "RST when the headers were read",
-    ),
-    word(
-        "close-after-headers",
-        Fault::Break(Cut::Close, When::Headers),
-        "FIN when the headers were read",
-    ),
-    word(
-        "hang-after-headers",
-        Fault::Break(Cut::Hang, When::Headers),
-        "reads the headers and no more",
-    ),
-    word(
-        "reset-before-taking",
-        Fault::Break(Cut::Reset, When::BeforeTaking),
-        "RST, the code is not taken",
-    ),
-    word(
-        "close-before-taking",
-        Fault::Break(Cut::Close, When::BeforeTaking),
-        "FIN, the code is not taken",
-    ),
-    word(
-        "hang-before-taking",
-        Fault::Break(Cut::Hang, When::BeforeTaking),
-        "never answers, the code is not taken",
-    ),
-    word(
-        "reset-after-taking",
-        Fault::Break(Cut::Reset, When::AfterTaking),
-        "RST, the code is taken: a lost reply",
-    ),
-    word(
-        "close-after-taking",
-        Fault::Break(Cut::Close, When::AfterTaking),
-        "FIN, the code is taken: a lost reply",
-    ),
-    word(
-        "hang-after-taking",
-        Fault::Break(Cut::Hang, When::AfterTaking),
-        "never answers, the code is taken",
-    ),
-    word(
-        "reset-mid-answer",
-        Fault::Break(Cut::Reset, When::MidAnswer),
-        "RST after half of the answer",
-    ),
-    word(
-        "close-mid-answer",
-        Fault::Break(Cut::Close, When::MidAnswer),
-        "FIN after half of the answer",
-    ),
-    word(
-        "hang-mid-answer",
-        Fault::Break(Cut::Hang, When::MidAnswer),
-        "half of the answer, then silence",
-    ),
+    word("reset-on-accept", Break(Reset, Accept), "RST before a byte is read"),
+    word("close-on-accept", Break(Close, Accept), "FIN before a byte is read"),
+    word("hang-on-accept", Break(Hang, Accept), "accepts and never reads or answers"),
+    word("reset-after-headers", Break(Reset, Headers), "RST when the headers were read"),
+    word("close-after-headers", Break(Close, Headers), "FIN when the headers were read"),
+    word("hang-after-headers", Break(Hang, Headers), "reads the headers and no more"),
+    word("reset-before-taking", Break(Reset, BeforeTaking), "RST, the code is not taken"),
+    word("close-before-taking", Break(Close, BeforeTaking), "FIN, the code is not taken"),
+    word("hang-before-taking", Break(Hang, BeforeTaking), "never answers, the code is not taken"),
+    word("reset-after-taking", Break(Reset, AfterTaking), "RST, the code is taken: a lost reply"),
+    word("close-after-taking", Break(Close, AfterTaking), "FIN, the code is taken: a lost reply"),
+    word("hang-after-taking", Break(Hang, AfterTaking), "never answers, the code is taken"),
+    word("reset-mid-answer", Break(Reset, MidAnswer), "RST after half of the answer"),
+    word("close-mid-answer", Break(Close, MidAnswer), "FIN after half of the answer"),
+    word("hang-mid-answer", Break(Hang, MidAnswer), "half of the answer, then silence"),
 ];
 
 /// No fault has this name.

@@ -4,12 +4,10 @@ use hyper::http::request::Parts;
 use serde::Deserialize;
 
 use super::books::{BareAnswer, BusinessCode};
+use crate::contract;
 
 /// The contract's five.
 const FIELDS: [&str; 5] = ["reward_code", "business_refrence", "branch_id", "date", "timestamp"];
-
-/// The form of a date (`yyyy-MM-dd HH:mm:ss`); each 0 stands for a digit.
-const DATE_FORM: &str = "0000-00-00 00:00:00";
 
 /// The five fields, as far as they are there.
 #[derive(Debug, Default, Deserialize)]
@@ -73,7 +71,7 @@ impl SentOrder {
             .map(|(name, _)| format!("The {name} field is required"))
             .collect();
         let date = self.date.as_deref().filter(|date| is_redeem && !date.trim().is_empty());
-        if date.is_some_and(|date| !is_date(date)) {
+        if date.is_some_and(|date| !contract::date_is_possible(date)) {
             faults.push("The date field must be a date of the form yyyy-MM-dd HH:mm:ss".to_owned());
         }
         let owned = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -82,70 +80,5 @@ impl SentOrder {
             code: owned(&self.reward_code),
         };
         if faults.is_empty() { Ok(code) } else { Err(faults) }
-    }
-}
-
-/// Whether `text` has the contract's form and names a time that a calendar and a clock have.
-fn is_date(text: &str) -> bool {
-    let fits =
-        |(byte, form): (u8, u8)| if form == b'0' { byte.is_ascii_digit() } else { byte == form };
-    if text.len() != DATE_FORM.len() || !text.bytes().zip(DATE_FORM.bytes()).all(fits) {
-        return false;
-    }
-    let number = |at: usize, digits: usize| {
-        text.get(at..at + digits).and_then(|text| text.parse::<u32>().ok())
-    };
-    let parts = [(0, 4), (5, 2), (8, 2), (11, 2), (14, 2), (17, 2)]
-        .map(|(at, digits)| number(at, digits).unwrap_or(99));
-    let [year, month, day, hour, minute, second] = parts;
-    (1..=12).contains(&month)
-        && (1..=days_of(year, month)).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second < 60
-}
-
-fn days_of(year: u32, month: u32) -> u32 {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_date_is_the_contracts_and_one_that_there_was() {
-        for right in ["2026-11-23 10:00:00", "2024-02-29 23:59:59", "2000-02-29 00:00:00"] {
-            assert!(is_date(right), "{right}");
-        }
-        let wrong = [
-            "",
-            "Invalid date",
-            "2026-13-01 10:00:00",
-            "2026-00-01 10:00:00",
-            "2026-11-31 10:00:00",
-        ];
-        let more = [
-            "2026-02-29 10:00:00",
-            "1900-02-29 10:00:00",
-            "2026-11-23T10:00:00",
-            "2026-11-23 10:00:00Z",
-        ];
-        let odd = [
-            "2026-11-23 24:00:00",
-            "2026-11-23 10:60:00",
-            "2026-11-23",
-            "٢٠٢٦-11-23 10:00:00",
-            "+026-11-23 10:00:00",
-        ];
-        for wrong in wrong.into_iter().chain(more).chain(odd) {
-            assert!(!is_date(wrong), "{wrong}");
-        }
     }
 }

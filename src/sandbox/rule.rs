@@ -20,80 +20,57 @@ const SPAN_MAX: Duration = Duration::from_hours(24);
 const PER_CODE_CODES_MAX: usize = 1_000_000;
 
 /// Matchers and a fault. All matchers must hold; the first rule that fires decides about a request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
     /// What happens.
     pub fault: Word,
     /// The share of matching requests that are hit, 0 to 1; default all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
     /// Pattern with `*` of the reward code.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Pattern with `*` of the path; default: the Redeem path alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// Which of the contract's calls; default, without a path: Redeem alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<Calls>,
     /// Which request of its code it is, the first being 1: `2`, `2-4`, `2-`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempts>,
     /// The first N matching requests are spared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skip: Option<u64>,
     /// Only every Nth matching request is hit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<u64>,
     /// At most N requests are hit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// At most the first N requests of each code are hit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_code: Option<u64>,
     /// Not before this long after the rule was set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<WrittenDuration>,
     /// No more this long after the rule was set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<WrittenDuration>,
     /// Waits before the answer or the break.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<WrittenDuration>,
     /// The answer's status.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// The answer's body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The answer's content type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// The refusal's message; `{code}` is replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The header `Retry-After`: as written, or `date+30`, `date-30`: a date so many seconds from
     /// the answer's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<String>,
     /// The header `WWW-Authenticate`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub www_authenticate: Option<String>,
     /// The header `Location`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// By how many seconds the answer's `Date` is wrong.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_s: Option<i64>,
     /// Bytes a second of a slow or endless body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<u64>,
     /// Length of a huge body.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// Whether a canned answer's code is taken all the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub take: Option<bool>,
 }
 
@@ -272,32 +249,7 @@ impl FaultRule {
     /// A rule that hits every redemption.
     #[must_use]
     pub fn always(fault: Word) -> Self {
-        Self {
-            fault,
-            share: None,
-            code: None,
-            path: None,
-            call: None,
-            attempt: None,
-            skip: None,
-            every: None,
-            count: None,
-            per_code: None,
-            from: None,
-            until: None,
-            delay: None,
-            status: None,
-            body: None,
-            content_type: None,
-            message: None,
-            retry_after: None,
-            www_authenticate: None,
-            location: None,
-            clock_s: None,
-            rate: None,
-            bytes: None,
-            take: None,
-        }
+        Self { fault, ..Self::default() }
     }
 
     /// Whether the rule makes sense: a field that its fault ignores is an error.
@@ -431,12 +383,18 @@ struct Active {
 #[derive(Clone, Debug, Serialize)]
 pub struct RuleCounts {
     /// The rule.
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "what_is_set")]
     pub rule: FaultRule,
     /// Requests (or connections) that matched before skip, every, share and the counts.
     pub matched: u64,
     /// How many were hit.
     pub fired: u64,
+}
+
+/// The fields of a rule that somebody set.
+fn what_is_set<S: serde::Serializer>(rule: &FaultRule, to: S) -> Result<S::Ok, S::Error> {
+    let all = serde_json::to_value(rule).map_err(serde::ser::Error::custom)?;
+    to.collect_map(all.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()))
 }
 
 impl ActiveRules {

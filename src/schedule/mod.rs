@@ -777,6 +777,11 @@ impl Scheduler {
             self.renewals += 1;
         }
         self.apply(effects);
+        // Who was told to wait comes after others when the lane may go on: it may be told so alone.
+        if let Heard::Wait { at_least, .. } = heard {
+            let left = self.link.waiting(now).max(at_least).unwrap_or_default();
+            self.waits.holds_off(seq, now + left + self.config.link.retry_min);
+        }
         if self.nobody_else_at == Some(self.renewals) {
             let effects = self.link.nobody_else(now);
             self.apply(effects);
@@ -805,6 +810,7 @@ impl Scheduler {
         let with_others = heard == Heard::Reset && self.link.broke_since(sent);
         let suspect = match heard {
             Heard::Credential => denied && self.suspects.denied(seq),
+            Heard::Wait { .. } => self.suspects.told_to_wait(seq, now),
             Heard::NoAnswer(Phase::Write | Phase::Answer) => {
                 self.suspects.silent(seq, Span { sent, ended: now }, is_last)
             }
@@ -848,8 +854,11 @@ impl Scheduler {
         if !waited_for {
             return;
         }
-        let limited =
-            self.link.limited(now).filter(|_| matches!(heard, Heard::Wait { limited: true, .. }));
+        let limited = if let Heard::Wait { limited: true, at_least } = heard {
+            Some(self.link.limited(now).or(at_least).unwrap_or_default())
+        } else {
+            None
+        };
         let told = match (limited, self.link.trust(now)) {
             (Some(left), _) => Told::TurnedAway { retry_after_s: Some(left.as_secs().max(1)) },
             (None, Trust::AtOnce { .. }) => Told::Unreachable,

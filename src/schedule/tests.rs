@@ -410,6 +410,55 @@ fn one_code_that_a_firewall_blocks_is_named_and_waits_alone_and_the_lane_goes_on
     assert_eq!(world.on_the_wire(), [9]);
 }
 
+/// For so long row 2 always ends so, and each other row is taken after 100 ms. How often 2 was sent.
+fn one_is_told_to_wait(world: &mut World, wait: Heard, span: u64) -> usize {
+    let (until, mut asked) = (world.now + ms(span), 0);
+    while world.now < until {
+        for seq in world.on_the_wire() {
+            asked += usize::from(seq == 2);
+            world.ends(seq, if seq == 2 { wait } else { Heard::Confirmed });
+        }
+        world.passes(ms(100));
+    }
+    asked
+}
+
+#[test]
+fn one_code_that_is_always_told_to_wait_is_named_and_waits_alone_and_the_lane_goes_on() {
+    const HOUR: Option<u64> = Some(3_600_000);
+    for (at_least, limited) in [(None, true), (Some(2000), false), (HOUR, true), (HOUR, false)] {
+        let mut world = World::new(false);
+        let wait = Heard::Wait { at_least: at_least.map(ms), limited };
+        let floor = at_least.unwrap_or(0);
+        world.backlog(1..=14, "a");
+        let asked = one_is_told_to_wait(&mut world, wait, floor + 10_000);
+        assert!((1..=6).contains(&asked), "{wait:?}: asked {asked} times");
+        assert_eq!(world.pending.keys().copied().collect::<Vec<_>>(), [Seq(2)], "{wait:?}");
+        world.backlog(15..=20, "a");
+        world.lane.on(world.now, LaneEvent::Signalled(Seq(0)));
+        one_is_told_to_wait(&mut world, wait, 2 * floor + 60_000);
+        assert_eq!(world.pending.keys().copied().collect::<Vec<_>>(), [Seq(2)], "{wait:?}");
+        assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(2)], "{wait:?}");
+        assert!(world.lane.link().is_up(world.now), "{wait:?}: what it is told is its own");
+        let later = one_is_told_to_wait(&mut world, wait, 600_000);
+        assert!(later < 30, "{wait:?}: it waits ever longer, and was asked {later} times");
+        world.live(30, "b");
+        assert!(world.on_the_wire().contains(&30), "{wait:?}");
+    }
+}
+
+#[test]
+fn who_is_told_to_wait_comes_after_another_and_a_retry_after_is_everybodys_at_first() {
+    let mut world = World::new(false);
+    world.backlog(1..=3, "a");
+    world.work();
+    world.ends(1, Heard::Wait { at_least: Some(ms(60_000)), limited: true });
+    world.passes(ms(59_000));
+    assert!(world.on_the_wire().is_empty());
+    world.passes(ms(1000));
+    assert_eq!(world.on_the_wire(), [2]);
+}
+
 /// Row 2 hangs, with others beside it that are answered at once, and then alone.
 fn hangs_beside_others_then_alone(world: &mut World) {
     world.backlog(1..=1, "a");

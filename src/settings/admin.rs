@@ -41,15 +41,15 @@ pub(super) fn admin(
     let tls = common::tls(&mut read, "admin.tls");
     let has_users = !layer.list(List::AdminUser).is_empty();
     if !address::only_here(listen) {
-        beyond_loopback(&mut read, has_users);
+        beyond_loopback(&mut read, !hosts.is_empty(), has_users);
     }
     AdminSettings { listen, socket, hosts, tokens, users, tls }
 }
 
 /// What a console needs that others than this machine reach.
-fn beyond_loopback(read: &mut BagReader, has_users: bool) {
+fn beyond_loopback(read: &mut BagReader, has_hosts: bool, has_users: bool) {
     let why = "needed because admin.listen is beyond loopback";
-    if !read.has("admin.hosts") {
+    if !has_hosts {
         read.fault(
             "admin.hosts",
             format!("it is {why}: write the names that browsers call the console by"),
@@ -107,7 +107,7 @@ fn token(entry: &TableEntry, faults: &mut Faults) -> Option<AdminToken> {
 
 fn user(entry: &TableEntry, faults: &mut Faults) -> Option<AdminUser> {
     const KEYS: [&str; 3] =
-        ["admin.user.role", "admin.user.password_file", "admin.user.password_credential"];
+        ["admin.user.role", "admin.user.password_file", "admin.user.credential"];
     let (role, password) = actor(entry, List::AdminUser, KEYS, faults)?;
     Some(AdminUser { name: entry.name.clone(), role, password })
 }
@@ -122,7 +122,7 @@ fn actor(
 ) -> Option<(Role, SecretSource)> {
     let mut read = BagReader::entry(entry, list, faults);
     if let Err(message) = plain_text(&entry.name, NAME_BYTES_MAX) {
-        read.fault(list.name_path(), message);
+        read.fault(&format!("{}.name", list.path()), message);
     }
     if !read.has(role) {
         read.fault(role, "it is missing: write role = \"see\", \"decide\" or \"engineer\"");

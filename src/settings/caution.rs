@@ -30,7 +30,7 @@ pub(super) fn look(settings: &Settings, credentials_dir: Option<&Path>, faults: 
         look.token(&format!("admin.token[{}]", token.name), &token.token);
     }
     for user in &settings.admin.users {
-        let names = ["password_file", "password_credential"];
+        let names = ["password_file", "credential"];
         let found = user.password.password_hash(credentials_dir);
         look.found(&format!("admin.user[{}]", user.name), names, (&user.password, found));
     }

@@ -96,7 +96,7 @@ fn entry_target(list: List, inner: &str, entries: &[TableEntry]) -> Result<Varia
     let rest = inner.get(folded(&entry.name).len() + 2..).unwrap_or_default().replace("__", ".");
     let full = format!("{path}.{rest}");
     let key = keys::find(&full).ok_or_else(|| unknown(&full))?;
-    if key.path == list.name_path() {
+    if rest == "name" {
         return Err("a name is given in the file alone".to_owned());
     }
     Ok(VariableTarget { key, entry: Some((list, entry.name.clone())) })

@@ -208,9 +208,10 @@ pub const TABLE: &[Setting] = &[
         "The systemd credential that holds the bearer token. On systemd before 253 a \
             changed credential needs a restart.",
     ),
-    setting("provider.ca_file", Kind::Path)
-        .sample(r#""/etc/redeemd/provider-ca.pem""#)
-        .doc("The only certificate authorities to trust, in PEM, in place of the system's."),
+    setting("provider.ca_file", Kind::Path).sample(r#""/etc/redeemd/provider-ca.pem""#).doc(
+        "The only certificate authorities to trust, in PEM, in place of the system's. The \
+            file is read at each start and reload.",
+    ),
     setting("provider.proxy", Kind::Url).sample(r#""http://proxy.example:3128""#).doc(
         "The proxy that the provider's traffic has to pass: http://HOST:PORT. The \
             environment's proxy is not used.",
@@ -220,7 +221,10 @@ pub const TABLE: &[Setting] = &[
         .doc("The user that the proxy asks for, without a colon. It needs proxy and a password."),
     setting("provider.proxy_password_file", Kind::Path)
         .sample(r#""/etc/redeemd/proxy.password""#)
-        .doc("The file that holds that user's password; this or proxy_password_credential."),
+        .doc(
+            "The file that holds that user's password, which may have spaces in it but not around \
+            it; this or proxy_password_credential.",
+        ),
     setting("provider.proxy_password_credential", Kind::Text)
         .sample(r#""proxy""#)
         .doc("The systemd credential that holds that user's password."),
@@ -237,7 +241,7 @@ pub const TABLE: &[Setting] = &[
     ),
     setting("provider.already_used", Kind::Texts).default(ALREADY_USED).doc(
         "What a refusal says of a code that was used already: a part of its message or of \
-            one of its errors, in any case.",
+            one of its errors, in any case, said of the code or of nothing that is named.",
     ),
     setting("provider.in_progress", Kind::Texts).default(IN_PROGRESS).doc(
         "What an answer says while an earlier request for the redemption is still being \
@@ -504,7 +508,7 @@ pub const TABLE: &[Setting] = &[
     ),
     setting("admin.hosts", Kind::Texts).default("[]").doc(
         "The host names and addresses, without port, by which browsers may call the \
-            console, beside loopback's own.",
+            console, beside loopback's own. Beyond loopback it takes one at least.",
     ),
     setting("admin.token.name", Kind::Text).sample(r#""monitor""#).doc(
         "Who is recorded for what is done with the token: 1 to 64 bytes, unique among \
@@ -527,11 +531,12 @@ pub const TABLE: &[Setting] = &[
     setting("admin.user.role", Kind::Text).sample(r#""decide""#).doc("As for a token."),
     setting("admin.user.password_file", Kind::Path).sample(r#""/etc/redeemd/layla.password""#).doc(
         "The file that holds the hash of the password, never the password; this or \
-            password_credential.",
+            credential.",
     ),
-    setting("admin.user.password_credential", Kind::Text)
-        .sample(r#""layla""#)
-        .doc("The systemd credential that holds the hash of the password."),
+    setting("admin.user.credential", Kind::Text).sample(r#""layla""#).doc(
+        "The systemd credential that holds the hash of the password. Its earlier name, \
+            password_credential, is taken too.",
+    ),
     setting("admin.tls.cert_file", Kind::Path)
         .restart()
         .sample(r#""/etc/redeemd/tls/console.pem""#)
@@ -570,8 +575,12 @@ const fn keys<const LENGTH: usize>() -> [Key; LENGTH] {
     all
 }
 
+/// How `admin.user.credential` was written at first; it is taken still.
+const CREDENTIAL_BEFORE: &str = "admin.user.password_credential";
+
 /// The key at `path`.
 pub(super) fn find(path: &str) -> Option<&'static Key> {
+    let path = if path == CREDENTIAL_BEFORE { "admin.user.credential" } else { path };
     KEYS.iter().find(|key| key.path == path)
 }
 

@@ -53,17 +53,6 @@ impl List {
         }
     }
 
-    /// The path of the key that holds an entry's name.
-    pub(super) fn name_path(self) -> &'static str {
-        match self {
-            Self::Provider => "provider.name",
-            Self::Till => "intake.till.name",
-            Self::AdminToken => "admin.token.name",
-            Self::AdminUser => "admin.user.name",
-            Self::Rule => "offline.rule.name",
-        }
-    }
-
     fn at(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|list| list.path() == path)
     }
@@ -133,7 +122,7 @@ const ALTERNATIVES: &[&[&str]] = &[
     &["provider.oauth.client_secret_file", "provider.oauth.client_secret_credential"],
     &["provider.oauth.refresh_token_file", "provider.oauth.refresh_token_credential"],
     &["admin.token.token_file", "admin.token.credential"],
-    &["admin.user.password_file", "admin.user.password_credential"],
+    &["admin.user.password_file", "admin.user.credential"],
     &["alert.token_file", "alert.credential"],
 ];
 

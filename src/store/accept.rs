@@ -42,13 +42,16 @@ impl Accept {
     }
 }
 
+/// A row to send, and the name of its lane where that may be another than its request's.
+type LiveRow = (Option<String>, Box<Claimed>);
+
 /// What came of a till's request.
 #[derive(Clone, Debug)]
 pub struct Decided {
     /// What the till is told.
     pub decision: Decision,
-    /// The row to send when its lane is up, and the name of that lane.
-    pub live: Option<(String, Box<Claimed>)>,
+    /// The row to send when its lane is up.
+    pub live: Option<LiveRow>,
     /// Too many codes were refused to the till: its answers are slowed.
     pub is_slowed: bool,
 }
@@ -59,7 +62,8 @@ impl Operation for Accept {
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Decided, StoreError> {
         let is_slowed = desk.is_slowed(&self.new.till);
-        Ok(Decided { is_slowed, ..desk.accept(&self.new, self.rules)? })
+        let (decision, live) = desk.accept(&self.new, self.rules)?;
+        Ok(Decided { decision, live, is_slowed })
     }
 
     fn after(&self, decided: &mut Decided, effects: &mut dyn AfterCommit) {
@@ -73,7 +77,7 @@ impl Operation for Accept {
             effects.awaited(taken.seq);
         }
         match decided.live.take() {
-            Some((lane, live)) => effects.live(&lane, *live),
+            Some((lane, live)) => effects.live(lane.as_ref().unwrap_or(&self.new.lane), *live),
             None if matches!(decided.decision, Decision::Taken(_)) => {
                 effects.pending(&self.new.lane, taken.seq);
             }
@@ -104,7 +108,7 @@ impl Desk<'_> {
         &mut self,
         new: &NewRedemption,
         rules: CodeRules,
-    ) -> Result<Decided, StoreError> {
+    ) -> Result<(Decision, Option<LiveRow>), StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let names = Names {
             key: decide::key_of(&new.till, new.key.as_deref(), &new.request),
@@ -113,9 +117,8 @@ impl Desk<'_> {
         let rivals = if rules.reusable {
             self.rivals_of_till(names.guard, new)?
         } else {
-            self.rivals(names.guard, business_refrence, reward_code)?
+            self.rivals(names.guard, business_refrence, reward_code, rules.exact)?
         };
-        let rivals = self.only_its_own(rivals, (business_refrence, reward_code), rules.exact)?;
         let in_index = new.key.is_some() || rules.reusable;
         let by_key = if in_index { self.by_key(names.key)? } else { None };
         let by_fields = match &new.key {
@@ -171,13 +174,9 @@ impl Desk<'_> {
     ) -> Result<Rivals, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let Rivals { mut rows, kept, .. } = self.elsewhere(lane, business_refrence, reward_code)?;
-        let kept = rivals.kept.or(kept);
-        if !rows.is_empty() {
-            rows.extend(rivals.rows);
-            rows.sort_by_key(|row| row.seq);
-            return Ok(Rivals { rows, kept, ..rivals });
-        }
-        Ok(Rivals { kept, ..rivals })
+        rows.extend(rivals.rows);
+        rows.sort_by_key(|row| row.seq);
+        Ok(Rivals { rows, kept: rivals.kept.or(kept), is_cut: rivals.is_cut })
     }
 
     /// The lane with what the books know of it.
@@ -192,7 +191,7 @@ impl Desk<'_> {
         accept: decide::Admission,
         (new, rules): (&NewRedemption, CodeRules),
         (lane, names, given): (i64, Names, Option<Given>),
-    ) -> Result<Decided, StoreError> {
+    ) -> Result<(Decision, Option<LiveRow>), StoreError> {
         self.count_refused(&accept, new)?;
         let decision = match accept {
             decide::Admission::Repeat(row) if row.state == State::Pending => {
@@ -214,7 +213,7 @@ impl Desk<'_> {
                 return self.take(new, (lane, names), Birth { kind, marks, in_flight, given });
             }
         };
-        Ok(Decided { decision, live: None, is_slowed: false })
+        Ok((decision, None))
     }
 
     /// A till that asks for one refused code after the other is slowed.
@@ -260,7 +259,7 @@ impl Desk<'_> {
     /// A repeat of a pending row. One that its till was refused is asked about again at once, in
     /// the lane that took it: the settings may name another provider for its business by now, and
     /// this one may have it.
-    fn still_pending(&mut self, row: &Stored) -> Result<Decided, StoreError> {
+    fn still_pending(&mut self, row: &Stored) -> Result<(Decision, Option<LiveRow>), StoreError> {
         let lane = self.books.name(row.lane).to_owned();
         let is_asked = row.is_trusted() || row.in_flight || !(self.around.lane)(&lane).live;
         let live = if is_asked { None } else { self.claim_one(row.seq, true)? };
@@ -269,9 +268,8 @@ impl Desk<'_> {
             // Its attempt may end in this very transaction.
             self.awaited.push(row.seq);
         }
-        let live = live.map(|claimed| (lane, Box::new(claimed)));
-        let decision = Decision::StillPending(taken(row, is_awaited));
-        Ok(Decided { decision, live, is_slowed: false })
+        let live = live.map(|claimed| (Some(lane), Box::new(claimed)));
+        Ok((Decision::StillPending(taken(row, is_awaited)), live))
     }
 
     /// The redemption about which the till was answered before: it has not had that answer, or its
@@ -338,19 +336,21 @@ impl Desk<'_> {
         Ok(by_key(self.sql, key)?.map(|row| row.found_by(self.books.first)))
     }
 
-    /// The newest redemptions of this business and code, whose guard this is.
+    /// The newest redemptions of this business and code, whose guard this is, and what else is kept
+    /// of the code. Its bytes matter to the latter alone.
     pub(super) fn rivals(
         &self,
         guard: i64,
         business: &str,
         code: &RewardCode,
+        exact: bool,
     ) -> Result<Rivals, StoreError> {
         let mut rows = self.guards.rows(self.sql, guard, RIVALS_MAX)?;
         let is_cut = rows.len() >= RIVALS_MAX;
         rows.retain(|row| row.competes_with(business, code));
         rows.reverse();
         let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
-        Ok(Rivals { rows, is_cut, kept: self.kept(business, code)? })
+        Ok(Rivals { rows, is_cut, kept: self.kept(business, code, exact)? })
     }
 
     /// The newest redemptions of a reusable code that its till can repeat or be owed. Nobody else's
@@ -370,7 +370,7 @@ impl Desk<'_> {
         new: &NewRedemption,
         (lane, names): (i64, Names),
         Birth { kind, marks, in_flight, given }: Birth,
-    ) -> Result<Decided, StoreError> {
+    ) -> Result<(Decision, Option<LiveRow>), StoreError> {
         let Request { reward_code, business_refrence, branch_id, date, body, .. } = &new.request;
         let mut row = Stored {
             seq: self.number()?,
@@ -410,11 +410,11 @@ impl Desk<'_> {
         if in_flight {
             // Nothing of it can have arrived yet.
             let claimed = Claimed::new(&row, body.clone(), false);
-            live = Some((new.lane.clone(), Box::new(claimed)));
+            live = Some((None, Box::new(claimed)));
             // As the table has it.
             self.flying.note(Stored { marks: mark::beside(row.marks, row.state), ..row });
         }
-        Ok(Decided { decision, live, is_slowed: false })
+        Ok((decision, live))
     }
 
     /// The next row's number; the last that there is is never given, since what follows it would
@@ -432,7 +432,7 @@ impl Desk<'_> {
         if row.is(kind::REUSABLE) {
             return Ok(Vec::new());
         }
-        Ok(self.rivals(row.guard, &row.business, &row.code)?.rows)
+        Ok(self.rivals(row.guard, &row.business, &row.code, false)?.rows)
     }
 
     /// Whether somebody else's redemption explains an "already used" to `row`. It is looked for
@@ -442,14 +442,13 @@ impl Desk<'_> {
             return Ok(false);
         }
         let exact = self.around.offline.tells_apart(self.books.name(row.lane));
-        let rivals = self.rivals(row.guard, &row.business, &row.code)?;
-        let rivals = self.only_its_own(rivals, (&row.business, &row.code), exact)?;
+        let rivals = self.rivals(row.guard, &row.business, &row.code, exact)?;
         Ok(decide::explains_used(row, &rivals.rows, rivals.kept, exact))
     }
 
     /// The newest earlier redemption that a till can be told of.
     pub(super) fn holder(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
-        let rivals = self.rivals(row.guard, &row.business, &row.code)?.rows;
+        let rivals = self.rivals(row.guard, &row.business, &row.code, false)?.rows;
         let holds = |other: &Stored| other.seq != row.seq && other.state != State::Voided;
         Ok(rivals.into_iter().rev().find(holds))
     }
@@ -556,7 +555,6 @@ fn subject_of<'a>(new: &'a NewRedemption, checked: Option<&'a Remembered>) -> Su
 /// What a till is told about the redemption that holds its code.
 pub(super) fn used_by(row: &Stored) -> UsedBy {
     UsedBy {
-        reward_code: row.code.clone(),
         till: row.till.clone(),
         date: row.date.clone(),
         accepted_at_ms: row.accepted_ms,

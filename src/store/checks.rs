@@ -268,10 +268,8 @@ impl Desk<'_> {
         }
         let request = as_request(asked);
         let guard = row::guard_of(&asked.business, &asked.code);
-        let rivals = self.rivals(guard, &asked.business, &asked.code)?;
-        let names = (asked.business.as_str(), &asked.code);
-        let rivals = self.only_its_own(rivals, names, asked.rules.exact)?;
         let (exact, now_min) = (asked.rules.exact, self.around.elapsed_min());
+        let rivals = self.rivals(guard, &asked.business, &asked.code, exact)?;
         let asking = Asking { till: &asked.till, request: &request, can_ask, exact, now_min };
         Ok(match decide::guard(rivals.earlier(), asking) {
             Guard::Free | Guard::ProviderOnly => None,
@@ -931,58 +929,33 @@ mod tests {
         );
     }
 
+    /// What the rules about values read of a code.
+    struct Recall(&'static str);
+
+    impl Operation for Recall {
+        type Output = Option<Remembered>;
+
+        fn perform(&self, desk: &mut Desk<'_>) -> Result<Option<Remembered>, StoreError> {
+            desk.remembered(1, "shop", &RewardCode::new(self.0.to_owned()), false)
+        }
+    }
+
     #[test]
     fn the_rules_about_values_read_what_a_check_said() {
         let mut world = World::new();
         world.hear("till-1", "A", CheckSaid::Good);
         world.hear("till-1", "B", CheckSaid::Refused);
         world.pass(seconds(120));
-        let (offline, lane) = (world.offline.clone(), |_: &str| LaneNow::down());
-        let stamp = Stamp { unix_ms: world.wall_ms, trusted: true };
-        let store = world.store.as_mut().unwrap();
-        let around = super::super::Around {
-            days: &crate::clock::Days::utc(),
-            stamp,
-            local_min: 0,
-            elapsed: &store.elapsed,
-            offline: &offline,
-            lane: &lane,
-            evidence: &|_, _, _| false,
-            tills: &(),
-        };
-        let (sql, books, next_seq) = (&store.connection, &mut store.books, &mut store.next_seq);
-        let tags = super::super::row::Tags::new(0);
-        let flying = &mut super::super::flying::InFlightRows::default();
-        let keyed = &mut super::super::keyed::KeyedRows::default();
-        let (guards, checks, around) = (&mut store.guards, &mut store.checks, &around);
-        let statements = super::super::transaction::Statements::new(sql);
-        let desk = Desk {
-            sql,
-            statements,
-            books,
-            guards,
-            checks,
-            next_seq,
-            tags,
-            flying,
-            keyed,
-            around,
-            awaited: Vec::new(),
-            has_ages: false,
-        };
-        let said = |code: &str| {
-            desk.remembered(1, "shop", &RewardCode::new(code.to_owned()), false).unwrap()
-        };
         let terms = Terms {
             kind: "discount".to_owned(),
             amount: Amount::parse("12.5"),
             max: Some(Amount::ZERO),
             ..Terms::default()
         };
-        assert_eq!(said("A"), Some(Remembered { checked: Checked::Valid(terms), at_s: 0 }));
         let refused = Checked::Refused { strong: true, message: "Reward has expired".to_owned() };
-        assert_eq!(said("b"), Some(Remembered { checked: refused, at_s: 0 }));
-        assert_eq!(said("C"), None);
+        let known = [Checked::Valid(terms), refused].map(|checked| Remembered { checked, at_s: 0 });
+        let [good, bad] = known.map(Some);
+        assert_eq!(world.run(["A", "b", "C"].map(Recall)), [good, bad, None]);
     }
 
     #[test]

@@ -172,6 +172,12 @@ impl StoreError {
         }
     }
 
+    /// Whether the database is none for this program, or this version of it.
+    #[must_use]
+    pub fn is_a_misfit(&self) -> bool {
+        matches!(self, Self::Newer { .. } | Self::Foreign { .. } | Self::OldSqlite { .. })
+    }
+
     pub(crate) fn again(&self) -> Self {
         Self::Again { trouble: self.trouble(), text: self.to_string() }
     }

@@ -397,8 +397,7 @@ impl Desk<'_> {
             took_ms: about.took_ms,
             refusal: about.refusal.as_ref().map(|words| crc32c::crc32c(words.as_bytes())),
         });
-        let surplus = attempts.len().saturating_sub(decide::ATTEMPTS_KEPT_MAX);
-        attempts.drain(..surplus);
+        decide::keep_attempts(&mut attempts);
         Ok(attempts)
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rusqlite::OptionalExtension;
 
-use super::accept::Rivals;
 use super::{Desk, StoreError, row};
 use crate::decide::Kept;
 use crate::redemption::{Fingerprint, RewardCode};
@@ -22,14 +21,6 @@ pub(super) const KEPT_REFUSED: i64 = 2;
 /// Bits of the hash of a code's own bytes.
 const BYTES: i64 = (1 << 60) - 1;
 
-/// A code that is held without a row.
-#[derive(Clone, Copy, Debug)]
-struct HeldCode {
-    kept: Kept,
-    /// Which bytes it had; zero: several that fold alike, or none knows which.
-    bytes: i64,
-}
-
 /// What tells a code's bytes from others that fold alike; never zero.
 fn bytes_of(code: &RewardCode) -> i64 {
     let (high, _) = row::halves(Fingerprint::of(&["held bytes", code.reveal()]).0);
@@ -37,31 +28,14 @@ fn bytes_of(code: &RewardCode) -> i64 {
 }
 
 impl Desk<'_> {
-    /// What is kept of a code beyond its rows, whatever its bytes.
+    /// What is kept of a code beyond its rows: whatever its bytes, or where codes are told apart by
+    /// them what is not kept of other bytes.
     pub(super) fn kept(
         &self,
         business: &str,
         code: &RewardCode,
-    ) -> Result<Option<Kept>, StoreError> {
-        Ok(self.held(business, code)?.map(|held| held.kept))
-    }
-
-    /// Where codes are told apart by their bytes, what is kept of other bytes says nothing.
-    pub(super) fn only_its_own(
-        &self,
-        rivals: Rivals,
-        (business, code): (&str, &RewardCode),
         exact: bool,
-    ) -> Result<Rivals, StoreError> {
-        if !exact || rivals.kept.is_none() {
-            return Ok(rivals);
-        }
-        let is_its_own = |held: &HeldCode| held.bytes == 0 || held.bytes == bytes_of(code);
-        let kept = self.held(business, code)?.filter(is_its_own).map(|held| held.kept);
-        Ok(Rivals { kept, ..rivals })
-    }
-
-    fn held(&self, business: &str, code: &RewardCode) -> Result<Option<HeldCode>, StoreError> {
+    ) -> Result<Option<Kept>, StoreError> {
         if !self.books.keeps_codes {
             return Ok(None);
         }
@@ -69,9 +43,11 @@ impl Desk<'_> {
         let sql = "SELECT what FROM held_code WHERE hash = ?1";
         let what: Option<i64> =
             self.sql.prepare_cached(sql)?.query_row([hash], |row| row.get(0)).optional()?;
-        Ok(what.map(|what| {
-            let kept = if what & WHAT == KEPT_REFUSED { Kept::Refused } else { Kept::Used };
-            HeldCode { kept, bytes: what >> 2 }
+        // Zero: several bytes that fold alike, or none knows which.
+        let is_its_own = |what: &i64| !exact || [0, bytes_of(code)].contains(&(what >> 2));
+        Ok(what.filter(is_its_own).map(|what| match what & WHAT {
+            KEPT_REFUSED => Kept::Refused,
+            _ => Kept::Used,
         }))
     }
 

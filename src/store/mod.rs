@@ -154,14 +154,16 @@ static UTC: LazyLock<Days> = LazyLock::new(Days::utc);
 
 /// What one transaction sees around it.
 struct Around<'a> {
-    stamp: Stamp,
-    days: &'a Days,
+    surroundings: &'a Surroundings<'a>,
     elapsed: &'a elapsed::Elapsed,
-    local_min: u16,
-    offline: &'a Offline,
-    lane: &'a dyn Fn(&str) -> LaneNow,
-    evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
-    tills: &'a dyn TillsNow,
+}
+
+impl<'a> std::ops::Deref for Around<'a> {
+    type Target = Surroundings<'a>;
+
+    fn deref(&self) -> &Surroundings<'a> {
+        self.surroundings
+    }
 }
 
 impl Around<'_> {
@@ -288,11 +290,9 @@ impl Store {
         tasks: &mut [&mut dyn Task],
         around: &Surroundings<'_>,
     ) -> Result<(), StoreError> {
-        let Surroundings { stamp, days, local_min, offline, lane, evidence, tills, .. } = *around;
         let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
-        self.elapsed.look(uptime_ms, stamp);
-        let elapsed = &self.elapsed;
-        let around = &Around { stamp, days, elapsed, local_min, offline, lane, evidence, tills };
+        self.elapsed.look(uptime_ms, around.stamp);
+        let around = &Around { surroundings: around, elapsed: &self.elapsed };
         let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
         let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));

@@ -178,7 +178,7 @@ pub(super) fn rescue(dir: &Path, why: &str) -> Result<Opened, StoreError> {
     let salvage = damage::rescue(dir, why)?;
     // What was just made needs no look; and others may have opened it already, whose locks a look
     // would end.
-    let mut opened = open_sound(dir, |_| Ok(()))?;
+    let mut opened = open_sound(dir, |_| Ok(0))?;
     opened.report.salvage = Some(salvage);
     Ok(opened)
 }
@@ -189,14 +189,14 @@ fn calls_for_rescue(error: &StoreError) -> bool {
     error.trouble() == Trouble::Damaged || matches!(error, StoreError::Foreign { .. })
 }
 
-fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<Opened, StoreError> {
+/// `look` says how long the log is as far as it can be read, in bytes.
+fn open_sound(
+    dir: &Path,
+    look: fn(&Path) -> Result<u64, StoreError>,
+) -> Result<Opened, StoreError> {
     let path = dir.join(FILE);
     let fresh = is_fresh(dir)?;
-    if fresh {
-        make(dir)?;
-    } else {
-        look(dir)?;
-    }
+    let log_found = if fresh { make(dir).map(|()| 0) } else { look(dir) }?;
     let mut connection = schema::open_writer(&path)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let wal_frames = Arc::default();
@@ -212,7 +212,7 @@ fn open_sound(dir: &Path, look: fn(&Path) -> Result<(), StoreError>) -> Result<O
     };
     let is_unclean = known.as_ref().is_some_and(|known| !known.clean);
     let own = known.as_ref().filter(|_| copied.is_none());
-    let unchecked = is_unclean && look_through(&mut connection, dir, own)?;
+    let unchecked = is_unclean && look_through(&mut connection, log_found, own)?;
     // What was found of the log was looked at: it may be cut now.
     let migrated = migration::bring_up_to_date(&mut connection, dir)?;
     grow_wal(&connection, dir)?;
@@ -274,14 +274,15 @@ fn known(connection: &Connection) -> Result<Option<MetaRow>, StoreError> {
 }
 
 /// After a stop that was not in order; whether the time was not enough. A log that is shorter than
-/// it ever was here has lost what was committed in it.
+/// it ever was here, or holds nothing any more, has lost what was committed in it.
 fn look_through(
     connection: &mut Connection,
-    dir: &Path,
+    log_found: u64,
     known: Option<&MetaRow>,
 ) -> Result<bool, StoreError> {
-    if known.is_some_and(|known| log_bytes(dir) < known.wal_bytes) {
-        return Err(StoreError::Damaged("its log is missing or was cut short".to_owned()));
+    if known.is_some_and(|known| log_found < known.wal_bytes) {
+        let fault = "its log is missing, was cut short or overwritten";
+        return Err(StoreError::Damaged(fault.to_owned()));
     }
     Ok(connection::quick_check(connection, CHECK_WITHIN)?.is_none())
 }

@@ -748,8 +748,8 @@ impl Desk<'_> {
         let (offline, name) = (self.around.offline, self.books.name(lane));
         let exact = offline.tells_apart(name);
         for other in self.books.ledger.others(lane, business, offline.listed.get(name)) {
-            let rivals = self.rivals(super::row::guard_of(&other, code), &other, code)?;
-            let rivals = self.only_its_own(rivals, (&other, code), exact)?;
+            let guard = super::row::guard_of(&other, code);
+            let rivals = self.rivals(guard, &other, code, exact)?;
             all.rows.extend(rivals.rows.into_iter().filter(|row| row.lane == lane));
             all.kept = all.kept.or(rivals.kept);
         }

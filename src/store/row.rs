@@ -191,7 +191,6 @@ impl Stored {
             answered_at_till: self.has(mark::ANSWERED),
             on_hold: self.has(mark::ON_HOLD),
             trusted: self.is_trusted() || given.is_some(),
-            strong_refusal: self.has(mark::STRONG),
             owed: self.has(mark::OWED),
             owed_paid: self.has(mark::OWED_PAID),
             handled: self.has(mark::HANDLED),

@@ -271,8 +271,8 @@ const MIGRATIONS: &[&str] = &[
     -- filled
 ",
     "
-    -- What `lane`, `till`, `risk` and `tally` have not got yet from the last commits is in `keep`, \
-    by the name of sums:
+    -- What `lane`, `till`, `risk` and `tally` have not got yet from the last commits is in \
+    `keep`, by the name of sums:
     -- an earlier build would not look for it there.
 ",
 ];

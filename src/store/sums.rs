@@ -23,8 +23,8 @@ const COMMITS_MAX: u32 = 64;
 /// A longer text would need a page of its own, in bytes.
 const BYTES_MAX: usize = 1500;
 
-/// A lane's totals: accepted, then by [`State`], then those that have left by state, in the order of
-/// the table's columns.
+/// A lane's totals: accepted, then by [`State`], then those that have left by state, in the order
+/// of the table's columns.
 pub(super) type LaneSums = [u64; 9];
 
 /// What is at risk in one scope.

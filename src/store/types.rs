@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::decide::{Kept, NotGiven};
 pub use crate::limits::{Headroom, Limit};
 use crate::message::Denied;
-use crate::redemption::{Answer, Id, Redemption, Request, RewardCode, Seq, State};
+use crate::redemption::{Answer, Id, Redemption, Request, Seq, State};
 
 /// A till's request, ready for the transaction that decides about it.
 #[derive(Clone, Debug)]
@@ -72,8 +72,6 @@ pub struct Taken {
 /// The redemption that holds a code.
 #[derive(Clone, Debug)]
 pub struct UsedBy {
-    /// The code, for the message (the till that asks knows it).
-    pub reward_code: RewardCode,
     /// The till that made it.
     pub till: String,
     /// That till's own local time, as it sent it.

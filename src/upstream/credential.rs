@@ -24,7 +24,7 @@ impl Credential {
         plan: PoolPlan,
     ) -> Result<Self, UpstreamError> {
         match &provider.auth {
-            Auth::Token(source) => Ok(Self::Token(FollowedSecret::new(SecretFile::new(
+            Auth::Token(source) => Ok(Self::Token(FollowedSecret::token(SecretFile::new(
                 source,
                 context.credentials_dir.as_deref(),
             )))),

@@ -10,7 +10,7 @@ use reqwest::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HeaderMap, HeaderName, Hea
 use tokio::time::Instant;
 
 use crate::clock::{self, Clock};
-use crate::redemption::{Id, Seq};
+use crate::redemption::{Fingerprint, Id, Seq};
 use crate::settings::Provider;
 use crate::verdict::{self, Failure, Outcome, Phase, Rules, Verdict};
 
@@ -100,6 +100,7 @@ struct UpstreamInner {
     redeem_url: reqwest::Url,
     check_url: Option<reqwest::Url>,
     timeout: Duration,
+    authorities: Option<Fingerprint>,
     pool: Pool,
     credential: Credential,
     own_check: OwnCheck,
@@ -126,12 +127,19 @@ impl Upstream {
             redeem_url,
             check_url,
             timeout: provider.timeout,
+            authorities: plan.authorities(),
             pool: Pool::new(plan.clone())?,
             credential: Credential::new(provider, context, plan)?,
             own_check: OwnCheck::new(provider.businesses.first().cloned()),
             asks_itself: provider.canary,
             language: language(&provider.accept_language)?,
         })))
+    }
+
+    /// Of the authorities in `ca_file` as they were read; `None`: the settings name no file.
+    #[must_use]
+    pub fn authorities(&self) -> Option<Fingerprint> {
+        self.0.authorities
     }
 
     /// Delivers a redemption once. Ends within the provider's `timeout`, reading the credential
@@ -234,6 +242,12 @@ impl UpstreamInner {
             _ => {}
         }
     }
+}
+
+/// For a reload: the next handshake of whoever trusts the system's own authorities reads them
+/// again.
+pub fn forget_system_authorities() {
+    tls::forget_platform();
 }
 
 fn redeem_headers(attempt: &RedeemAttempt) -> Result<HeaderMap, String> {

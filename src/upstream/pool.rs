@@ -22,7 +22,7 @@ use super::resolve::Resolver;
 use super::tls::{self, TrustedRoots};
 use super::{UpstreamContext, UpstreamError, authority, sockets, unsent};
 use crate::clock::Clock;
-use crate::redemption::Secret;
+use crate::redemption::{Fingerprint, Secret};
 use crate::settings::{Auth, Provider};
 use crate::verdict::{Failure, Outcome, Phase, Reply};
 
@@ -51,6 +51,7 @@ pub(super) struct PoolPlan {
     proxy: Option<Proxy>,
     timeout: Duration,
     clock: Clock,
+    authorities: Option<Fingerprint>,
 }
 
 impl PoolPlan {
@@ -64,17 +65,20 @@ impl PoolPlan {
         };
         let urls = [Some(provider.redeem_url.as_str()), provider.check_url.as_deref(), token_url];
         let encrypted = urls.into_iter().flatten().any(is_https);
-        let trust = match &provider.ca_file {
-            Some(path) => TrustedRoots::File(path),
+        let read = provider.ca_file.as_deref().map(tls::authorities).transpose()?;
+        let authorities = read.as_ref().map(|(_, fingerprint)| *fingerprint);
+        let trust = match read {
+            Some((roots, _)) => TrustedRoots::Only(roots),
             None if encrypted => TrustedRoots::Platform,
             None => TrustedRoots::Nobody,
         };
         let proxy = Proxy::of(provider, context)?;
         Ok(Self {
-            tls: tls::config(&trust)?,
+            tls: tls::config(trust)?,
             proxy,
             timeout: provider.timeout,
             clock: context.clock.clone(),
+            authorities,
         })
     }
 
@@ -85,7 +89,13 @@ impl PoolPlan {
         context: &UpstreamContext,
     ) -> Result<Self, UpstreamError> {
         let trust = if is_https(url) { TrustedRoots::Platform } else { TrustedRoots::Nobody };
-        Ok(Self { tls: tls::config(&trust)?, proxy: None, timeout, clock: context.clock.clone() })
+        let (tls, clock) = (tls::config(trust)?, context.clock.clone());
+        Ok(Self { tls, proxy: None, timeout, clock, authorities: None })
+    }
+
+    /// Of the provider's own authorities as they were read, where the settings name their file.
+    pub(super) fn authorities(&self) -> Option<Fingerprint> {
+        self.authorities
     }
 
     /// The whole of one attempt.

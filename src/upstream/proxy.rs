@@ -32,7 +32,7 @@ impl Proxy {
         let Some(url) = provider.proxy.as_deref() else { return Ok(None) };
         let login = provider.proxy_login.as_ref().map(|login| {
             let file = SecretFile::new(&login.password, context.credentials_dir.as_deref());
-            Login { user: login.user.clone(), password: Arc::new(FollowedSecret::new(file)) }
+            Login { user: login.user.clone(), password: Arc::new(FollowedSecret::password(file)) }
         });
         Ok(Some(Self { url: parse_url("proxy", url)?, login }))
     }

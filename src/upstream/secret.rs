@@ -56,12 +56,16 @@ pub(super) fn bearer(token: &Secret) -> Result<HeaderValue, String> {
 /// A secret that is followed live: it costs one `stat` an attempt.
 pub(super) struct FollowedSecret {
     file: SecretFile,
+    read: ReadSecret,
     known: Mutex<LastRead>,
 }
 
+/// How a secret of its kind is read.
+type ReadSecret = fn(&SecretFile) -> Result<Secret, String>;
+
 #[derive(Default)]
 struct LastRead {
-    /// The token as it was read at this stamp.
+    /// The secret as it was read at this stamp.
     read: Option<(files::FileStamp, Secret)>,
     /// The secret of the last attempt, or the one that a waiter was told of since; `None`: there
     /// was none.
@@ -69,16 +73,22 @@ struct LastRead {
 }
 
 impl FollowedSecret {
-    pub(super) fn new(file: SecretFile) -> Self {
-        Self { file, known: Mutex::default() }
+    /// A bearer token.
+    pub(super) fn token(file: SecretFile) -> Self {
+        Self { file, read: SecretFile::token, known: Mutex::default() }
     }
 
-    /// The token for an attempt that is sent now.
+    /// A password, which may have spaces in it.
+    pub(super) fn password(file: SecretFile) -> Self {
+        Self { file, read: SecretFile::read, known: Mutex::default() }
+    }
+
+    /// The secret for an attempt that is sent now.
     pub(super) fn current(&self) -> Result<Secret, String> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let token = known.look(&self.file);
-        known.noticed = token.as_ref().ok().cloned();
-        token
+        let secret = known.look(&self.file, self.read);
+        known.noticed = secret.as_ref().ok().cloned();
+        secret
     }
 
     /// The next look reads the file again, whatever its stamp.
@@ -86,12 +96,12 @@ impl FollowedSecret {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).read = None;
     }
 
-    /// Whether the file holds another token than the noticed one. This notices it, so a waiter is
+    /// Whether the file holds another secret than the noticed one. This notices it, so a waiter is
     /// told once, even when there is no row to try it with.
     fn notices_another(&self) -> bool {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(token) = known.look(&self.file) else { return false };
-        let before = known.noticed.replace(token);
+        let Ok(secret) = known.look(&self.file, self.read) else { return false };
+        let before = known.noticed.replace(secret);
         before != known.noticed
     }
 
@@ -106,18 +116,18 @@ impl FollowedSecret {
 }
 
 impl LastRead {
-    /// The file's token. The file is read again only when its stamp has changed. The stamp is taken
+    /// The file's secret. The file is read again only when its stamp has changed. The stamp is taken
     /// first, so a write between the two is seen the next time.
-    fn look(&mut self, file: &SecretFile) -> Result<Secret, String> {
+    fn look(&mut self, file: &SecretFile, read: ReadSecret) -> Result<Secret, String> {
         let stamp = file.stamp();
-        if let (Some(now), Some((then, token))) = (stamp, &self.read)
+        if let (Some(now), Some((then, secret))) = (stamp, &self.read)
             && now == *then
         {
-            return Ok(token.clone());
+            return Ok(secret.clone());
         }
         self.read = None;
-        let token = file.token()?;
-        self.read = stamp.map(|stamp| (stamp, token.clone()));
-        Ok(token)
+        let secret = read(file)?;
+        self.read = stamp.map(|stamp| (stamp, secret.clone()));
+        Ok(secret)
     }
 }

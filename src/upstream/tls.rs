@@ -1,7 +1,7 @@
 //! TLS towards a provider: who is trusted. There is no way to trust everybody.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -11,14 +11,15 @@ use rustls::{DigitallySignedStruct, Error as TlsError, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use super::UpstreamError;
+use crate::redemption::Fingerprint;
 
 /// The largest file of certificate authorities that is read, in bytes.
 const CA_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Whose certificates count.
-pub(super) enum TrustedRoots<'a> {
-    /// The authorities in this file, and no other.
-    File(&'a Path),
+pub(super) enum TrustedRoots {
+    /// These authorities, and no other.
+    Only(RootCertStore),
     /// The platform's own.
     Platform,
     /// None: every URL is plain http, so the platform's certificates are not read.
@@ -27,10 +28,10 @@ pub(super) enum TrustedRoots<'a> {
 
 /// The one configuration that all of a provider's connections share; cloning it is cheap and keeps
 /// the sessions.
-pub(super) fn config(trust: &TrustedRoots<'_>) -> Result<ClientConfig, UpstreamError> {
+pub(super) fn config(trust: TrustedRoots) -> Result<ClientConfig, UpstreamError> {
     let builder = builder()?;
     let builder = match trust {
-        TrustedRoots::File(path) => builder.with_root_certificates(roots(path)?),
+        TrustedRoots::Only(roots) => builder.with_root_certificates(roots),
         TrustedRoots::Platform => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(Platform))
         }
@@ -46,7 +47,8 @@ fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error
     ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, UpstreamError> {
+/// The authorities in a file, and a fingerprint of what is in it.
+pub(super) fn authorities(path: &Path) -> Result<(RootCertStore, Fingerprint), UpstreamError> {
     let fault = |why: String| UpstreamError::CaFile { path: path.to_owned(), why };
     let pem =
         crate::files::read(path, CA_FILE_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
@@ -55,7 +57,10 @@ fn roots(path: &Path) -> Result<RootCertStore, UpstreamError> {
         let certificate = certificate.map_err(|error| fault(error.to_string()))?;
         roots.add(certificate).map_err(|error| fault(error.to_string()))?;
     }
-    if roots.is_empty() { Err(fault("it holds no certificate".to_owned())) } else { Ok(roots) }
+    if roots.is_empty() {
+        return Err(fault("it holds no certificate".to_owned()));
+    }
+    Ok((roots, Fingerprint::of(&["authorities", &String::from_utf8_lossy(&pem)])))
 }
 
 /// The platform's verifier, made at the first handshake and shared by all providers: reading its
@@ -64,17 +69,23 @@ fn roots(path: &Path) -> Result<RootCertStore, UpstreamError> {
 #[derive(Debug)]
 struct Platform;
 
-static VERIFIER: OnceLock<Verifier> = OnceLock::new();
+static VERIFIER: Mutex<Option<Arc<Verifier>>> = Mutex::new(None);
+
+/// The next handshake reads the platform's certificates again.
+pub(super) fn forget_platform() {
+    *VERIFIER.lock().unwrap_or_else(PoisonError::into_inner) = None;
+}
 
 impl Platform {
-    fn verifier() -> Result<&'static Verifier, TlsError> {
-        if let Some(verifier) = VERIFIER.get() {
-            return Ok(verifier);
+    fn verifier() -> Result<Arc<Verifier>, TlsError> {
+        let mut known = VERIFIER.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(verifier) = &*known {
+            return Ok(Arc::clone(verifier));
         }
         // Without the platform's certificates nothing is verified and nothing connects; the next
         // handshake looks again.
         let verifier = Verifier::new(Arc::new(rustls::crypto::ring::default_provider()))?;
-        Ok(VERIFIER.get_or_init(|| verifier))
+        Ok(Arc::clone(known.insert(Arc::new(verifier))))
     }
 }
 

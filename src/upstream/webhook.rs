@@ -32,7 +32,7 @@ impl Webhook {
         context: &UpstreamContext,
     ) -> Result<Self, UpstreamError> {
         let file = |source| {
-            FollowedSecret::new(SecretFile::new(source, context.credentials_dir.as_deref()))
+            FollowedSecret::token(SecretFile::new(source, context.credentials_dir.as_deref()))
         };
         let pool = Pool::new(PoolPlan::to(url, timeout, context)?)?;
         Ok(Self { url: parse_url("alert.url", url)?, token: token.map(file), pool, timeout })

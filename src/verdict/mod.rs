@@ -157,8 +157,6 @@ pub enum Verdict {
     Parked {
         /// Why, for the person who decides.
         reason: ParkReason,
-        /// What it said, at most [`MESSAGE_BYTES_MAX`]; empty where it said nothing in words.
-        text: String,
     },
     /// It is being worked on (202, a pending 2xx, a 409 or 425 that says so): the row waits,
     /// uncertain.
@@ -202,23 +200,6 @@ impl Verdict {
     #[must_use]
     pub fn is_answer(&self) -> bool {
         matches!(self, Self::Confirmed | Self::Declined { .. } | Self::Parked { .. })
-    }
-
-    /// What it is worth as evidence that the provider can be reached: a decision, or the word that
-    /// it is still at it. `None`: nothing was said about a redemption or a check.
-    #[must_use]
-    pub fn speaks(&self) -> Option<Evidence> {
-        match self {
-            Self::Confirmed | Self::Parked { .. } => Some(Evidence::Strong),
-            Self::Declined { evidence, .. } | Self::InProgress { evidence } => Some(*evidence),
-            Self::Credential
-            | Self::NotTheProvider { .. }
-            | Self::Wait { .. }
-            | Self::RowFault { .. }
-            | Self::Unreadable { .. }
-            | Self::Reset
-            | Self::NoAnswer(_) => None,
-        }
     }
 }
 

@@ -114,13 +114,20 @@ impl<'a> Object<'a> {
         self.value("errors").is_some_and(|errors| !is_nothing(&errors))
     }
 
-    /// What it says: `message`, then every string within `errors`.
+    /// What it says: every string within `message`, then within `errors`.
     pub(super) fn texts(&self) -> Vec<String> {
+        [self.texts_in("message"), self.texts_in("errors")].concat()
+    }
+
+    fn texts_in(&self, key: &str) -> Vec<String> {
         let mut texts = Vec::new();
-        for value in ["message", "errors"].into_iter().filter_map(|key| self.value(key)) {
-            collect_texts(value, &mut texts);
-        }
+        self.value(key).into_iter().for_each(|value| collect_texts(value, &mut texts));
         texts
+    }
+
+    /// `message` has a letter or a digit: some gateways send it empty.
+    pub(super) fn has_a_message(&self) -> bool {
+        self.texts_in("message").iter().any(|text| text.contains(char::is_alphanumeric))
     }
 
     /// What it says, then the strings of every member that describes a fault, in every spelling of
@@ -134,7 +141,7 @@ impl<'a> Object<'a> {
         self.texts_of(is_code_like)
     }
 
-    fn texts_of(&self, is_meant: fn(&str) -> bool) -> Vec<String> {
+    pub(super) fn texts_of(&self, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
         let mut texts = Vec::new();
         for (_, raw) in self.members().filter(|(name, _)| is_meant(name)) {
             collect_texts(read(raw), &mut texts);
@@ -169,15 +176,18 @@ pub(super) fn read(raw: &RawValue) -> Value {
     serde_json::from_str(raw.get()).unwrap_or_else(|_| Value::from(raw.get()))
 }
 
-/// An error that there is not.
+/// An error that there is not. `"errmsg":"ok"` is none.
 pub(super) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),
         Value::String(text) => {
+            const NOTHING: [&str; 8] =
+                ["", "none", "null", "false", "no", "ok", "success", "noerror"];
+            let word = word(value);
             matches!(text.trim(), "" | "-")
-                || matches!(word(value).as_str(), "0" | "none" | "null" | "false")
+                || !word.is_empty() && NOTHING.contains(&word.trim_start_matches('0'))
         }
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
@@ -194,29 +204,32 @@ fn one_spelling(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '_' | '-' | ' ')).flat_map(char::to_lowercase).collect()
 }
 
+/// `message` and what frameworks call it: `msg`, `messages`, `responseMessage`, `errmsg`.
+pub(super) fn is_message(name: &str) -> bool {
+    ["message", "messages", "msg"].into_iter().any(|end| name.ends_with(end))
+}
+
 fn is_message_like(name: &str) -> bool {
-    const NAMES: [&str; 13] = [
-        "message",
+    const NAMES: [&str; 8] = [
         "errors",
         "error",
-        "msg",
-        "messages",
-        "errormessage",
         "errordescription",
         "reason",
         "description",
         "detail",
         "details",
         "title",
-        "responsemessage",
     ];
-    NAMES.contains(&name)
+    is_message(name) || NAMES.contains(&name)
 }
 
+/// Members that hold a code of how it went: a number as HTTP's, or a word.
+pub(super) const CODES: [&str; 6] =
+    ["code", "responsecode", "respcode", "resultcode", "returncode", "retcode"];
+
 fn is_code_like(name: &str) -> bool {
-    const NAMES: [&str; 7] =
-        ["code", "subcode", "reasoncode", "type", "messagecode", "status", "responsecode"];
-    NAMES.contains(&name) || name.starts_with("error") && name != "errors"
+    const NAMES: [&str; 6] = ["subcode", "reasoncode", "messagecode", "type", "status", "result"];
+    CODES.contains(&name) || NAMES.contains(&name) || name.starts_with("err") && name != "errors"
 }
 
 /// The strings within `value`, in order; frameworks put them into lists, or into lists by field.

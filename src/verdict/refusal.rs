@@ -35,7 +35,7 @@ fn is_the_providers(status: u16, object: &Object<'_>, all: &[Said], rules: &Rule
     match status {
         404 | 410 => data,
         _ if object.has_errors() || data && message => true,
-        400 | 409 | 422 => rules.weak_declines && message,
+        400 | 409 | 422 => rules.weak_declines && object.has_a_message(),
         _ => false,
     }
 }

@@ -35,7 +35,7 @@ fn confirmed(status: u16) -> Verdict {
 }
 
 fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
-    let parked = |reason| Verdict::Parked { reason, text: text(object) };
+    let parked = |reason| Verdict::Parked { reason };
     if is_pending(object) || says_in_progress(object, rules) {
         return WORKED_ON;
     }
@@ -95,51 +95,63 @@ fn says_in_progress(object: &Object<'_>, rules: &Rules) -> bool {
         && words::says_in_progress(&told, &rules.in_progress)
 }
 
-/// A message that says that the code was used before.
+/// A message, a code or a status that says that the code was used before.
 fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
     let is_used = |said: &Said| words::says_used_before(said, &rules.already_used);
-    !says_it_went_well(object) && message(object).iter().any(is_used)
+    let texts = object.texts_of(|name| {
+        let is_word = STATUS.contains(&name) || object::CODES.contains(&name);
+        is_word || object::is_message(name) || name == "reason"
+    });
+    let is_called = |names: [&str; 2]| {
+        named(object, STATUS).any(|value| names.contains(&word(&value).as_str()))
+    };
+    // The state of a reward that was redeemed just now.
+    let is_called_used = || is_called(["used", "مستخدم"]) && !is_called(["redeemed", "success"]);
+    !says_it_went_well(object) && (said(&texts).iter().any(is_used) || is_called_used())
 }
 
 fn message(object: &Object<'_>) -> Vec<Said> {
-    let texts: Vec<String> =
-        named(object, &["message", "msg"]).filter_map(|value| text_of(&value)).collect();
-    said(&texts)
+    said(&object.texts_of(object::is_message))
 }
 
+/// A member says in so many words that it went well.
 fn says_it_went_well(object: &Object<'_>) -> bool {
-    named(object, SUCCESS).any(|value| value == Value::Bool(true) || word(&value) == "true")
+    named(object, SUCCESS).any(|value| is_true(&value))
 }
 
-/// Members that say whether it went well.
-const SUCCESS: &[&str] = &[
-    "success",
-    "issuccess",
-    "successful",
-    "issuccessful",
-    "succeeded",
-    "ok",
-    "isok",
-    "accepted",
-    "approved",
-    "redeemed",
-];
+/// Members that say whether it went well; `is` may stand before each.
+const SUCCESS: &[&str] =
+    &["success", "successful", "succeeded", "ok", "accepted", "approved", "redeemed"];
 
 /// Whether a member at the top level says that it failed.
 fn says_failed(object: &Object<'_>) -> bool {
-    object.members().filter(|(name, _)| name != "errors" && name != "message").any(|(name, raw)| {
+    object.members().any(|(name, raw)| {
         let value = object::read(raw);
-        match name.as_str() {
-            "status" => is_false(&value) || is_a_failure(&value) || is_http_failure(&value),
-            "code" | "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode"
-            | "responsecode" => is_http_failure(&value),
-            name if STATUS.contains(&name) => is_a_failure(&value),
-            name if SUCCESS.contains(&name) => is_false(&value),
-            name if is_of_the_error_kind(name) => !is_nothing(&value),
-            _ => false,
+        // `Errors`, as some frameworks write all their members, is no `errors`.
+        if is_of_the_error_kind(&name) && name != "errors" {
+            return !is_nothing(&value);
         }
-    }) || object.keys().any(|key| key != "errors" && key.eq_ignore_ascii_case("errors"))
-        && has_other_errors(object)
+        items(value).iter().any(|value| is_failure_of(bare(&name), value))
+    }) || has_other_errors(object)
+}
+
+/// Whether the member says so by this value of it.
+fn is_failure_of(name: &str, value: &Value) -> bool {
+    match name {
+        "status" => is_false(value) || is_a_failure(value) || is_http_failure(value),
+        "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode" => is_http_failure(value),
+        name if object::CODES.contains(&name) => is_a_failure(value) || is_http_failure(value),
+        name if STATUS.contains(&name) => is_a_failure(value),
+        name if SUCCESS.contains(&name) || name == "valid" => {
+            is_false(value) || is_a_failure(value)
+        }
+        name => FAILED.contains(&name) && is_true(value),
+    }
+}
+
+/// `isSuccess` is `success`.
+fn bare(name: &str) -> &str {
+    name.strip_prefix("is").or(name.strip_prefix("has")).unwrap_or(name)
 }
 
 /// `Errors`, as some frameworks write all their members.
@@ -148,10 +160,13 @@ fn has_other_errors(object: &Object<'_>) -> bool {
     others.filter_map(|key| object.value(key)).any(|value| !is_nothing(&value))
 }
 
+/// `error`, `errcode`, `errno`, `hasErrors`, `failureReason`, `faultString`.
 fn is_of_the_error_kind(name: &str) -> bool {
-    const NAMES: [&str; 8] =
-        ["err", "iserror", "haserror", "haserrors", "exception", "fault", "failure", "failed"];
-    name.starts_with("error") || NAMES.contains(&name)
+    ["err", "fail", "fault", "exception"].iter().any(|kind| bare(name).starts_with(kind))
+}
+
+fn is_true(value: &Value) -> bool {
+    value == &Value::Bool(true) || word(value) == "true"
 }
 
 fn is_false(value: &Value) -> bool {
@@ -164,8 +179,9 @@ fn is_false(value: &Value) -> bool {
 }
 
 /// Words of failure.
-const FAILED: [&str; 27] = [
+const FAILED: [&str; 28] = [
     "error",
+    "err",
     "fail",
     "failed",
     "failure",
@@ -194,9 +210,13 @@ const FAILED: [&str; 27] = [
     "مرفوضة",
 ];
 
-/// A word of failure, alone or before more ("Failed: expired", `ERROR_EXPIRED`).
+/// A word of failure, alone, before more or at the end ("Failed: expired", `REWARD_EXPIRED`, but
+/// not "No error").
 fn is_a_failure(value: &Value) -> bool {
-    FAILED.contains(&word(value).as_str()) || FAILED.contains(&first_word(value).as_str())
+    let (first, last) = (first_word(value), last_word(value));
+    let is_denied = matches!(first.as_str(), "no" | "not" | "non" | "never" | "without" | "zero");
+    [word(value), first].iter().any(|word| FAILED.contains(&word.as_str()))
+        || !is_denied && FAILED.contains(&last.as_str())
 }
 
 /// A number of HTTP's failures or beyond, bare or at the head of a text ("404 Not Found"), also one
@@ -214,37 +234,37 @@ fn is_http_failure(value: &Value) -> bool {
     }
 }
 
-/// The values of the members of these names, in every spelling.
+/// The values of the members of these names, in every spelling; of a list each.
 fn named<'a>(object: &'a Object<'_>, names: &'a [&str]) -> impl Iterator<Item = Value> + 'a {
     object
         .members()
-        .filter(|(name, _)| names.contains(&name.as_str()))
-        .map(|(_, raw)| object::read(raw))
+        .filter(|(name, _)| names.contains(&bare(name)))
+        .flat_map(|(_, raw)| items(object::read(raw)))
 }
 
-/// The first of a text's words, in lower case.
-fn first_word(value: &Value) -> String {
+fn items(value: Value) -> Vec<Value> {
+    if let Value::Array(list) = value { list } else { vec![value] }
+}
+
+/// A text's words, in lower case.
+fn words_of(value: &Value) -> impl DoubleEndedIterator<Item = String> {
     let text = value.as_str().unwrap_or_default();
-    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.next().unwrap_or_default().to_lowercase()
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase)
 }
 
-fn text_of(value: &Value) -> Option<String> {
-    value.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
+fn first_word(value: &Value) -> String {
+    words_of(value).next().unwrap_or_default()
 }
 
-/// What it said, for the person who decides; empty where it said nothing in words.
-fn text(object: &Object<'_>) -> String {
-    first(&object.texts_and_codes()).unwrap_or_default()
+fn last_word(value: &Value) -> String {
+    words_of(value).next_back().unwrap_or_default()
 }
 
 /// What it said of its own failure, for its till: no bare `"status":"error"`.
 pub(super) fn said_in_words(object: &Object<'_>) -> Option<String> {
     let mut codes = object.codes();
     codes.retain(|code| !FAILED.contains(&word(&Value::from(code.as_str())).as_str()));
-    first(&[object.words(), codes].concat())
-}
-
-fn first(texts: &[String]) -> Option<String> {
+    let texts = [object.words(), codes].concat();
     texts.iter().find(|text| !text.trim().is_empty()).map(|text| cut(text))
 }

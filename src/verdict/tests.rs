@@ -402,7 +402,7 @@ proptest! {
         if let Verdict::Wait { at_least: Some(wait), .. } = verdict {
             prop_assert!(wait <= Duration::from_secs(RETRY_AFTER_S_MAX) && !wait.is_zero());
         }
-        if let Verdict::Declined { message: text, .. } | Verdict::Parked { text, .. } = verdict {
+        if let Verdict::Declined { message: text, .. } = verdict {
             prop_assert!(text.len() <= MESSAGE_BYTES_MAX);
         }
     }
@@ -699,7 +699,15 @@ fn a_provider_with_bare_messages_can_be_told_to_be_believed() {
         );
         assert_eq!(evidence(status, r#"{"message":"Token expired"}"#), Evidence::Weak, "{status}");
         assert_eq!(evidence(status, r#"{"message":"Bad Request"}"#), Evidence::Weak, "{status}");
-        assert_eq!(evidence(status, r#"{"errors":[]}"#), Evidence::Weak, "{status}");
+        for body in [
+            r#"{"errors":[]}"#,
+            r#"{"message":null}"#,
+            r#"{"message":""}"#,
+            r#"{"message":" - "}"#,
+            r#"{"message":[]}"#,
+        ] {
+            assert_eq!(evidence(status, body), Evidence::Weak, "{status} {body}");
+        }
     }
     for status in [404, 410] {
         assert_eq!(
@@ -789,11 +797,50 @@ fn what_says_the_opposite_or_speaks_of_something_else_is_not_already_used() {
         "The refresh token was used by somebody else",
         "Reward has been",
         "Used",
+        "body used already for: http://redeem-svc/redeem",
+        "Body has already been consumed.",
+        "TypeError: Body has already been used",
+        "stream was already consumed",
+        "Your request quota has been used up",
+        "Your request quota has been used up for this code",
+        "All connections have been used",
+        "Token has already been used",
+        "The email is already used",
+        "BODY_ALREADY_USED",
+        "bodyAlreadyUsed",
+        "البريد مستخدم مسبقا",
     ] {
-        let (_, already_used, _) =
-            refusal(400, &format!(r#"{{"message":"{text}","errors":["x"]}}"#));
-        assert!(!already_used, "{text}");
+        let body = format!(r#"{{"message":"{text}","errors":["x"]}}"#);
+        assert!(!refusal(400, &body).1, "{text}");
+        let bare = format!(r#"{{"message":"{text}"}}"#);
+        let (evidence, already_used, _) = refusal(400, &bare);
+        assert_eq!((evidence, already_used), (Evidence::Weak, false), "{text}");
     }
+}
+
+#[test]
+fn already_used_needs_no_subject_and_a_phrase_in_another_language_is_enough() {
+    for text in [
+        "Already used",
+        "It has already been redeemed",
+        "1234 has been used",
+        "AB12 was used on 2026-11-01",
+        "Error: already used",
+        "Sorry, already redeemed",
+        "Cannot redeem because it was used before",
+        "You have already used this reward",
+        "Sara has already redeemed this voucher",
+        "The request failed. Your giftcard was used by somebody else",
+        "عذرا، تم استخدامه من قبل",
+        "كودك مستخدم بالفعل",
+    ] {
+        let (evidence, already_used, _) = refusal(400, &format!(r#"{{"message":"{text}"}}"#));
+        assert_eq!((evidence, already_used), (Evidence::Strong, true), "{text}");
+    }
+    let german = Rules { already_used: Phrases::new(&["wurde bereits eingelöst"]), ..rules() };
+    let body = r#"{"message":"Ihr Kaffee wurde bereits eingelöst"}"#;
+    let verdict = judge(&Outcome::Answered(reply(400, body)), &german);
+    assert!(matches!(verdict, Verdict::Declined { already_used: true, .. }), "{verdict:?}");
 }
 
 #[test]
@@ -880,7 +927,7 @@ fn what_a_success_says_of_its_failure_is_told_in_its_own_words_whatever_their_me
 }
 
 /// Members by which a 2xx says that it failed.
-const FAILURES: [&str; 76] = [
+const FAILURES: [&str; 104] = [
     r#""success":false"#,
     r#""success":"false""#,
     r#""success":0"#,
@@ -957,6 +1004,34 @@ const FAILURES: [&str; 76] = [
     r#""hasErrors":true"#,
     r#""fault":{"faultstring":"x"}"#,
     r#""failed":true"#,
+    r#""errcode":40029,"errmsg":"invalid code""#,
+    r#""errMsg":"voucher expired""#,
+    r#""err_code":"E17""#,
+    r#""err-no":5"#,
+    r#""Err":{"code":1}"#,
+    r#""failureReason":"expired""#,
+    r#""fault_code":7"#,
+    r#""isError":true"#,
+    r#""status":"already_used""#,
+    r#""status":"USED""#,
+    r#""Status":["ERR"]"#,
+    r#""status":"ERR""#,
+    r#""result":"already redeemed""#,
+    r#""state":"Already-Used""#,
+    r#""code":"REWARD_ALREADY_USED""#,
+    r#""code":"ERR_EXPIRED""#,
+    r#""code":"REWARD_EXPIRED""#,
+    r#""result_code":"InvalidCode: expired""#,
+    r#""success":"failed""#,
+    r#""success":["false"]"#,
+    r#""isSuccess":"FAIL""#,
+    r#""resultCode":400"#,
+    r#""return_code":"FAIL""#,
+    r#""declined":true"#,
+    r#""isExpired":"true""#,
+    r#""valid":false"#,
+    r#""is_valid":0"#,
+    r#""approved":"rejected""#,
 ];
 
 #[test]
@@ -976,20 +1051,23 @@ fn a_failure_inside_of_a_2xx_is_parked() {
             assert_eq!(reason, expected, "{body}");
         }
     }
-    for (body, said) in [
-        (r#"{"success":false,"message":"Reward expired"}"#, "Reward expired"),
-        (r#"{"success":false,"message":"","errors":["no","x"]}"#, "no"),
-        (r#"{"error":{"code":"E1"}}"#, "E1"),
-        (r#"{"success":0}"#, ""),
-        (r#"{"message":"Reward 1234 has been used"}"#, "Reward 1234 has been used"),
-        (r#"{"message":"This code was already redeemed"}"#, "This code was already redeemed"),
-        (r#"{"message":"تم استخدام القسيمة من قبل"}"#, "تم استخدام القسيمة من قبل"),
+    for body in [
+        r#"{"success":false,"message":"Reward expired"}"#,
+        r#"{"success":false,"message":"","errors":["no","x"]}"#,
+        r#"{"error":{"code":"E1"}}"#,
+        r#"{"success":0}"#,
+        r#"{"message":"Reward 1234 has been used"}"#,
+        r#"{"message":"This code was already redeemed"}"#,
+        r#"{"message":"تم استخدام القسيمة من قبل"}"#,
+        r#"{"message":["Reward 1234 has been used"]}"#,
+        r#"{"messages":[{"text":"Reward was already used"}]}"#,
+        r#"{"message":{"en":"Reward 7 has been used","ar":"x"}}"#,
+        r#"{"errcode":40029,"errmsg":"invalid code"}"#,
+        r#"{"result":"already redeemed"}"#,
     ] {
-        let expected = Verdict::Parked { reason: failed(200), text: said.to_owned() };
-        assert_eq!(of(200, body), expected, "{body}");
+        assert_eq!(of(200, body), Verdict::Parked { reason: failed(200) }, "{body}");
     }
-    let both =
-        Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 }, text: "odd".to_owned() };
+    let both = Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 } };
     assert_eq!(of(200, r#"{"data":{},"errors":["odd"]}"#), both);
 }
 
@@ -1029,6 +1107,12 @@ fn a_success_that_speaks_of_itself_confirms() {
         r#"{"status":"used","result":"redeemed"}"#,
         r#"{"statusCode":"201","data":{"success":false}}"#,
         r#"{"data":{"status":"error","code":500}}"#,
+        r#"{"errcode":0,"errmsg":"ok"}"#,
+        r#"{"err_no":"0000","errMsg":"Success"}"#,
+        r#"{"hasErrors":"no","error":"No error","errors":[]}"#,
+        r#"{"resultCode":0,"valid":true,"declined":false,"result":"redeemed"}"#,
+        r#"{"code":"00","status":"No error"}"#,
+        r#"{"message":["Redeemed"],"status":["success"]}"#,
         r#"{"message":"Reward has been redeemed"}"#,
         r#"{"success":true,"message":"Reward has been used"}"#,
         r#"{"message":"Reward has been used successfully"}"#,

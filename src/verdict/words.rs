@@ -53,10 +53,28 @@ static OTHER_THINGS: LazyLock<Phrases> = LazyLock::new(|| {
         "jwt",
         "authorization code",
         "request id",
+        "verification code",
         "رمز الوصول",
         "رمز وصول",
+        "رمز التحقق",
     ])
 });
+
+/// What a code is called, folded. English puts more before it ("barcode"), Arabic before and after.
+const REWARD: &str = "reward code voucher coupon gift card certificate offer deal discount promo \
+    promotion prize benefit bonus stamp ticket qr redemption transaction مكافاه قسيمه كوبون كود \
+    رمز عرض هديه خصم بطاقه جائزه";
+
+/// What stands before "has been used" without being what was used, folded.
+const BESIDE: &str = "a an the this that it its is was be been has have had already now just and \
+    or but so as because since which who sorry error err e failed failure declined rejected denied \
+    refused cannot can not redeem redeemed use used uses unable to you we he she they customer \
+    user member guest client number no id all of unfortunately please note previously once عذرا \
+    عفوا لقد قد تم هذا هذه ان انه انها لان لانه لانها لا يمكن رقم خطا صحيح و ف نعتذر";
+
+/// By these words a phrase is known to be English, so that its subject can be looked for.
+const USED: &str = "used redeemed claimed consumed spent exchanged utilized utilised availed \
+    burned burnt applied duplicate";
 
 /// Refusals that are about the caller or the moment, not about the code: who asks, how often, in
 /// what state the server is, which address there is.
@@ -222,9 +240,11 @@ impl Phrases {
 }
 
 /// Whether `texts` say that the code was used, and do not speak of something else that can be used
-/// up.
+/// up: a body, a stream, a quota. In English and in Arabic what was used must be the code, or must
+/// not be named; of a phrase in another language its words are enough.
 pub(super) fn says_used(texts: &[Said], used: &Phrases) -> bool {
-    texts.iter().any(|said| used.found_in(said) && !OTHER_THINGS.found_in(said))
+    let is_used = |said: &Said| used.0.iter().any(|phrase| said.says_of_the_code(phrase));
+    texts.iter().any(|said| is_used(said) && !OTHER_THINGS.found_in(said))
 }
 
 /// As [`says_used`], inside of a success: "has been redeemed" may tell what was done just now.
@@ -280,12 +300,25 @@ impl Said {
 
     /// `phrase` must be folded.
     fn says(&self, phrase: &str) -> bool {
-        if self.joined && phrase.contains(' ') {
-            return self.words.contains(&phrase.replace(' ', ""));
-        }
-        self.words.match_indices(phrase).any(|(at, _)| {
+        self.says_so(phrase, |_, _| true)
+    }
+
+    fn says_of_the_code(&self, phrase: &str) -> bool {
+        let is_known = phrase.split(' ').any(|word| lists(USED, word) || is_arabic(word));
+        self.says_so(phrase, |before, after| {
+            !is_known || is_of_the_code(before, phrase) || names_the_code(after)
+        })
+    }
+
+    /// `is_meant` sees what stands before and after.
+    fn says_so(&self, phrase: &str, is_meant: impl Fn(&str, &str) -> bool) -> bool {
+        let joined = self.joined && phrase.contains(' ');
+        let wanted = if joined { phrase.replace(' ', "") } else { phrase.to_owned() };
+        self.words.match_indices(&wanted).any(|(at, found)| {
             let before = self.words.get(..at).unwrap_or_default();
-            starts_a_word(before, phrase) && !is_denied(before)
+            let after = self.words.get(at + found.len()..).unwrap_or_default();
+            (joined || starts_a_word(before, phrase) && !is_denied(before))
+                && is_meant(before, after)
         })
     }
 
@@ -314,6 +347,44 @@ fn starts_a_word(before: &str, phrase: &str) -> bool {
     // Arabic writes its "and" and "so" onto the next word.
     let bare = before.strip_suffix(['و', 'ف']).filter(|bare| !bare.ends_with(joins));
     !before.ends_with(joins) || bare.is_some()
+}
+
+/// What ends a part of a sentence.
+const ENDS: [char; 12] = ['.', ',', ';', ':', '!', '?', '(', ')', '|', '،', '؛', '؟'];
+
+/// Whether what is said to be used is the code, or is not named. Only the sentence's own part
+/// counts.
+fn is_of_the_code(before: &str, phrase: &str) -> bool {
+    let part = before.rsplit(ENDS).next().unwrap_or_default();
+    let names = |text: &str| text.split(' ').any(|word| is_reward(bare(word)));
+    let is_beside =
+        |word: &str| word.is_empty() || lists(BESIDE, word) || word.contains(char::is_numeric);
+    names(phrase) || names(part) || part.split(' ').map(bare).all(is_beside)
+}
+
+/// "already used this reward", "تم استخدام القسيمة": what follows is the code.
+fn names_the_code(after: &str) -> bool {
+    let part = after.split(ENDS).next().unwrap_or_default();
+    let mut words = part.split(' ').map(bare).filter(|word| !word.is_empty());
+    words.find(|word| !lists("this the that your هذا هذه تلك ذلك", word)).is_some_and(is_reward)
+}
+
+fn bare(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric())
+}
+
+fn is_reward(word: &str) -> bool {
+    let one = word.strip_suffix('s').unwrap_or(word);
+    let is_it = |name: &str| if name.is_ascii() { one.ends_with(name) } else { one.contains(name) };
+    REWARD.split(' ').any(is_it)
+}
+
+fn lists(words: &str, word: &str) -> bool {
+    words.split(' ').any(|listed| listed == word)
+}
+
+fn is_arabic(word: &str) -> bool {
+    word.contains(|c| matches!(c, '\u{620}'..='\u{64a}'))
 }
 
 /// The word before says no.

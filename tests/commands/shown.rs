@@ -95,7 +95,6 @@ pub(super) async fn story(gateway: &Gateway) -> Vec<String> {
             Ended::Parked {
                 answer: both,
                 reason: redeemd::verdict::ParkReason::SaysBoth { status: 200 },
-                text: String::new(),
             },
             "parked",
             200,

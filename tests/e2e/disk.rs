@@ -1,16 +1,13 @@
 //! Disks that are full, read-only, slow or broken: nothing acknowledged is lost, nothing
 //! unsettleable is sent.
 
-use std::time::Duration;
+use rusqlite::Connection;
 
 use crate::harness::{
-    DATABASE, EDQUOT, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word,
-    eventually, moment,
+    DATABASE, EDQUOT, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word, at_once,
+    eventually,
 };
 use crate::oracle::Ledger;
-
-/// So long nothing may happen where nothing may happen: several retries of every kind.
-const LONG_ENOUGH: Duration = Duration::from_millis(2500);
 
 fn send(till: &Till, code: &str) -> Result<Reply, String> {
     let body = format!(
@@ -215,6 +212,7 @@ fn a_file_system_that_turned_read_only_takes_and_sends_nothing_and_a_later_start
     let mut gateway = Gateway::with()
         .lane_at("main", &witness.redeem_url(), "")
         .state_in(&disk.path().join("state"))
+        .environment("REDEEMD_LOG", "debug")
         .start();
     witness.cut();
     redeem(&ledger, &gateway, "ROW", 30);
@@ -230,9 +228,19 @@ fn a_file_system_that_turned_read_only_takes_and_sends_nothing_and_a_later_start
         );
     }
     witness.restore();
-    moment(LONG_ENOUGH);
+    // The lane tries its rows all the while, and each look at the disk is before a try.
+    let looks = |gateway: &mut Gateway| gateway.log().matches("can still not be written").count();
+    let before = looks(&mut gateway);
+    let has_ended = eventually("the disk is looked at twice more, or the process is gone", || {
+        let has_ended = gateway.has_ended();
+        (has_ended || looks(&mut gateway) >= before + 2).then_some(has_ended)
+    });
     assert!(witness.notes().codes.is_empty(), "what could not be settled was sent");
-    gateway.kill9();
+    if has_ended {
+        assert_eq!(gateway.wait_for_end().0.code(), Some(70), "a sync had failed");
+    } else {
+        gateway.kill9();
+    }
     let (status, said) = gateway.start_in_vain();
     assert_eq!(status.code(), Some(73), "{said}");
     assert!(said.contains("Read-only file system"), "{said}");
@@ -393,4 +401,42 @@ fn on_a_slow_disk_everything_works_and_commits_are_shared() {
     let syncs = shim.get(Word::Syncs) - syncs;
     ledger.settle_up(&gateway, &witness).assert_conserved();
     assert!((3..160).contains(&syncs), "160 redemptions took {syncs} syncs");
+}
+
+/// Statements of the daemon fail that do this, as one does that meets a fault of its own.
+const FAULTS: &str = "
+    CREATE TRIGGER taken BEFORE INSERT ON redemption WHEN new.code LIKE 'FAILS-%'
+        BEGIN SELECT RAISE(ABORT, 'a fault of this statement'); END;
+    CREATE TRIGGER ended BEFORE UPDATE OF state ON redemption
+        WHEN old.code = 'ROUND-0-TILL-3' AND new.state <> 0
+        BEGIN SELECT RAISE(ABORT, 'a fault of this statement'); END;";
+
+#[test]
+fn a_statement_that_fails_costs_its_own_redemption_alone_and_the_disk_is_as_good_as_before() {
+    let (shim, mut witness, ledger, mut gateway) = shimmed(1);
+    let database = Connection::open(gateway.state_dir().join("redeemd.db")).unwrap();
+    database.execute_batch(FAULTS).unwrap();
+    // Who comes during a sync is of one transaction with the others who do.
+    shim.set(Word::SyncMs, 20);
+    let syncs = shim.get(Word::Syncs);
+    for round in 0..5 {
+        at_once(16, |n| {
+            let name = if n == 7 { "FAILS" } else { "ROUND" };
+            let told = ledger.redeem(&gateway.till(""), &format!("{name}-{round}-TILL-{n}"));
+            assert_eq!(told, Some(if n == 7 { 503 } else { 200 }), "{name} {round} {n}");
+        });
+    }
+    let syncs = shim.get(Word::Syncs) - syncs;
+    assert!(syncs < 75, "75 redemptions shared no commit: {syncs} syncs");
+    shim.set(Word::SyncMs, 0);
+    assert_eq!(gateway.status()["storage"]["ok"], true);
+    assert!(gateway.log().matches("an operation on the store failed").count() >= 5);
+    witness.restore();
+    gateway.wait_for_counts("one whose end cannot be kept", |books| books.pending == 1);
+    database.execute_batch("DROP TRIGGER taken; DROP TRIGGER ended").unwrap();
+    gateway.wait_until_drained();
+    assert_eq!(witness.notes().codes["ROUND-0-TILL-3"].came.len(), 1, "its answer was kept");
+    gateway.restart();
+    assert_eq!(gateway.counts().confirmed, 76, "what was acknowledged, and nothing else");
+    ledger.settle_up(&gateway, &witness).assert_conserved();
 }

@@ -251,6 +251,42 @@ fn a_reload_with_one_broken_file_changes_nothing_and_the_next_one_tries_again() 
 }
 
 #[test]
+fn a_certificate_authority_that_is_renewed_or_taken_out_in_place_is_followed_by_a_reload() {
+    for is_systems in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, trusted) = (folder.path().join("own.pem"), folder.path().join("trusted.pem"));
+        let provider = Provider::tls("good", &own, &[]);
+        std::fs::write(&trusted, authorities()).unwrap();
+        let trusted_file = trusted.to_str().unwrap();
+        let builder = match is_systems {
+            true => Gateway::with()
+                .lane("main", &provider, "")
+                .environment("SSL_CERT_FILE", trusted_file),
+            false => {
+                Gateway::with().lane("main", &provider, &format!("ca_file = \"{trusted_file}\""))
+            }
+        };
+        let mut gateway = builder.start();
+        assert_eq!(gateway.till("").redeem("BEFORE").state(), "pending");
+        assert_eq!(gateway.wait_for_link("main", "down")["cause"], "tls", "{is_systems}");
+        std::fs::copy(&own, &trusted).unwrap();
+        gateway.reload();
+        gateway.wait_for_link("main", "up");
+        assert_eq!(gateway.wait_until_drained().confirmed, 1);
+        if !is_systems {
+            std::fs::write(&trusted, authorities()).unwrap();
+            gateway.reload();
+            let mut codes = (0..).map(|n| format!("AFTER-{n}"));
+            eventually("the provider is not trusted any more", || {
+                let answer = gateway.till("").redeem(&codes.next()?);
+                (answer.state() == "pending").then_some(())
+            });
+            assert_eq!(gateway.wait_for_link("main", "down")["cause"], "tls");
+        }
+    }
+}
+
+#[test]
 fn what_stands_where_the_commands_socket_should_be_is_left_alone() {
     let provider = Provider::start();
     let builder = Gateway::with().lane("main", &provider, "");

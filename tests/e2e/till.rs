@@ -1,10 +1,10 @@
 //! What goes wrong at the till: one test or more for each row T1 to T12.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-
-use std::time::{Duration, Instant};
 
 use crate::harness::{Gateway, Order, Provider, Reply, at_once, eventually};
 
@@ -294,44 +294,69 @@ mod t5 {
         assert!(!words.contains("date "), "{words:?}");
     }
 
+    /// A connection whose request goes on and on, and what it was told.
+    struct Slow {
+        stream: std::net::TcpStream,
+        drip: &'static [u8],
+        told: Vec<u8>,
+    }
+
+    impl Slow {
+        /// Half of them are in their header, half in their body.
+        fn start(gateway: &Gateway, number: usize) -> Self {
+            let mut head = "POST /redeem HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \
+                token-1\r\ncontent-type: application/json\r\n"
+                .to_owned();
+            let (more, drip): (_, &[u8]) = match number % 2 {
+                0 => ("transfer-encoding: chunked\r\n\r\n1\r\n{\r\n", b"1\r\n \r\n"),
+                _ => ("x-more: ", b"y"),
+            };
+            head += more;
+            let mut stream = gateway.till("till-1").connect();
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            Self { stream, drip, told: Vec::new() }
+        }
+
+        /// Reads what there is and goes on with its request; whether it was ended.
+        fn is_ended(&mut self) -> bool {
+            let mut some = [0; 4096];
+            match self.stream.read(&mut some) {
+                Ok(0) => return true,
+                Ok(read) => self.told.extend(&some[..read]),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return true,
+            }
+            // Nobody may be there any more: what it was told is read all the same.
+            self.stream.write_all(self.drip).unwrap_or_default();
+            false
+        }
+    }
+
     #[test]
     fn a_body_that_never_ends_and_headers_that_trickle_hold_up_nobody_and_are_ended() {
         let provider = Provider::start();
         let gateway = two_tills(&provider);
-        let till = gateway.till("till-1");
-        let head = "POST /redeem HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \
-            token-1\r\ncontent-type: application/json\r\n";
-        let slow: Vec<_> = (0..20)
-            .map(|n| {
-                let mut stream = till.connect();
-                let start = if n % 2 == 0 {
-                    format!("{head}transfer-encoding: chunked\r\n\r\n1\r\n{{\r\n")
-                } else {
-                    head.to_owned()
-                };
-                stream.write_all(start.as_bytes()).unwrap();
-                stream.set_nonblocking(true).unwrap();
-                stream
-            })
-            .collect();
+        let mut slow: Vec<_> = (0..20).map(|number| Slow::start(&gateway, number)).collect();
         assert_eq!(gateway.till("till-2").redeem("T5").status, 200);
-        for mut stream in slow {
-            eventually("the slow connection is ended", || {
-                let closed = matches!(stream.read(&mut [0; 4096]), Ok(0));
-                let broken =
-                    |error: &std::io::Error| error.kind() != std::io::ErrorKind::WouldBlock;
-                (closed || stream.write_all(b"1\r\n \r\n").is_err_and(|error| broken(&error)))
-                    .then_some(())
-            });
+        eventually("the slow ones are ended although they go on", || {
+            let going = slow.iter_mut().map(Slow::is_ended).filter(|ended| !ended).count();
+            (going == 0).then_some(())
+        });
+        for one in &slow {
+            let told = String::from_utf8_lossy(&one.told);
+            let (head, body) = told.split_once("\r\n\r\n").unwrap_or_default();
+            assert!(head.starts_with("HTTP/1.1 408 "), "{told}");
+            Reply { status: 408, headers: BTreeMap::new(), body: body.to_owned() }.refusal();
         }
         assert_eq!(gateway.counts().accepted, 1);
     }
 }
 
 #[test]
-fn t6_an_unknown_or_missing_token_is_401_and_a_revoked_one_after_reload() {
+fn t6_an_unknown_or_missing_token_is_401_and_a_changed_one_without_a_reload() {
     let provider = Provider::start();
-    let mut gateway = two_tills(&provider);
+    let gateway = two_tills(&provider);
     for token in [None, Some("token-3"), Some("token-1x"), Some("")] {
         let reply = gateway.stranger(token).redeem("T6");
         assert_eq!(reply.status, 401, "{token:?}");
@@ -339,12 +364,26 @@ fn t6_an_unknown_or_missing_token_is_401_and_a_revoked_one_after_reload() {
     }
     let old = gateway.till("till-1");
     assert_eq!(old.redeem("T6").status, 200);
+    // The file alone is looked at, for a connection that is open as well.
     gateway.write_token("till-1", "token-new");
-    gateway.reload();
     let refused = || Some(old.redeem("T6")).filter(|reply| reply.status == 401);
     eventually("the old token is refused", refused);
     assert_eq!(gateway.stranger(Some("token-new")).redeem("T6").status, 200);
     assert_eq!(gateway.counts().accepted, 1);
+}
+
+#[test]
+fn t6_a_till_that_is_taken_out_of_the_settings_is_401_after_the_reload() {
+    let provider = Provider::start();
+    let mut gateway = two_tills(&provider);
+    let (stays, goes) = (gateway.till("till-1"), gateway.till("till-2"));
+    assert_eq!(goes.redeem("T6").status, 200);
+    gateway.remove_till("till-2");
+    gateway.reload();
+    let refused = || Some(goes.redeem("T6")).filter(|reply| reply.status == 401);
+    eventually("its token is nobody's", refused);
+    assert_eq!(stays.redeem("T6-STAYS").status, 200);
+    assert_eq!(gateway.counts().accepted, 2);
 }
 
 #[test]

@@ -112,7 +112,7 @@ impl Shop {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let router = intake::router(Arc::clone(&intake));
-        tasks.spawn(serve(Socket::Tcp(listener), router, Bounds::default(), stopped));
+        tasks.spawn(serve(vec![Socket::Tcp(listener)], router, Bounds::default(), stopped));
         Self { folder, addr, queue, intake, lane, mailboxes, _stop: stop, _listener: tasks }
     }
 

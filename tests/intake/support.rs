@@ -55,7 +55,7 @@ impl Host {
         let addr = listener.local_addr().expect("its number");
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(socket(listener), router, bounds, stopped));
+        tasks.spawn(serve(vec![socket(listener)], router, bounds, stopped));
         Self { addr, stop, tasks, gate: Arc::default(), begun: Arc::default() }
     }
 
@@ -71,6 +71,15 @@ impl Host {
             .expect("its task")
             .expect("no panic");
     }
+}
+
+/// Whether `event` comes of what is under way, or within a moment of it: the moment passes at once
+/// where nothing is left to do, so that nobody waits to know that it does not come.
+pub(crate) async fn comes(event: impl Future) -> bool {
+    tokio::time::pause();
+    let came = timeout(Duration::from_millis(100), event).await.is_ok();
+    tokio::time::resume();
+    came
 }
 
 pub(crate) fn router(gate: &Arc<Notify>, begun: &Arc<Notify>) -> Router {

@@ -282,11 +282,7 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
         ops.push(heard(code, CheckSaid::Refused));
         ops.push(asks(code, false));
     }
-    let strange = Ended::Parked {
-        answer,
-        reason: ParkReason::SaysBoth { status: u16::MAX },
-        text: String::new(),
-    };
+    let strange = Ended::Parked { answer, reason: ParkReason::SaysBoth { status: u16::MAX } };
     ops.push(Settlement::new(Seq(1), u32::MAX, strange));
     ops.push(Recount { begin: true });
     ops

@@ -12,7 +12,7 @@ use redeemd::store::{
     Remains, Remember, Tally, Void,
 };
 
-use crate::salvage::{LOG, PAGE, behind_its_back, bytes, checkpointed, root_of, write};
+use crate::salvage::{LOG, PAGE, behind_its_back, bytes, checkpointed, emptied, root_of, write};
 use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
 
 /// Every row as operators see it.
@@ -29,9 +29,7 @@ pub(crate) fn rescued(world: &mut World) -> Tally {
 fn file_alone(world: &mut World) -> Vec<u8> {
     checkpointed(world);
     world.store = None;
-    let mut log = bytes(world, LOG);
-    log[32..].fill(0);
-    write(world, LOG, &log);
+    write(world, LOG, &emptied(bytes(world, LOG).len()));
     bytes(world, FILE)
 }
 

@@ -144,6 +144,14 @@ pub(crate) fn write(world: &World, name: &str, bytes: &[u8]) {
     fs::write(world.path().join(name), bytes).unwrap();
 }
 
+/// A log of this length without any frame, as after a stop in order: what it still held of old
+/// frames would save too much.
+pub(crate) fn emptied(bytes: usize) -> Vec<u8> {
+    let mut log = vec![0; bytes];
+    log[..32].copy_from_slice(b"redeemd: all of it is elsewhere.");
+    log
+}
+
 /// Everything moves into the database; the log holds nothing that is not there too.
 pub(crate) fn checkpointed(world: &mut World) {
     world.restart();
@@ -238,7 +246,7 @@ fn a_first_page_that_a_power_cut_garbled_while_it_was_moved_from_the_log_is_read
     let mut file = sound.clone();
     file[..512].fill(0xa5);
     write(&world, FILE, &file);
-    write(&world, LOG, &vec![0; bytes(&world, LOG).len()]);
+    write(&world, LOG, &emptied(bytes(&world, LOG).len()));
     world.open();
     assert!(world.report.salvage.as_ref().unwrap().why.contains("not a database"));
 }
@@ -284,20 +292,55 @@ fn a_free_list_that_leads_round_in_a_circle_is_not_followed_for_ever() {
     file[36..40].fill(0xff);
     file[(trunk - 1) * PAGE..][..4].copy_from_slice(&u32::try_from(trunk).unwrap().to_be_bytes());
     write(&world, FILE, &file);
-    write(&world, LOG, &vec![0; bytes(&world, LOG).len()]);
+    write(&world, LOG, &emptied(bytes(&world, LOG).len()));
     world.open();
     world.report = world.store().rescue("as read", &[]).unwrap();
     assert_eq!(check(&mut world, &known), 0);
 }
 
 #[test]
-fn a_log_that_was_cut_short_is_damage() {
+fn a_log_that_was_cut_short_is_damage_and_what_it_holds_before_the_cut_is_kept() {
+    let (mut world, known) = filled(20);
+    let cut = 32 + 4120 * usize::try_from(world.store().wal_frames()).unwrap();
+    for n in 0..30 {
+        world.take("till-8", &format!("BEHIND-{n}"));
+    }
+    damaged(&mut world, |world| write(world, LOG, &bytes(world, LOG)[..cut]));
+    assert_eq!(check(&mut world, &known), 0);
+}
+
+#[test]
+fn whatever_overwrote_the_logs_beginning_no_row_behind_it_is_lost_without_a_word() {
     let (mut world, known) = filled(40);
-    damaged(&mut world, |world| {
-        let log = bytes(world, LOG);
-        write(world, LOG, &log[..log.len() / 8]);
-    });
-    check(&mut world, &known);
+    world.store = None;
+    let (file, log) = (bytes(&world, FILE), bytes(&world, LOG));
+    for with in [[0; 4], [0xff; 4], *b"news"] {
+        for (head, lost_most) in [(4096, 0), (8192, 0), (65_536, 5)] {
+            let mut damaged = log.clone();
+            damaged[..head].chunks_exact_mut(4).for_each(|four| four.copy_from_slice(&with));
+            write(&world, FILE, &file);
+            write(&world, LOG, &damaged);
+            world.open();
+            assert!(world.report.salvage.is_some(), "{with:?} over {head} bytes");
+            let lost = check(&mut world, &known);
+            assert!(lost <= lost_most, "{with:?} over {head} bytes lost {lost} rows");
+            world.store = None;
+        }
+    }
+}
+
+#[test]
+fn a_log_in_which_nothing_is_left_is_damage_like_a_missing_one() {
+    for header in [0, 32] {
+        let (mut world, _) = filled(10);
+        let salvage = damaged(&mut world, |world| {
+            let mut log = bytes(world, LOG);
+            log[header..].fill(0);
+            write(world, LOG, &log);
+        });
+        assert!(salvage.why.contains("overwritten"), "{salvage}");
+        assert_eq!(salvage.tally.lost, None, "nobody knows");
+    }
 }
 
 #[test]
@@ -368,8 +411,7 @@ fn each_page(
 ) -> (u64, usize) {
     checkpointed(world);
     world.store = None;
-    // An empty log of the same length: what the log still holds of old frames would save too much.
-    let (file, log) = (bytes(world, FILE), vec![0; bytes(world, LOG).len()]);
+    let (file, log) = (bytes(world, FILE), emptied(bytes(world, LOG).len()));
     let (mut lost, mut seen) = (0, 0);
     for page in 0..file.len() / PAGE {
         if file[page * PAGE + 4..][..PAGE - 4].iter().all(|byte| *byte == 0) {
@@ -434,7 +476,7 @@ fn a_file_cut_at_any_page_keeps_the_rows_before_the_cut() {
     let (mut world, known) = filled(60);
     checkpointed(&mut world);
     world.store = None;
-    let (file, log) = (bytes(&world, FILE), vec![0; bytes(&world, LOG).len()]);
+    let (file, log) = (bytes(&world, FILE), emptied(bytes(&world, LOG).len()));
     let (mut lost, mut pages) = (vec![60], 1);
     while pages * PAGE < file.len() {
         write(&world, FILE, &file[..pages * PAGE + 100]);
@@ -520,7 +562,7 @@ fn without_first_page(world: &mut World, mut file: Vec<u8>) -> Salvage {
     write(world, FILE, &file);
     let log =
         fs::metadata(world.path().join(LOG)).map_or(0, |meta| usize::try_from(meta.len()).unwrap());
-    write(world, LOG, &vec![0; log.max(2 * 1024 * 1024 + 64 * PAGE)]);
+    write(world, LOG, &emptied(log.max(2 * 1024 * 1024 + 64 * PAGE)));
     world.open();
     world.report.salvage.clone().expect("a salvage")
 }
@@ -752,7 +794,7 @@ fn a_start_after_a_crash_looks_at_pages_that_it_does_not_need() {
     drop(raw);
     file[(page - 1) * PAGE..][..8].fill(0xa5);
     write(&world, FILE, &file);
-    write(&world, LOG, &vec![0; log]);
+    write(&world, LOG, &emptied(log));
     world.open();
     assert!(world.report.salvage.is_some());
     assert_eq!(check(&mut world, &known), 0);
@@ -764,7 +806,7 @@ fn a_lanes_name_survives_damage_to_either_of_its_copies() {
     world.take("till-1", "A");
     checkpointed(&mut world);
     world.store = None;
-    let (file, log) = (bytes(&world, FILE), vec![0; bytes(&world, LOG).len()]);
+    let (file, log) = (bytes(&world, FILE), emptied(bytes(&world, LOG).len()));
     let name = LANE.as_bytes();
     let places: Vec<usize> =
         (0..file.len() - name.len()).filter(|at| file[*at..].starts_with(name)).collect();
@@ -1039,7 +1081,7 @@ fn a_look_through_the_file_finds_it_sound_or_damaged_or_gives_way() {
     assert_eq!(inspect(&path, || false).unwrap(), Inspection::GaveWay);
     world.store = None;
     let sound = bytes(&world, FILE);
-    write(&world, LOG, &vec![0; bytes(&world, LOG).len()]);
+    write(&world, LOG, &emptied(bytes(&world, LOG).len()));
     let mut pages = sound.clone();
     pages[5 * PAGE..].chunks_mut(PAGE).for_each(|page| page[..8].fill(0xa5));
     let mut schema = sound.clone();

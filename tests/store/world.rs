@@ -66,7 +66,7 @@ pub(crate) fn confirmed() -> Ended {
 
 pub(crate) fn parked() -> Ended {
     let answer = Answer { status: 200, content_type: None, body: r#"{"errors":["odd"]}"#.into() };
-    Ended::Parked { answer, reason: ParkReason::SaysBoth { status: 200 }, text: "odd".to_owned() }
+    Ended::Parked { answer, reason: ParkReason::SaysBoth { status: 200 } }
 }
 
 pub(crate) fn request(code: &str) -> Request {

@@ -16,6 +16,7 @@ mod server;
 mod tls;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use redeemd::clock::Clock;
@@ -88,6 +89,15 @@ pub(crate) fn attempt() -> RedeemAttempt {
         accepted_at_ms: 1_793_527_200_000,
         body: Bytes::from_static(BODY.as_bytes()),
     }
+}
+
+/// Whether `event` comes before this time is over. It passes at once where nothing is left to do:
+/// nobody has to wait to know that it does not come.
+pub(crate) async fn comes(within: Duration, event: impl Future<Output = ()>) -> bool {
+    tokio::time::pause();
+    let came = tokio::time::timeout(within, event).await.is_ok();
+    tokio::time::resume();
+    came
 }
 
 /// For an attempt that nobody looks at meanwhile.

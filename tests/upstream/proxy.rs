@@ -150,6 +150,20 @@ async fn a_password_from_systemd_is_read_and_one_that_changes_is_used_at_once() 
 }
 
 #[tokio::test]
+async fn a_password_may_have_spaces_in_it() {
+    let (authority, here) = (Authority::new(), Bench::new());
+    let server = tls_server(&authority, "localhost", VALID).await;
+    let url = https(server.address.port());
+    let proxy = Proxy::start(server.address.port(), |_| "HTTP/1.1 200 OK\r\n\r\n").await;
+    let provider = with_login(&here, through(&here, &authority, &url, &proxy.url()), "two words\n");
+    let upstream = here.upstream_of(&provider);
+    assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    // store-7:two words
+    let sent = "proxy-authorization: Basic c3RvcmUtNzp0d28gd29yZHM=\r\n";
+    assert!(proxy.heads()[0].contains(sent), "{}", proxy.heads()[0]);
+}
+
+#[tokio::test]
 async fn a_password_that_cannot_be_read_is_the_proxys_cause_and_nothing_is_sent() {
     let (authority, here) = (Authority::new(), Bench::new());
     let proxy = Proxy::start(9, asks_for_the_password).await;

@@ -3,36 +3,14 @@
 use super::Report;
 use super::fate::Fate;
 
-const HEAD: [&str; 23] = [
-    "kind",
-    "day",
-    "lane",
-    "till",
-    "accepted",
-    "confirmed",
-    "declined",
-    "parked",
-    "pending",
-    "voided",
-    "inferred",
-    "lost",
-    "owed",
-    "declined_in_10000",
-    "paid",
-    "taken_back",
-    "prefix",
-    "reason",
-    "refused",
-    "late",
-    "branch",
-    "value_at_risk",
-    "value_lost",
-];
+const HEAD: &str = "kind,day,lane,till,accepted,confirmed,declined,parked,pending,voided,inferred,\
+    lost,owed,declined_in_10000,paid,taken_back,prefix,reason,refused,late,branch,value_at_risk,\
+    value_lost\r\n";
 
 /// A line for each day and lane, each lane, each till, branch and beginning of codes of a lane, the
 /// total, and each reason of refusals.
 pub(super) fn csv(report: &Report) -> String {
-    let mut text = line(HEAD.map(str::to_owned));
+    let mut text = HEAD.to_owned();
     for ((day, lane), fate) in &report.lines {
         text.push_str(&counted(["day", day, lane, "", "", ""], fate));
     }

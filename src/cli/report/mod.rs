@@ -178,70 +178,28 @@ struct Exception {
     row: RowView,
 }
 
-/// A column of the exceptions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ExceptionColumn {
-    Id,
-    Day,
-    Date,
-    Till,
-    Business,
-    Code,
-    Value,
-    Rule,
-    Handled,
-    Why,
-}
+/// A column of the exceptions: its head, and its cell in the line of one.
+type ExceptionColumn = (&'static str, fn(&Exception) -> String);
 
-impl ExceptionColumn {
-    const ALL: [Self; 10] = [
-        Self::Id,
-        Self::Day,
-        Self::Date,
-        Self::Till,
-        Self::Business,
-        Self::Code,
-        Self::Value,
-        Self::Rule,
-        Self::Handled,
-        Self::Why,
-    ];
+/// In the order in which they are shown.
+const COLUMNS: [ExceptionColumn; 10] = [
+    ("ID", |one| one.row.id.clone()),
+    ("DAY", |one| one.day.clone()),
+    ("TILL'S DATE", |one| one.row.date.clone()),
+    ("TILL", |one| one.row.till.clone()),
+    ("BUSINESS", |one| one.row.business_refrence.clone()),
+    ("CODE", |one| one.row.reward_code.clone()),
+    ("VALUE", |one| value(&one.row)),
+    ("RULE", |one| one.row.rule.clone().unwrap_or_default()),
+    ("HANDLED", |one| {
+        let note = || one.row.handled_note.clone().unwrap_or("yes".to_owned());
+        one.row.handled.then(note).unwrap_or_default()
+    }),
+    ("WHY", |one| why(&one.row)),
+];
 
-    fn is_needed(self, row: &RowView) -> bool {
-        (self != Self::Rule || row.rule.is_some()) && (self != Self::Handled || row.handled)
-    }
-
-    fn head(self) -> &'static str {
-        match self {
-            Self::Id => "ID",
-            Self::Day => "DAY",
-            Self::Date => "TILL'S DATE",
-            Self::Till => "TILL",
-            Self::Business => "BUSINESS",
-            Self::Code => "CODE",
-            Self::Value => "VALUE",
-            Self::Rule => "RULE",
-            Self::Handled => "HANDLED",
-            Self::Why => "WHY",
-        }
-    }
-
-    fn cell(self, Exception { day, row, .. }: &Exception) -> String {
-        match self {
-            Self::Id => row.id.clone(),
-            Self::Day => day.clone(),
-            Self::Date => row.date.clone(),
-            Self::Till => row.till.clone(),
-            Self::Business => row.business_refrence.clone(),
-            Self::Code => row.reward_code.clone(),
-            Self::Value => value(row),
-            Self::Rule => row.rule.clone().unwrap_or_default(),
-            Self::Handled if row.handled => row.handled_note.clone().unwrap_or("yes".to_owned()),
-            Self::Handled => String::new(),
-            Self::Why => why(row),
-        }
-    }
-}
+/// Left out where no line has anything in them: most have neither a rule nor a person's note.
+const COLUMNS_IF_ANY: [&str; 2] = ["RULE", "HANDLED"];
 
 /// What was noted of it, else what the provider said. What it said of one that was sent again since
 /// stands among its events.
@@ -496,14 +454,16 @@ impl Report {
         if listed.is_empty() {
             return String::new();
         }
-        // Most have neither a rule nor a person's note.
-        let columns = ExceptionColumn::ALL.into_iter();
-        let columns: Vec<_> =
-            columns.filter(|column| listed.iter().any(|one| column.is_needed(&one.row))).collect();
-        let heads: Vec<_> = columns.iter().map(|column| (column.head(), Align::Left)).collect();
+        let columns: Vec<_> = COLUMNS
+            .into_iter()
+            .filter(|(head, cell)| {
+                !COLUMNS_IF_ANY.contains(head) || listed.iter().any(|one| !cell(one).is_empty())
+            })
+            .collect();
+        let heads: Vec<_> = columns.iter().map(|(head, _)| (*head, Align::Left)).collect();
         let mut table = Table::new(&heads).on(screen);
         for exception in &listed {
-            table.row(&columns.iter().map(|column| column.cell(exception)).collect::<Vec<_>>());
+            table.row(&columns.iter().map(|(_, cell)| cell(exception)).collect::<Vec<_>>());
         }
         let number = count(listed.len() as u64);
         let title = paragraph("", &format!("{number} {}", reason.meaning()), 0);

@@ -41,24 +41,15 @@ fn place(file: Option<&Path>) -> Result<(PathBuf, String), CliError> {
 
 /// What a store that cannot be opened means for the shell; `why` says why no daemon was asked.
 fn unopened(error: &StoreError, why: &str) -> CliError {
-    match error {
-        StoreError::Locked { .. } => {
-            CliError::Unavailable(format!("{error}, and it cannot be asked\n{why}"))
-        }
-        StoreError::Newer { .. } | StoreError::Foreign { .. } | StoreError::OldSqlite { .. } => {
-            CliError::Unusable(error.to_string())
-        }
-        StoreError::File { .. }
-        | StoreError::Unsynced { .. }
-        | StoreError::Taken { .. }
-        | StoreError::Damaged(_)
-        | StoreError::NoRoomToRescue { .. }
-        | StoreError::NoRoomToCopy { .. }
-        | StoreError::Pragma { .. }
-        | StoreError::Random(_)
-        | StoreError::Sqlite(_)
-        | StoreError::Again { .. } => CliError::State(error.to_string()),
-        StoreError::Internal(_) => CliError::Internal(error.to_string()),
+    let told = error.to_string();
+    if error.is_a_misfit() {
+        CliError::Unusable(told)
+    } else if matches!(error, StoreError::Locked { .. }) {
+        CliError::Unavailable(format!("{told}, and it cannot be asked\n{why}"))
+    } else if matches!(error, StoreError::Internal(_)) {
+        CliError::Internal(told)
+    } else {
+        CliError::State(told)
     }
 }
 

@@ -38,6 +38,9 @@ pub(super) fn be16(bytes: &[u8], at: usize) -> Option<usize> {
     Some(usize::from(u16::from_be_bytes(two.try_into().ok()?)))
 }
 
+/// What the frames of one round of the log have in common.
+type Salts = (u32, u32);
+
 /// How far a frame of the log can be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FrameStanding {
@@ -52,7 +55,7 @@ enum FrameStanding {
 #[derive(Clone, Copy, Debug)]
 struct LogFrame {
     page: u32,
-    salts: (u32, u32),
+    salts: Salts,
     commits: bool,
     /// Its checksum continues the one that the frame before it states.
     follows: bool,
@@ -64,6 +67,7 @@ struct LogFrame {
 struct Log {
     file: Option<File>,
     frames: Vec<LogFrame>,
+    /// The header is as it was written, and of the round of which frames are there.
     header_fits: bool,
 }
 
@@ -132,19 +136,23 @@ impl Image {
     /// Why the log is damaged, if it is: SQLite itself takes the first bad checksum for the log's
     /// end and silently drops what was committed behind it.
     pub(super) fn log_fault(&self) -> Option<&'static str> {
-        if self.log.frames.iter().any(|frame| frame.standing == FrameStanding::Loose) {
+        // A power cut can tear the header, and the first frame with it, only while the log begins
+        // anew, when all of it has been moved.
+        let may_be_torn = usize::from(!self.log.header_fits);
+        let mut frames = self.log.frames.iter().skip(may_be_torn);
+        if frames.any(|frame| frame.standing == FrameStanding::Loose) {
             return Some("its log has a damaged place, and committed transactions after it");
         }
-        // A power cut can tear the header only while the log begins anew, when all of it has been
-        // moved.
         let is_moved = || self.newest.keys().all(|page| self.page(*page) == self.filed(*page));
         let is_torn = self.log.header_fits || is_moved();
-        (!is_torn).then_some("the header of its log does not fit its checksum")
+        (!is_torn).then_some("the header of its log is damaged")
     }
 
-    /// How long the log is, in bytes.
+    /// How long the log is, in bytes; one in which no transaction can be found is as good as none.
     pub(super) fn log_bytes(&self) -> u64 {
-        self.log.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
+        let log =
+            self.log.file.as_ref().filter(|_| self.log.header_fits || !self.newest.is_empty());
+        log.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len())
     }
 
     /// The page as the last committed transaction left it.
@@ -193,18 +201,27 @@ impl Log {
         // What is missing of a header is zero, and fits nothing.
         let mut header = [0; WAL_HEADER_BYTES];
         read_some_at(&file, &mut header, 0);
-        let little = be32(&header, 0) != Some(WAL_MAGIC | 1);
+        let magic = be32(&header, 0).filter(|magic| magic | 1 == WAL_MAGIC | 1);
         let stated = (be32(&header, 24).unwrap_or(0), be32(&header, 28).unwrap_or(0));
+        let little = magic == Some(WAL_MAGIC);
         let sum = checksum((0, 0), header.get(..24).unwrap_or_default(), little);
-        let header_fits =
-            sum == stated && matches!(be32(&header, 0), Some(magic) if magic | 1 == WAL_MAGIC | 1);
+        let header_fits = magic.is_some() && sum == stated;
+        // SQLite writes a log in the order of its machine.
+        let little = if header_fits { little } else { cfg!(target_endian = "little") };
         let mut frames = read_frames(&file, stated, little);
         if header == EMPTIED {
             return Ok(Self { file: Some(file), frames, header_fits: true });
         }
-        let salts = if header_fits { salts_at(&header, 16) } else { newest_salts(&frames) };
-        judge(&mut frames, salts, header_fits);
-        Ok(Self { file: Some(file), frames, header_fits })
+        let found = first_round(&frames);
+        let is_newest = |salts: &Salts| {
+            frames.iter().any(|frame| frame.salts == *salts)
+                && found.is_none_or(|(_, found)| found.0 != salts.0.wrapping_add(1))
+        };
+        let own = salts_at(&header, 16).filter(|salts| header_fits && is_newest(salts));
+        if let Some(round) = own.map(|salts| (0, salts)).or(found) {
+            judge(&mut frames, round, own.is_some());
+        }
+        Ok(Self { file: Some(file), frames, header_fits: own.is_some() })
     }
 
     fn page(&self, place: usize) -> Option<PageBytes> {
@@ -215,22 +232,27 @@ impl Log {
     }
 }
 
-/// The salts of the newest round, when the header cannot say them: it lies at the beginning, and
-/// the first of its salts is by one more than that of the round before. A first frame that is
-/// neither was torn with the header.
-fn newest_salts(frames: &[LogFrame]) -> Option<(u32, u32)> {
-    let (first, second) = (frames.first()?.salts, frames.get(1).map(|frame| frame.salts));
-    match second {
-        Some(second) if first != second && first.0 != second.0.wrapping_add(1) => Some(second),
-        Some(_) | None => Some(first),
-    }
+/// Where the newest round begins, and its salts, when the header cannot say them. Each round is
+/// written from the log's beginning on, so the first of which two frames prove each other is the
+/// newest. But one frame before it may be all that is left of the next round, whose first salt is
+/// by one more. What lies before them was overwritten.
+fn first_round(frames: &[LogFrame]) -> Option<(usize, Salts)> {
+    let proven = frames.iter().zip(frames.iter().skip(1)).find_map(|(frame, next)| {
+        (next.follows && frame.salts == next.salts).then_some(frame.salts)
+    });
+    let is_of_it = |frame: &LogFrame| proven.map_or(frame.page != 0, |salts| frame.salts == salts);
+    let first = frames.iter().position(is_of_it)?;
+    let at = |place: usize| frames.get(place).map(|frame| (place, frame.salts));
+    let (_, salts) = at(first)?;
+    let next = first.checked_sub(1).and_then(at).filter(|(_, of)| of.0 == salts.0.wrapping_add(1));
+    next.or_else(|| at(first))
 }
 
 fn frame_offset(place: usize) -> u64 {
     WAL_HEADER_BYTES as u64 + place as u64 * FRAME_BYTES as u64
 }
 
-fn salts_at(bytes: &[u8], at: usize) -> Option<(u32, u32)> {
+fn salts_at(bytes: &[u8], at: usize) -> Option<Salts> {
     Some((be32(bytes, at)?, be32(bytes, at + 4)?))
 }
 
@@ -248,12 +270,13 @@ fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<LogFram
         );
         let after = |before| checksum(checksum(before, head, little), content, little);
         let found = after(before);
-        let follows = found == stated || (before != found_before && after(found_before) == stated);
+        let fits = found == stated || (before != found_before && after(found_before) == stated);
         frames.push(LogFrame {
             page,
             salts,
             commits: size != 0,
-            follows,
+            // There is no page zero, and zeros have the checksum zero.
+            follows: fits && page != 0,
             standing: FrameStanding::Stale,
         });
         (before, found_before) = (stated, found);
@@ -263,11 +286,8 @@ fn read_frames(file: &File, mut before: (u32, u32), little: bool) -> Vec<LogFram
 
 /// Which frames stand: those up to the last commit of the unbroken chain, and what was committed
 /// behind a break of it that is damage.
-fn judge(frames: &mut [LogFrame], salts: Option<(u32, u32)>, header_fits: bool) {
-    let Some(salts) = salts else { return };
-    // Without the header nothing says what the first frame continues; and it may have been torn
-    // with it.
-    let begin = if header_fits { 0 } else { of_round_begin(frames, salts) };
+fn judge(frames: &mut [LogFrame], (begin, salts): (usize, Salts), header_fits: bool) {
+    // Without the header nothing says what the first frame continues.
     let first_fits = |place: usize| place == begin && !header_fits;
     let fits = |(place, frame): (usize, &LogFrame)| {
         frame.salts == salts && (frame.follows || first_fits(place))
@@ -277,7 +297,7 @@ fn judge(frames: &mut [LogFrame], salts: Option<(u32, u32)>, header_fits: bool) 
     let committed = frames.iter().take(chain).rposition(|frame| frame.commits);
     let last = last_behind_damage(frames, salts, &fits, chain).or(committed);
     let end = last.map_or(0, |last| last + 1);
-    for (frame, fits) in frames.iter_mut().zip(fits).take(end).skip(begin) {
+    for (frame, fits) in frames.iter_mut().zip(fits).take(end.max(begin)) {
         frame.standing = if fits { FrameStanding::Stands } else { FrameStanding::Loose };
     }
 }
@@ -289,7 +309,7 @@ fn judge(frames: &mut [LogFrame], salts: Option<(u32, u32)>, header_fits: bool) 
 /// nothing.
 fn last_behind_damage(
     frames: &[LogFrame],
-    salts: (u32, u32),
+    salts: Salts,
     fits: &[bool],
     chain: usize,
 ) -> Option<usize> {
@@ -321,10 +341,6 @@ fn is_copy(frames: &[LogFrame], place: usize) -> bool {
     before
         .zip(frames.get(place))
         .is_some_and(|(before, frame)| (before.page, before.salts) == (frame.page, frame.salts))
-}
-
-fn of_round_begin(frames: &[LogFrame], salts: (u32, u32)) -> usize {
-    usize::from(frames.first().is_some_and(|frame| frame.salts != salts))
 }
 
 /// The log's running checksum over whole pairs of 32-bit words.
@@ -376,7 +392,8 @@ mod tests {
     /// A log as SQLite writes it.
     struct Written {
         bytes: Vec<u8>,
-        sum: (u32, u32),
+        /// What the next frame of the round continues.
+        last: (Salts, (u32, u32)),
         little: bool,
     }
 
@@ -387,7 +404,7 @@ mod tests {
             let mut bytes: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
             let sum = checksum((0, 0), &bytes, little);
             bytes.extend([sum.0, sum.1].into_iter().flat_map(u32::to_be_bytes));
-            Self { bytes, sum, little }
+            Self { bytes, last: (salts, sum), little }
         }
 
         /// One more frame: a page that is full of `fill`.
@@ -395,13 +412,13 @@ mod tests {
             let head: Vec<u8> =
                 [page, u32::from(commits) * 9].into_iter().flat_map(u32::to_be_bytes).collect();
             let content = [fill; PAGE_BYTES];
-            let before = if salts == ROUND { self.sum } else { (1, 1) };
+            let before = if salts == self.last.0 { self.last.1 } else { (1, 1) };
             let sum = checksum(checksum(before, &head, self.little), &content, self.little);
             self.bytes.extend(head);
             self.bytes
                 .extend([salts.0, salts.1, sum.0, sum.1].into_iter().flat_map(u32::to_be_bytes));
             self.bytes.extend(content);
-            self.sum = sum;
+            self.last = (salts, sum);
             self
         }
 
@@ -425,6 +442,13 @@ mod tests {
 
         fn flip_header(mut self, at: usize) -> Self {
             self.bytes[at] ^= 0x40;
+            self
+        }
+
+        /// The bytes from `from` up to `to` are no longer those that were written.
+        fn overwrite(mut self, (from, to): (usize, usize), with: &[u8]) -> Self {
+            let bytes = self.bytes[from..to].iter_mut();
+            bytes.zip(with.iter().cycle()).for_each(|(byte, with)| *byte = *with);
             self
         }
 
@@ -659,6 +683,105 @@ mod tests {
         assert_eq!(now(&image)[..4], [Some(1), Some(2), Some(30), Some(40)]);
     }
 
+    /// What a card that fails, or another program, may leave in the place of what was written.
+    fn strange() -> [Vec<u8>; 4] {
+        let noise = (0..9999u32).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
+        [vec![0], vec![0xff], b"Dear editor, ".to_vec(), noise]
+    }
+
+    fn frame_at(place: usize) -> usize {
+        WAL_HEADER_BYTES + place * FRAME_BYTES
+    }
+
+    #[test]
+    fn whatever_stands_over_a_logs_beginning_what_was_committed_behind_it_is_found() {
+        for with in strange() {
+            for head in [32, 512, 4096, 8192, frame_at(2)] {
+                let written = log().part(1, 9).one(2, 20).one(2, 21).part(3, 30).one(4, 40);
+                let image =
+                    written.earlier(2, 98).earlier(2, 99).overwrite((0, head), &with).image();
+                let case = (head, &with[..with.len().min(4)]);
+                assert!(image.log_fault().is_some() && image.is_broken(), "{case:?}");
+                assert_eq!(now(&image)[1..4], [Some(21), Some(30), Some(40)], "{case:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_beginning_that_is_lost_is_told_even_where_all_that_is_left_is_in_the_database() {
+        for with in strange() {
+            let written = log().one(1, 9).one(2, 20).one(3, 3).one(4, 4);
+            let image = written.overwrite((0, frame_at(2)), &with).image();
+            assert!(image.log_fault().is_some(), "{:?}", &with[..1]);
+            // An earlier round alone is left: a whole one may have been before it.
+            let written = log().one(1, 9).one(2, 20).earlier(3, 3).earlier(4, 4);
+            let image = written.overwrite((0, frame_at(2)), &with).image();
+            assert!(image.log_fault().is_some(), "{:?}", &with[..1]);
+            // This much a power cut leaves where all had been moved.
+            let written = log().one(1, 9).one(2, 2).one(3, 3).overwrite((0, frame_at(1)), &with);
+            assert!(written.image().log_fault().is_none(), "{:?}", &with[..1]);
+        }
+    }
+
+    #[test]
+    fn the_last_frame_of_the_newest_round_is_told_from_the_round_before_it() {
+        let written = log().one(1, 9).one(2, 20).earlier(2, 98).earlier(3, 99);
+        let image = written.overwrite((0, frame_at(1)), &[0]).image();
+        assert_eq!(now(&image)[1..4], [Some(20), Some(3), Some(4)]);
+        assert!(image.log_fault().is_some());
+    }
+
+    #[test]
+    fn a_hole_in_the_middle_is_damage_where_something_began_behind_it() {
+        for (with, header) in strange().iter().flat_map(|with| [(with, 0), (with, 31)]) {
+            let written = log().one(1, 10).one(2, 20).part(3, 30).one(4, 40).one(3, 31).part(2, 21);
+            let hole = (frame_at(1), frame_at(3));
+            let mut written = written.one(1, 11).overwrite(hole, with);
+            written.bytes[header] ^= u8::from(header > 0);
+            let image = written.image();
+            assert!(image.log_fault().is_some(), "{:?}", &with[..1]);
+            assert_eq!(now(&image)[..4], [Some(11), Some(21), Some(31), Some(4)]);
+            assert_eq!(image.loose().last().and_then(|page| page.last().copied()), Some(40));
+        }
+    }
+
+    #[test]
+    fn zeros_behind_what_was_committed_are_no_damage() {
+        let mut written = log().one(1, 10).part(2, 20).one(3, 30);
+        written.bytes.extend(vec![0; 3 * FRAME_BYTES]);
+        let image = written.image();
+        assert!(image.log_fault().is_none() && !image.is_broken());
+        assert_eq!(now(&image)[..4], [Some(10), Some(20), Some(30), Some(4)]);
+        assert_eq!(image.log_bytes(), 32 + 6 * 4120);
+    }
+
+    #[test]
+    fn a_log_in_which_nothing_can_be_found_counts_as_none() {
+        for with in strange() {
+            let written = log().one(1, 10).one(2, 20).part(3, 30).one(4, 40);
+            let all = (0, written.bytes.len());
+            let image = written.overwrite(all, &with).image();
+            assert!(image.log_bytes() == 0 || image.log_fault().is_some(), "{:?}", &with[..1]);
+        }
+        let mut zeros = log();
+        zeros.bytes.extend(vec![0; 3 * FRAME_BYTES]);
+        assert_eq!(zeros.image().log_bytes(), 0, "though its header is there");
+    }
+
+    #[test]
+    fn another_logs_header_hides_no_frame_that_is_not_in_the_database() {
+        for other in [(70, 70), (8, 70), ROUND_BEFORE] {
+            let header = Written::new(other, true).bytes;
+            let written = || log().one(1, 1).part(2, 2).one(3, 3);
+            let begun_anew = written().overwrite((0, WAL_HEADER_BYTES), &header);
+            assert!(begun_anew.image().log_fault().is_none(), "{other:?}");
+            let written = written().one(4, 40).earlier(2, 98).earlier(3, 99);
+            let image = written.overwrite((0, WAL_HEADER_BYTES), &header).image();
+            assert!(image.log_fault().is_some(), "{other:?}");
+            assert_eq!(now(&image)[..4], [Some(1), Some(2), Some(3), Some(40)], "{other:?}");
+        }
+    }
+
     #[test]
     fn of_a_log_that_was_emptied_no_frame_stands_and_each_may_help_where_a_page_is_lost() {
         let mut emptied = log().one(2, 20).one(3, 30).earlier(4, 98);
@@ -675,10 +798,8 @@ mod tests {
         assert!(moved.log_fault().is_none());
         let not_all = log().one(2, 2).one(3, 30).flip_header(20).image();
         assert!(not_all.log_fault().is_some());
-        assert!(
-            Written { bytes: vec![0; 20], sum: (0, 0), little: true }.image().log_fault().is_none()
-        );
-        let zeros = Written { bytes: vec![0; 20_000], sum: (0, 0), little: true }.image();
+        assert!(Written { bytes: vec![0; 20], ..log() }.image().log_fault().is_none());
+        let zeros = Written { bytes: vec![0; 20_000], ..log() }.image();
         assert!(
             zeros.log_fault().is_none() && zeros.loose().count() == 0 && now(&zeros)[0] == Some(1)
         );

@@ -289,7 +289,7 @@ impl Desk<'_> {
         key: [u8; 16],
         (guard, code): (i64, &RewardCode),
     ) -> Result<[u8; 16], StoreError> {
-        let here = self.rivals(guard, &row.business_refrence, code)?;
+        let here = self.rivals(guard, &row.business_refrence, code, false)?;
         let taken = self.by_key(key)?.is_some() || here.rows.iter().any(|row| row.key == key);
         Ok(if taken { Fingerprint::of(&["imported", row.id.as_str()]).0 } else { key })
     }

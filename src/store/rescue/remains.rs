@@ -222,7 +222,7 @@ fn calls_for_salvage(error: &StoreError) -> bool {
 fn sound(dir: &Path) -> Result<Reader, StoreError> {
     let path = dir.join(FILE);
     damage::look(dir)
-        .or_else(|error| if dir.join(LOG).exists() { damaged(error) } else { Err(error) })?;
+        .map_err(|error| if dir.join(LOG).exists() { damaged(error) } else { error })?;
     let mut connection = connection::open_reader(&path)?;
     schema::check_schema(&connection)?;
     connection::quick_check(&mut connection, CHECK_WITHIN)?;
@@ -242,12 +242,10 @@ fn sound(dir: &Path) -> Result<Reader, StoreError> {
 }
 
 /// A log without its database still holds rows.
-fn damaged(error: StoreError) -> Result<(), StoreError> {
+fn damaged(error: StoreError) -> StoreError {
     let kind = if let StoreError::File { error, .. } = &error { Some(error.kind()) } else { None };
-    let gone = kind == Some(std::io::ErrorKind::NotFound);
-    Err(if gone {
-        StoreError::Damaged("the file is gone, its log is there".to_owned())
-    } else {
-        error
-    })
+    if kind == Some(std::io::ErrorKind::NotFound) {
+        return StoreError::Damaged("the file is gone, its log is there".to_owned());
+    }
+    error
 }

@@ -42,7 +42,8 @@ pub(crate) fn spoil(state_dir: &Path) -> Vec<u8> {
     let open =
         |name: &str| File::options().read(true).write(true).open(state_dir.join(name)).unwrap();
     let (database, log) = (open("redeemd.db"), open("redeemd.db-wal"));
-    log.write_all_at(&vec![0; usize::try_from(log.metadata().unwrap().len()).unwrap()], 0).unwrap();
+    let frames = vec![0; usize::try_from(log.metadata().unwrap().len()).unwrap() - 32];
+    log.write_all_at(&frames, 32).unwrap();
     log.sync_all().unwrap();
     database.write_all_at(&[0xa5; 4096], 0).unwrap();
     database.sync_all().unwrap();

@@ -338,6 +338,12 @@ impl Gateway {
         self.builder.write_settings(self.tills, self.admin);
     }
 
+    /// Takes a till out of the settings; a running daemon sees that when it reloads.
+    pub(crate) fn remove_till(&mut self, name: &str) {
+        self.builder.tills.retain(|(known, _)| known != name);
+        self.builder.write_settings(self.tills, self.admin);
+    }
+
     fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("the gateway runs")
     }
