@@ -115,7 +115,7 @@ impl Gateway {
         };
         let new =
             NewRedemption { till: till.to_owned(), key: None, lane: "retm".to_owned(), request };
-        match self.queue.accept(new).await.unwrap() {
+        match self.queue.accept(new).await.unwrap().0 {
             Decision::Taken(taken) => taken.id.to_string(),
             refused @ (Decision::StillPending(_)
             | Decision::Settled(_)

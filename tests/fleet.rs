@@ -270,7 +270,7 @@ impl Gateway {
             for action in actions {
                 match action {
                     Action::Send(seq, progress) => {
-                        progress.note_whole();
+                        progress.note_whole(Duration::ZERO);
                         sent.push(seq.0);
                     }
                     Action::Claim(ask) => {

@@ -29,8 +29,8 @@ pub struct Situation<'a> {
     pub request: &'a Request,
     /// The newest redemption of the till's key.
     pub by_key: Option<&'a Row>,
-    /// The newest redemption of a reusable code that the till asked for with these five fields and
-    /// without a key.
+    /// The newest redemption of a reusable code that the till asked for with these five fields:
+    /// without a key where it gives one now, with one where it gives none.
     pub by_fields: Option<&'a Row>,
     /// The redemption of the code whose answer this till did not get, or that this very request was
     /// given before, since it was owed.
@@ -205,7 +205,7 @@ fn by_its_fields<'a>(at: &Situation<'a>) -> Option<&'a Row> {
     let its_own = |row: &Row| row.till == at.till && is_of_this_store(row, at);
     let repeats = |row: &&Row| its_own(row) && !is_asked_anew(row) && is_the_same(row, at);
     let may_repeat = |row: &&Row| !at.keyed || row.is(kind::KEYLESS);
-    // The key of a reusable code's row was made of the five fields, or the row would not be here.
+    // Of the two only one had a key, or the row would not be here.
     let reusable = at.by_fields.filter(repeats);
     reusable.or_else(|| at.earlier.rows.iter().rev().filter(may_repeat).find(repeats))
 }

@@ -137,8 +137,10 @@ fn plain_hold(row: &Row, asking: Asking<'_>) -> CodeHold {
         State::Confirmed if row.has(mark::OWED) => CodeHold::Owed,
         State::Confirmed => CodeHold::Provider,
         State::Declined if row.has(mark::LOST) || row.is_trusted() => CodeHold::Provider,
-        // A till heard it: what was refused a moment ago is not given since the line is cut.
-        State::Declined => CodeHold::Refused,
+        // A till heard it: what was refused a moment ago is not given since the line is cut. Weak
+        // words may be an edge's: they are not told again in the provider's name.
+        State::Declined if row.has(mark::STRONG) => CodeHold::Refused,
+        State::Declined => CodeHold::Provider,
     }
 }
 

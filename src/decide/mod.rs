@@ -19,5 +19,5 @@ pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle,
 pub use row::{Row, day_of, is_trusted, kind, mark, marks_found, needs_a_person};
 pub use settle::{
     Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext, WaitContext, WaitEnd,
-    conclude, keep_attempts, settle, unheard,
+    conclude, keep_attempts, relayed, settle, unheard,
 };

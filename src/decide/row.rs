@@ -95,6 +95,13 @@ impl Row {
         !self.has(mark::UNCERTAIN) && (withdrawn || !self.in_flight)
     }
 
+    /// Whether some till was told no about it, and none has been given it yet: what the provider
+    /// takes of it is owed, unless a till that asked again hears it.
+    #[must_use]
+    pub fn was_refused(&self) -> bool {
+        self.has(mark::REFUSED_AT_TILL | mark::ANSWERED) && !self.is_trusted()
+    }
+
     /// Whether the row is about this business and code in their folded form.
     #[must_use]
     pub fn competes_with(&self, business: &str, code: &RewardCode) -> bool {

@@ -161,19 +161,29 @@ pub fn settle(row: &Row, ended: &Ended, around: SettleContext<'_>) -> Settle {
 /// asked again hears it now. A pending row that was answered before is one that was refused or
 /// parked, and sent again by a person.
 fn confirmed(row: &Row, marks: i64, told: bool) -> Settle {
-    let is_owed = row.has(mark::REFUSED_AT_TILL | mark::ANSWERED) && !row.is_trusted() && !told;
-    let marks = marks | if is_owed { mark::OWED } else { 0 };
+    let marks = marks | if row.was_refused() && !told { mark::OWED } else { 0 };
     Settle::As { state: State::Confirmed, marks, why: None }
 }
 
-/// The marks of a row, once it is known that no till heard of its confirmation: what its till was
-/// refused before is owed after all. `None`: nothing changes.
+/// The marks of a row that was refused and confirmed, once it is known that no till heard of it,
+/// neither while it waited nor when it was given what was owed: it is owed after all. `None`:
+/// nothing changes.
 #[must_use]
 pub fn unheard(row: &Row) -> Option<i64> {
-    let was_refused = row.has(mark::REFUSED_AT_TILL) && !row.is_trusted();
-    let seemed_heard = row.state == State::Confirmed && row.has(mark::ANSWERED);
-    let is_open = !row.has(mark::OWED | mark::OWED_PAID);
-    (was_refused && seemed_heard && is_open).then_some((row.marks & !mark::ANSWERED) | mark::OWED)
+    let seemed_heard = row.state == State::Confirmed && row.was_refused() && !row.has(mark::OWED);
+    // Of a row that was answered before it was sent again, that stays true.
+    let heard = if row.has(mark::REFUSED_AT_TILL) { mark::ANSWERED } else { 0 };
+    let marks = row.marks & !(heard | mark::OWED_PAID | mark::PAID_ELSEWHERE);
+    seemed_heard.then_some(marks | mark::OWED)
+}
+
+/// The marks of a row whose till waited in vain and is told now what has become of it meanwhile: as
+/// if it had still waited then. What was owed is given with it. `None`: nothing changes.
+#[must_use]
+pub fn relayed(row: &Row) -> Option<i64> {
+    let is_told = row.is_trusted() || row.state == State::Voided;
+    let marks = (row.marks & !mark::OWED) | mark::ANSWERED;
+    (!is_told && marks != row.marks).then_some(marks)
 }
 
 fn declined(row: &Row, marks: i64) -> Settle {

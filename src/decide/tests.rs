@@ -90,7 +90,7 @@ fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
         (row(Confirmed, 0, mark::ANSWERED), "provider", "used"),
         (row(Declined, 0, trusted | mark::LOST), "provider", "used"),
         (row(Declined, 0, mark::ANSWERED | mark::STRONG), "provider", "refused"),
-        (row(Declined, 0, mark::ANSWERED), "provider", "refused"),
+        (row(Declined, 0, mark::ANSWERED), "provider", "used"),
         (row(Voided, 0, trusted), "provider", "used"),
         (row(Voided, 0, mark::TURNED_AWAY), "free", "free"),
         (row(Voided, 0, 0), "free", "free"),
@@ -232,10 +232,12 @@ fn what_no_till_heard_is_owed_where_it_was_refused_before_and_never_twice() {
     let (refused, answered) = (mark::REFUSED_AT_TILL, mark::ANSWERED);
     for (state, marks, expected) in [
         (Confirmed, refused | answered, Some(refused | mark::OWED)),
-        (Confirmed, answered, None),
-        (Confirmed, refused, None),
+        // Its till heard a refusal before a person sent it again.
+        (Confirmed, answered, Some(answered | mark::OWED)),
+        (Confirmed, refused | mark::OWED_PAID, Some(refused | mark::OWED)),
+        (Confirmed, refused | mark::OWED_PAID | mark::PAID_ELSEWHERE, Some(refused | mark::OWED)),
+        (Confirmed, refused | mark::OWED, None),
         (Confirmed, refused | answered | mark::TRUSTED, None),
-        (Confirmed, refused | answered | mark::OWED_PAID, None),
         (Declined, refused | answered, None),
         (Pending, refused | answered, None),
     ] {

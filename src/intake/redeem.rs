@@ -45,17 +45,17 @@ pub(super) async fn decide(
         lane: new.lane.clone(),
         code: new.request.reward_code.masked(),
     };
-    let decision = match queue.accept(new.clone()).await {
-        Ok(decision) => decision,
+    let (decision, audience) = match queue.accept(new.clone()).await {
+        Ok(decided) => decided,
         Err(error) => match stored(&queue, &new, &error).await {
-            Some(row) => Decision::Settled(Box::new(row)),
+            Some(row) => (Decision::Settled(Box::new(row)), None),
             None => return not_decided(&line, &error, language),
         },
     };
     let seq = row_of(&decision);
     let asking = PendingRedeem { queue, current, language, request: new.request, line };
     let answer = asking.answer(decision).await;
-    asking.watched(answer, seq)
+    asking.watched(with_audience(answer, audience), seq)
 }
 
 /// Where the store takes nothing new, what the till asked for before is known all the same.
@@ -71,6 +71,14 @@ fn not_decided(line: &RequestLine, error: &QueueError, language: Language) -> Re
     let is_busy = matches!(error, QueueError::Busy { .. });
     refused::count(if is_busy { Reason::Busy } else { Reason::Storage });
     reply::queue_fault(error, language)
+}
+
+/// `answer` with the telling that ends with it.
+fn with_audience(mut answer: Response, audience: Option<Audience>) -> Response {
+    if let Some(audience) = audience {
+        answer.extensions_mut().insert(audience);
+    }
+    answer
 }
 
 /// The redemption that the answer is about.
@@ -140,7 +148,7 @@ impl PendingRedeem {
                 queue.undelivered(&line.till, &request, seq);
             }
             if let Some(audience) = audience {
-                queue.delivered(seq, audience, is_heard);
+                queue.delivered(audience, is_heard);
             }
         })
     }
@@ -156,11 +164,7 @@ impl PendingRedeem {
         if taken.worth_waiting {
             match self.queue.wait(taken.seq, within).await {
                 Waited::Settled(row, audience) => {
-                    let mut answer = self.settled(&row);
-                    if let Some(audience) = audience {
-                        answer.extensions_mut().insert(audience);
-                    }
-                    return (answer, row.state);
+                    return (with_audience(self.settled(&row), audience), row.state);
                 }
                 Waited::TurnedAway { retry_after_s } => end = WaitEnd::TurnedAway { retry_after_s },
                 Waited::Unreachable | Waited::TimedOut => {}
@@ -182,13 +186,15 @@ impl PendingRedeem {
     /// The provider has not answered in time: the writer decides what that means.
     async fn conclude(&self, taken: &Taken, end: WaitEnd) -> (Response, State) {
         let (no, state) = match self.queue.conclude(taken, end).await {
-            Ok(Concluded::Trusted { headroom }) => return self.accepted(taken, headroom),
-            Ok(Concluded::Settled(row)) => return (self.settled(&row), row.state),
-            Ok(Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }) => {
+            Ok((Concluded::Trusted { headroom }, _)) => return self.accepted(taken, headroom),
+            Ok((Concluded::Settled { row, .. }, audience)) => {
+                return (with_audience(self.settled(&row), audience), row.state);
+            }
+            Ok((Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }, _)) => {
                 (self.used(&by), State::Voided)
             }
-            Ok(Concluded::TurnedAway { why, .. }) => (self.because(why, taken), State::Voided),
-            Ok(Concluded::Refused { why }) => {
+            Ok((Concluded::TurnedAway { why, .. }, _)) => (self.because(why, taken), State::Voided),
+            Ok((Concluded::Refused { why }, _)) => {
                 // What may have reached the provider is not refused for good.
                 let no = self.because(why, taken);
                 (No { status: StatusCode::SERVICE_UNAVAILABLE, ..no }, State::Pending)

@@ -121,6 +121,7 @@ pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
         "handled_free" => ("Seen to, and its code is free again", "عولجت، ورمزها متاح من جديد"),
         "lost" => ("Closed as lost", "أُغلقت على أنها خسارة"),
         "owed_paid" => ("The owed reward was given", "أُعطيت المكافأة المستحقة"),
+        "unheard" => ("No till heard of it: it is owed", "لم تسمع بها أي نقطة بيع: فهي مستحقة"),
         "answered" => ("What was known before", "ما كان معروفًا من قبل"),
         "late_answer" => ("A late answer", "جواب متأخر"),
         "import" => ("Taken over from another gateway", "نُقلت من بوابة أخرى"),

@@ -142,7 +142,7 @@ impl DatabaseCheck {
         let (message, answer) = asked::ask(part);
         self.send(message)?;
         let recounted = answer.blocking_recv().map_err(|_| Stopped)?;
-        Ok(recounted.map_or(true, |recounted| recounted.finished))
+        Ok(recounted.map_or(true, |(recounted, _)| recounted.finished))
     }
 
     fn send(&self, message: Message) -> Result<(), Stopped> {

@@ -10,6 +10,7 @@ mod look_thread;
 mod readers;
 mod repeats;
 mod salvaging;
+mod tellings;
 mod undelivered;
 mod waiters;
 mod writer;
@@ -38,7 +39,7 @@ use crate::store::{
     Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
     Import, LaneMemory, LearnChecks, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader,
     Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
-    Taken, Trouble, TrustSwitch, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, salvage_steps,
+    Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome, salvage_steps,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
@@ -46,8 +47,9 @@ use look_thread::LookThread;
 use readers::Readers;
 use repeats::Repeats;
 use salvaging::Salvaging;
+pub use tellings::Audience;
+use tellings::Tellings;
 use undelivered::Undelivered;
-pub use waiters::Audience;
 use waiters::{Flights, Waiters};
 
 /// How many operations may wait for the writer; beyond that tills are told to come again.
@@ -82,8 +84,8 @@ pub struct NoSuchLane;
 /// How waiting for a row's answer ended.
 #[derive(Clone, Debug)]
 pub enum Waited {
-    /// It was settled: the row with its answer, committed. Where it matters whether a till hears of
-    /// it, all who do.
+    /// It was settled: the row with its answer, committed. Where it matters whether the till hears
+    /// of it, its own telling.
     Settled(Box<Redemption>, Option<Audience>),
     /// The provider cannot be reached: nobody can be asked any more.
     Unreachable,
@@ -128,6 +130,7 @@ struct Shared {
     restart_keys: Mutex<Vec<&'static str>>,
     waiters: Waiters,
     flights: Flights,
+    tellings: Arc<Tellings>,
     undelivered: Undelivered,
     repeats: Repeats,
     readers: tokio::sync::Semaphore,
@@ -156,7 +159,7 @@ enum Message {
     /// Somebody met damage in the database of this generation.
     Damaged(String, u64),
     /// What was refused is kept now.
-    KeepRefusals(oneshot::Sender<Result<(), QueueError>>),
+    KeepRefusals(oneshot::Sender<asked::OperationResult<()>>),
     /// Somebody found that the database is not the file any more that was opened.
     TakenAway,
     Ping(oneshot::Sender<()>),
@@ -180,24 +183,30 @@ pub struct Queue {
 
 impl Queue {
     /// One transaction decides about a till's request. A result that is worth waiting for reserves
-    /// a waiter: call [`Queue::wait`] exactly once for it.
+    /// a waiter: call [`Queue::wait`] exactly once for it. An answer of which it matters whether
+    /// the till hears it comes with its audience, for [`Queue::delivered`].
     ///
     /// # Errors
     /// Nothing was stored.
-    pub async fn accept(&self, new: NewRedemption) -> Result<Decision, QueueError> {
+    pub async fn accept(
+        &self,
+        new: NewRedemption,
+    ) -> Result<(Decision, Option<Audience>), QueueError> {
         let rules = self.code_rules(&new.lane, &new.request.reward_code);
-        let decided = self.try_ask(Accept { new, rules }).await?;
+        let (decided, audience) = self.try_ask(Accept { new, rules }).await?;
         if decided.is_slowed {
             tokio::time::sleep(SLOWED).await;
         }
-        Ok(decided.decision)
+        Ok((decided.decision, audience))
     }
 
     /// The redemption that a till asks for again, while the store takes nothing: as it stands.
     /// `None`: there is none, or nobody can say.
     pub async fn stored(&self, asked: NewRedemption) -> Option<Redemption> {
         let rules = self.code_rules(&asked.lane, &asked.request.reward_code);
-        self.read(move |reader| reader.repeated(&asked, rules)).await.ok().flatten()
+        let row = self.read(move |reader| reader.repeated(&asked, rules)).await.ok().flatten()?;
+        // What may be owed to anybody is not given unwritten.
+        (!self.shared.tellings.is_open(row.seq)).then_some(row)
     }
 
     /// What is at risk now and what is left of the limits; as it was last known where the store
@@ -241,7 +250,7 @@ impl Queue {
     /// # Errors
     /// It cannot say.
     pub async fn look_up_check(&self, asked: CheckAsked) -> Result<CheckKnown, QueueError> {
-        self.try_ask(asked).await
+        self.try_ask(asked).await.map(|(known, _)| known)
     }
 
     /// Has an answer to a check remembered with the next commit. Nobody waits for it: where the
@@ -296,9 +305,13 @@ impl Queue {
     ///
     /// # Errors
     /// Nothing was changed.
-    pub async fn conclude(&self, taken: &Taken, end: WaitEnd) -> Result<Concluded, QueueError> {
+    pub async fn conclude(
+        &self,
+        taken: &Taken,
+        end: WaitEnd,
+    ) -> Result<(Concluded, Option<Audience>), QueueError> {
         let withdrawn = !taken.trusted && self.shared.flights.withdraw(taken.seq);
-        self.ask(Conclusion { seq: taken.seq, end, withdrawn }).await
+        self.ask_and_hear(Conclusion { seq: taken.seq, end, withdrawn }).await
     }
 
     /// The answer about this row did not reach its till: the till's next request for the code, at
@@ -307,16 +320,15 @@ impl Queue {
         self.shared.undelivered.note(till, request, seq);
     }
 
-    /// A till that waited for this row's answer has got it or not. Where none of them did, and none
-    /// has asked again meanwhile, what was refused before is owed.
-    pub fn delivered(&self, seq: Seq, audience: Audience, is_heard: bool) {
-        if !audience.end(is_heard, self.shared.repeats.of(seq)) {
-            return;
+    /// A till that was told of a row that was refused before has heard it or not. Where none of
+    /// them has, it is owed.
+    pub fn delivered(&self, audience: Audience, is_heard: bool) {
+        if is_heard {
+            return audience.heard();
         }
-        let (message, _) = asked::ask(Unheard(seq));
-        if self.messages.try_send(message).is_err() {
-            tracing::warn!(%seq, "what row {seq} owes is not noted: the queue is full or stopping");
-        }
+        drop(audience);
+        // For this the writer has to come round. Where the queue is full it does so anyway.
+        drop(self.messages.try_send(Message::Ping(oneshot::channel().0)));
     }
 
     /// A till has asked once more for what it asked for before; how often that was.
@@ -571,7 +583,7 @@ impl Queue {
     pub async fn keep_refusals(&self) -> Result<(), QueueError> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::KeepRefusals(reply)).await?;
-        answer.await.map_err(|_| QueueError::Stopping)?
+        answer.await.map_err(|_| QueueError::Stopping)?.map(|((), _)| ())
     }
 
     /// The lanes for the requests to come; their books are made when they have none.
@@ -638,8 +650,7 @@ impl Queue {
         ended: Ended,
         about: About,
     ) -> Result<Settled, QueueError> {
-        let show = self.shared.waiters.is_waited_for(seq);
-        self.ask(Settlement { seq, attempt, ended, about, show }).await
+        self.ask(Settlement { seq, attempt, ended, about }).await
     }
 
     /// Gives back rows that were claimed and not sent.
@@ -738,7 +749,7 @@ impl Queue {
     }
 
     /// Asks and, when the queue is full, says so at once: for tills.
-    async fn try_ask<O: Operation>(&self, operation: O) -> Result<O::Output, QueueError> {
+    async fn try_ask<O: Operation>(&self, operation: O) -> asked::OperationResult<O::Output> {
         let (message, answer) = asked::ask(operation);
         self.messages.try_send(message).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => QueueError::Busy { retry_after_s: 1 },
@@ -749,6 +760,10 @@ impl Queue {
 
     /// Asks and waits for a place: for everybody who is already bounded.
     async fn ask<O: Operation>(&self, operation: O) -> Result<O::Output, QueueError> {
+        self.ask_and_hear(operation).await.map(|(output, _)| output)
+    }
+
+    async fn ask_and_hear<O: Operation>(&self, operation: O) -> asked::OperationResult<O::Output> {
         let (message, answer) = asked::ask(operation);
         self.send(message).await?;
         answer.await.unwrap_or(Err(QueueError::Stopping))

@@ -13,12 +13,6 @@ const ROWS_MAX: usize = 4096;
 pub(super) struct Repeats(Mutex<HashMap<Seq, u32>>);
 
 impl Repeats {
-    /// How many requests for this row there were after the first.
-    pub(super) fn of(&self, seq: Seq) -> u32 {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(&seq).copied().unwrap_or(0)
-    }
-
     /// One more request for this row; how many there were after the first.
     pub(super) fn count(&self, seq: Seq) -> u32 {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

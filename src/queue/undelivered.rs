@@ -18,17 +18,24 @@ type Name = (String, [u8; 16], String);
 
 /// Which redemption a till's next request is about.
 #[derive(Debug, Default)]
-pub(super) struct Undelivered(Mutex<HashMap<Name, (Seq, Instant)>>);
+pub(super) struct Undelivered(Mutex<MissedAnswers>);
+
+#[derive(Debug, Default)]
+struct MissedAnswers {
+    all: HashMap<Name, (Seq, Instant)>,
+    /// Those that the transaction under way tells.
+    taken: Vec<(Name, (Seq, Instant))>,
+}
 
 impl Undelivered {
-    fn all(&self) -> MutexGuard<'_, HashMap<Name, (Seq, Instant)>> {
+    fn answers(&self) -> MutexGuard<'_, MissedAnswers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer about this row was not delivered.
     pub(super) fn note(&self, till: &str, request: &Request, seq: Seq) {
-        let mut all = self.all();
-        let now = Instant::now();
+        let (mut answers, now) = (self.answers(), Instant::now());
+        let all = &mut answers.all;
         if all.len() >= ANSWERS_MAX {
             all.retain(|_, (_, at)| now.saturating_duration_since(*at) < KEPT);
         }
@@ -37,14 +44,27 @@ impl Undelivered {
         }
     }
 
-    /// The row of which this till has not heard; it is told once.
+    /// The row of which this till has not heard; it is told once, if the transaction under way is
+    /// committed.
     pub(super) fn take(&self, till: &str, request: &Request) -> Option<Seq> {
-        let mut all = self.all();
-        if all.is_empty() {
+        let mut answers = self.answers();
+        if answers.all.is_empty() {
             return None;
         }
-        let (seq, at) = all.remove(&name(till, request))?;
+        let (name, (seq, at)) = answers.all.remove_entry(&name(till, request))?;
+        answers.taken.push((name, (seq, at)));
         (Instant::now().saturating_duration_since(at) < KEPT).then_some(seq)
+    }
+
+    /// The transaction that took some has ended. What was noted meanwhile is newer than what comes
+    /// back.
+    pub(super) fn ended(&self, is_committed: bool) {
+        let mut answers = self.answers();
+        for (name, answer) in std::mem::take(&mut answers.taken) {
+            if !is_committed {
+                answers.all.entry(name).or_insert(answer);
+            }
+        }
     }
 }
 

@@ -1,38 +1,13 @@
 //! Where tills wait for a row's answer, and which claimed rows have been sent.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::Waited;
 use crate::redemption::Seq;
-
-/// Those tills that waited when a row was settled: whether one of them has heard of it. Each clone
-/// is one of them, or may become one.
-#[derive(Clone, Debug)]
-pub struct Audience {
-    heard: Arc<AtomicBool>,
-    /// How often the row had been asked for again when it was settled.
-    repeats: u32,
-}
-
-impl Audience {
-    /// Of a row that had been asked for again so often.
-    pub(super) fn new(repeats: u32) -> Self {
-        Self { heard: Arc::default(), repeats }
-    }
-
-    /// What became of one of the answers; whether it was the last, none was heard, and nobody has
-    /// asked again since then.
-    pub(super) fn end(self, is_heard: bool, repeats: u32) -> bool {
-        self.heard.fetch_or(is_heard, Ordering::AcqRel);
-        let was_heard = Arc::into_inner(self.heard).is_none_or(AtomicBool::into_inner);
-        !was_heard && repeats == self.repeats
-    }
-}
 
 /// Tills that wait, by row. The writer adds one when it has committed, and [`Waiters::wait`] takes
 /// it out again.
@@ -152,27 +127,6 @@ impl Flights {
             }
             Some((flight, _)) => *flight == SendState::Withdrawn,
             None => false,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_was_in_vain_where_none_of_those_who_waited_heard_it_and_nobody_asked_again() {
-        for (heard, repeats, in_vain) in [
-            ([false, false, false], 7, true),
-            ([true, false, false], 7, false),
-            ([false, false, true], 7, false),
-            ([false, false, false], 8, false),
-        ] {
-            let all = Audience::new(7);
-            let told = [all.clone(), all.clone(), all];
-            let ended: Vec<bool> =
-                told.into_iter().zip(heard).map(|(one, heard)| one.end(heard, repeats)).collect();
-            assert_eq!(ended, [false, false, in_vain], "{heard:?} {repeats}");
         }
     }
 }

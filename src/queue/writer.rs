@@ -13,8 +13,11 @@ use super::check::{DatabaseCheck, Stop};
 use super::health::Health;
 use super::readers::READERS_MAX;
 use super::undelivered::Undelivered;
-use super::waiters::{Audience, Flights, Waiters};
-use super::{Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, health, lanes};
+use super::waiters::{Flights, Waiters};
+use super::{
+    Audience, Message, OPS_MAX, Queue, QueueError, Shared, StorageStatus, Waited, asked, health,
+    lanes,
+};
 use crate::clock::{Clock, Days, Zone};
 use crate::message::{Language, Storage};
 use crate::redemption::{Redemption, Request, Seq};
@@ -22,7 +25,7 @@ use crate::refused;
 use crate::settings::Offline;
 use crate::store::{
     AfterCommit, Checkpointer, Claimed, DiskRoom, FileWatch, Job, OperationKind, Pace, Recounted,
-    Refused, Store, StoreError, Surroundings, Task, Trouble, Unclaim,
+    Refused, Store, StoreError, Surroundings, Task, TillsNow, Trouble, Unclaim, Unheard,
 };
 
 /// How many operations one transaction takes.
@@ -117,6 +120,7 @@ impl Queue {
             restart_keys: Mutex::default(),
             waiters: Waiters::default(),
             flights: Flights::default(),
+            tellings: Arc::default(),
             undelivered: Undelivered::default(),
             repeats: super::repeats::Repeats::default(),
             readers: tokio::sync::Semaphore::new(READERS_MAX),
@@ -298,6 +302,8 @@ impl Writer {
         let (mut stop, mut keep) = (None, None);
         self.room_is_known = false;
         let mut asked = Vec::with_capacity(batch.len());
+        // First of all: who asks again in this batch is given what is owed.
+        asked.extend(self.unheard());
         for message in batch.drain(..) {
             match message {
                 Message::Do(ask) => asked.extend(self.screen(ask)),
@@ -331,12 +337,19 @@ impl Writer {
         stop
     }
 
+    /// What nobody has heard is owed; it is tried again with each batch until it is written down.
+    fn unheard(&self) -> Option<Box<dyn PendingOperation>> {
+        let unheard = self.shared.tellings.unheard();
+        let is_due = !unheard.is_empty() && !self.shared.is_stopped();
+        is_due.then(|| with_reply(Unheard(unheard), oneshot::channel().0))
+    }
+
     /// What was refused, to be kept with the others of a batch: now and then where one is written
     /// anyway, at once where somebody waits for it. It is read and marked as kept by this task
     /// alone, so that nothing is counted twice.
     fn refusals(
         &mut self,
-        asked: Option<oneshot::Sender<Result<(), QueueError>>>,
+        asked: Option<oneshot::Sender<asked::OperationResult<()>>>,
         is_writing: bool,
     ) -> Option<Box<dyn PendingOperation>> {
         let is_due = is_writing && self.refusals_kept_at.elapsed() >= REFUSALS_EVERY;
@@ -346,7 +359,7 @@ impl Writer {
         self.refusals_kept_at = Instant::now();
         let (refused, reply) = (refused::unkept(), asked.unwrap_or_else(|| oneshot::channel().0));
         if refused.is_empty() {
-            tell(reply, Ok(()));
+            tell(reply, Ok(((), None)));
             return None;
         }
         Some(with_reply(Refused(refused), reply))
@@ -400,7 +413,6 @@ impl Writer {
         let lane = |name: &str| lanes::lane_now(&lanes, name, now);
         let evidence =
             |name: &str, seq: Seq, till: &str| lanes::has_evidence(&lanes, name, seq, till);
-        let undelivered = |till: &str, request: &Request| shared.undelivered.take(till, request);
         let around = Surroundings {
             stamp: shared.clock.stamp(),
             uptime: shared.clock.uptime(),
@@ -409,7 +421,7 @@ impl Writer {
             offline: &offline,
             lane: &lane,
             evidence: &evidence,
-            undelivered: &undelivered,
+            tills: &*shared,
         };
         self.store.run(tasks, &around);
     }
@@ -632,10 +644,10 @@ impl Writer {
 
     /// What follows from the commit, before anybody hears of it.
     fn follow(&mut self, mut ask: Box<dyn PendingOperation>) -> Committed {
-        let mut aftermath = Aftermath { writer: self, waiter: None };
+        let mut aftermath = Aftermath { writer: self, waiter: None, told: None };
         ask.task().after(&mut aftermath);
-        let waiter = aftermath.waiter;
-        Committed { ask, waiter }
+        let (waiter, told) = (aftermath.waiter, aftermath.told);
+        Committed { ask, waiter, told }
     }
 
     /// Answers everybody. Each answer from this thread wakes the runtime; one that carries several
@@ -748,17 +760,33 @@ impl Writer {
     }
 }
 
-/// An operation that was done or refused, its asker, and the row that its till waits for.
+/// An operation that was done or refused, its asker, the row that its till waits for, and its
+/// till's telling.
 struct Committed {
     ask: Box<dyn PendingOperation>,
     waiter: Option<Seq>,
+    told: Option<Audience>,
+}
+
+impl TillsNow for Shared {
+    fn is_awaited(&self, seq: Seq) -> bool {
+        self.waiters.is_waited_for(seq)
+    }
+
+    fn take_undelivered(&self, till: &str, request: &Request) -> Option<Seq> {
+        self.undelivered.take(till, request)
+    }
+
+    fn ended(&self, is_committed: bool) {
+        self.undelivered.ended(is_committed);
+    }
 }
 
 impl Shared {
     /// A till that has left waits no more.
     fn answer(&self, committed: impl IntoIterator<Item = Committed>) {
-        for Committed { ask, waiter } in committed {
-            if !ask.answer()
+        for Committed { ask, waiter, told } in committed {
+            if !ask.answer(told)
                 && let Some(seq) = waiter
             {
                 self.waiters.leave(seq);
@@ -772,6 +800,8 @@ struct Aftermath<'a> {
     writer: &'a mut Writer,
     /// The row that a till waits for, which may have left.
     waiter: Option<Seq>,
+    /// The answer's own telling, where one is kept.
+    told: Option<Audience>,
 }
 
 impl AfterCommit for Aftermath<'_> {
@@ -796,10 +826,18 @@ impl AfterCommit for Aftermath<'_> {
         self.writer.shared.flights.ended(seq);
     }
 
-    fn settled(&mut self, row: &Redemption) {
+    fn settled(&mut self, row: &Redemption, pays: bool) {
         let shared = &self.writer.shared;
-        let audience = row.refused_at_till.then(|| Audience::new(shared.repeats.of(row.seq)));
+        let audience = if pays { shared.tellings.begin(row.seq, true) } else { None };
         shared.waiters.tell(row.seq, Waited::Settled(Box::new(row.clone()), audience));
+    }
+
+    fn told(&mut self, seq: Seq, pays: bool) {
+        self.told = self.writer.shared.tellings.begin(seq, pays);
+    }
+
+    fn owed(&mut self, rows: &[Seq]) {
+        self.writer.shared.tellings.noted(rows);
     }
 
     fn pending(&mut self, lane: &str, seq: Seq) {

@@ -89,7 +89,7 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Send(seq, progress) => {
-                progress.note_whole();
+                progress.note_whole(Duration::ZERO);
                 self.sent.push((seq.0, progress));
             }
             Action::Claim(ask) => {
@@ -98,7 +98,7 @@ impl World {
                 self.lane.on(self.now, LaneEvent::Claimed(ask, rows));
             }
             Action::Check(at, progress) => {
-                progress.note_whole();
+                progress.note_whole(Duration::ZERO);
                 self.checks.push(at);
             }
             Action::Tell(seq, told) => self.told.push((seq.0, told)),

@@ -67,6 +67,9 @@ impl Operation for Accept {
     }
 
     fn after(&self, decided: &mut Decided, effects: &mut dyn AfterCommit) {
+        if let Decision::Owed(row) | Decision::Settled(row) = &decided.decision {
+            effects.told(row.seq, matches!(decided.decision, Decision::Owed(_)));
+        }
         let (Decision::Taken(taken) | Decision::StillPending(taken)) = &decided.decision else {
             return;
         };
@@ -118,14 +121,14 @@ impl Desk<'_> {
         };
         let in_index = new.key.is_some() || rules.reusable;
         let by_key = if in_index { self.by_key(names.key)? } else { None };
-        let by_fields = if rules.reusable && new.key.is_some() {
-            self.by_key(decide::key_of_fields(&new.till, &new.request))?
-        } else {
-            None
+        let by_fields = match &new.key {
+            _ if !rules.reusable => None,
+            Some(_) => self.by_key(decide::key_of_fields(&new.till, &new.request))?,
+            None => self.keyed_before(new)?,
         };
         let lane = self.books.lane(self.sql, &new.lane)?;
-        let undelivered = (self.around.undelivered)(&new.till, &new.request);
-        let paid = self.paid_before(&rivals, new)?;
+        let undelivered = self.around.tills.take_undelivered(&new.till, &new.request);
+        let told = self.told_before(&rivals, undelivered, new)?;
         let now = self.lane_now(lane, &new.lane, &new.till);
         let rivals = if now.ask || rules.reusable {
             rivals
@@ -149,11 +152,7 @@ impl Desk<'_> {
             request: &new.request,
             by_key: by_key.as_ref(),
             by_fields: by_fields.as_ref(),
-            undelivered: rivals
-                .rows
-                .iter()
-                .find(|row| Some(row.seq) == undelivered && is_of(row, &new.till))
-                .or_else(|| rivals.rows.iter().find(|row| Some(row.seq) == paid)),
+            undelivered: rivals.rows.iter().find(|row| Some(row.seq) == told),
             earlier: rivals.earlier(),
             rules,
             lane: now,
@@ -262,25 +261,55 @@ impl Desk<'_> {
     /// this one may have it.
     fn still_pending(&mut self, row: &Stored) -> Result<(Decision, Option<LiveRow>), StoreError> {
         let lane = self.books.name(row.lane).to_owned();
-        if row.is_trusted() || row.in_flight || !(self.around.lane)(&lane).live {
-            return Ok((Decision::StillPending(taken(row, row.in_flight)), None));
+        let is_asked = row.is_trusted() || row.in_flight || !(self.around.lane)(&lane).live;
+        let live = if is_asked { None } else { self.claim_one(row.seq, true)? };
+        let is_awaited = row.in_flight || live.is_some();
+        if is_awaited {
+            // Its attempt may end in this very transaction.
+            self.awaited.push(row.seq);
         }
-        let live = self.claim_one(row.seq, true)?.map(|claimed| (Some(lane), Box::new(claimed)));
-        Ok((Decision::StillPending(taken(row, live.is_some())), live))
+        let live = live.map(|claimed| (Some(lane), Box::new(claimed)));
+        Ok((Decision::StillPending(taken(row, is_awaited)), live))
     }
 
-    /// The redemption that this very request was given before, since it was owed: a repeat of it
-    /// gets the same.
-    fn paid_before(&self, rivals: &Rivals, new: &NewRedemption) -> Result<Option<Seq>, StoreError> {
-        let sql = "SELECT detail FROM event WHERE seq = ?1 AND what = 'owed_paid' AND by = ?2";
-        for row in rivals.rows.iter().rev().filter(|row| row.has(mark::OWED_PAID)) {
-            let mut paid = self.sql.prepare_cached(sql)?;
-            let paid = paid.query_row((row.seq.0, &new.till), |row| row.get(0)).optional()?;
-            if paid.is_some_and(|paid: String| is_paid_for(&paid, new)) {
+    /// The redemption about which the till was answered before: it has not had that answer, or its
+    /// very request was given what was owed. A repeat gets the same.
+    fn told_before(
+        &self,
+        rivals: &Rivals,
+        undelivered: Option<Seq>,
+        new: &NewRedemption,
+    ) -> Result<Option<Seq>, StoreError> {
+        for row in rivals.rows.iter().rev() {
+            let is_undelivered = Some(row.seq) == undelivered;
+            let is_told = if row.has(mark::OWED_PAID) {
+                let paid = self.paid_last(row.seq, &new.till)?;
+                paid.is_some_and(|paid| is_undelivered || is_paid_for(&paid, new))
+            } else {
+                is_undelivered && row.till == new.till
+            };
+            if is_told {
                 return Ok(Some(row.seq));
             }
         }
         Ok(None)
+    }
+
+    /// For which request the till was given what was owed, where it was the last that was.
+    fn paid_last(&self, seq: Seq, till: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT by, detail FROM event WHERE seq = ?1 AND what = 'owed_paid' ORDER BY n \
+            DESC LIMIT 1";
+        let mut last = self.sql.prepare_cached(sql)?;
+        let last = last.query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        Ok(last.filter(|(by, _): &(String, String)| by == till).map(|(_, detail)| detail))
+    }
+
+    /// The redemption of a reusable code that the till asked for with these five fields and a key:
+    /// so many may have followed that it is not among the newest.
+    fn keyed_before(&self, new: &NewRedemption) -> Result<Option<Stored>, StoreError> {
+        let request = Fingerprint::of_request(&new.request).0;
+        let Some(seq) = self.keyed.find(&new.till, request) else { return Ok(None) };
+        Ok(row::by_seq(self.sql, seq)?.map(|row| row.found_by(self.books.first)))
     }
 
     /// One conditional update gives what is owed, once.
@@ -374,6 +403,9 @@ impl Desk<'_> {
         };
         row.crc = row.checksum();
         row.insert(&mut self.statements, self.guards, body)?;
+        if new.key.is_some() && row.is(kind::REUSABLE) {
+            self.keyed.note(&row);
+        }
         self.books.enter(&row, State::Pending)?;
         let headroom = match given.filter(|_| row.has(mark::TRUSTED)) {
             Some(given) => Some(self.accept_on_trust(&row, &given)?),
@@ -476,12 +508,6 @@ impl Rivals {
     pub(super) fn earlier(&self) -> Earlier<'_> {
         Earlier { rows: &self.rows, is_cut: self.is_cut, kept: self.kept }
     }
-}
-
-/// Whether a till can have been answered about a redemption: it made it, or was given what was
-/// owed.
-fn is_of(row: &Stored, till: &str) -> bool {
-    row.till == till || row.has(mark::PAID_ELSEWHERE)
 }
 
 /// What tells the request that was given what was owed from the till's others of the code: its
@@ -599,7 +625,7 @@ mod tests {
             let answer =
                 Answer { status: 400, content_type: None, body: r#"{"message":"no"}"#.into() };
             let ended = Ended::Declined { answer, already_used: false, strong: true };
-            Settlement::new(Seq(i64::try_from(nth).unwrap() + 1), 1, ended, false)
+            Settlement::new(Seq(i64::try_from(nth).unwrap() + 1), 1, ended)
         };
         let jobs = (0..history).map(|nth| (Job::new(asked(nth)), Job::new(refused(nth))));
         let mut jobs: Vec<_> = jobs.collect();

@@ -5,7 +5,7 @@ use super::accept::{Rivals, used_by};
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, Kept, VoidOutcome};
 use super::worth::Given;
-use super::{AfterCommit, Desk, Operation, StoreError};
+use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
@@ -29,9 +29,9 @@ pub struct Conclusion {
     pub withdrawn: bool,
 }
 
-/// Nobody who waited for a row's answer has got it.
-#[derive(Clone, Copy, Debug)]
-pub struct Unheard(pub Seq);
+/// Rows that were refused and then confirmed, and of which no till that was told has heard.
+#[derive(Clone, Debug)]
+pub struct Unheard(pub Vec<Seq>);
 
 /// A till takes its redemption back.
 #[derive(Clone, Debug)]
@@ -96,13 +96,24 @@ impl Operation for Conclusion {
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Concluded, StoreError> {
         desk.conclude(self)
     }
+
+    fn after(&self, concluded: &mut Concluded, effects: &mut dyn AfterCommit) {
+        if let Concluded::Settled { row, pays } = concluded {
+            effects.told(row.seq, *pays);
+        }
+    }
 }
 
 impl Operation for Unheard {
     type Output = ();
+    const KIND: OperationKind = OperationKind::Ending;
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
-        desk.unheard(self.0)
+        self.0.iter().try_for_each(|seq| desk.unheard(*seq))
+    }
+
+    fn after(&self, (): &mut (), effects: &mut dyn AfterCommit) {
+        effects.owed(&self.0);
     }
 }
 
@@ -173,7 +184,7 @@ impl Desk<'_> {
         let row = row::by_seq(self.sql, op.seq)?.ok_or(StoreError::Internal("no such row"))?;
         let row = self.found(&row)?;
         if row.state != State::Pending {
-            return Ok(Concluded::Settled(Box::new(self.shown(row.seq)?)));
+            return self.relay(&row);
         }
         let name = self.books.name(row.lane).to_owned();
         // The row itself is among the pending ones already.
@@ -210,14 +221,21 @@ impl Desk<'_> {
         }
     }
 
+    /// The row was settled while its till was on its way here: the till is told now.
+    fn relay(&mut self, row: &Stored) -> Result<Concluded, StoreError> {
+        if let Some(marks) = decide::relayed(row) {
+            self.remark(row, marks)?;
+        }
+        let shown = Box::new(self.shown(row.seq)?);
+        Ok(Concluded::Settled { row: shown, pays: row.has(mark::OWED) })
+    }
+
     /// What its till was refused before, and did not hear of now either, is owed.
     fn unheard(&mut self, seq: Seq) -> Result<(), StoreError> {
         let Some(row) = row::by_seq(self.sql, seq)? else { return Ok(()) };
         let Some(marks) = decide::unheard(&row) else { return Ok(()) };
-        let sql = "UPDATE redemption SET marks = ?2 WHERE seq = ?1";
-        self.sql.prepare_cached(sql)?.execute((seq.0, marks))?;
-        self.books.remark(&row, marks);
-        Ok(())
+        self.remark(&row, marks)?;
+        self.acted(&row, "unheard", "redeemd", "").map(drop)
     }
 
     fn trust_after_waiting(
@@ -243,9 +261,14 @@ impl Desk<'_> {
     }
 
     fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
-        let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1";
+        self.remark(row, row.marks | marks)
+    }
+
+    /// Gives the row these marks and no others.
+    pub(super) fn remark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE redemption SET marks = ?2 WHERE seq = ?1";
         self.sql.prepare_cached(sql)?.execute((row.seq.0, marks))?;
-        self.books.remark(row, row.marks | marks);
+        self.books.remark(row, marks);
         Ok(())
     }
 

@@ -117,8 +117,17 @@ pub struct Settled {
     pub applied: bool,
     /// The row's state now.
     pub state: State,
-    /// The row, when it was asked for and is settled.
+    /// The row, when a till waits for it and it is settled.
     pub row: Option<Box<Redemption>>,
+    /// That till was told no before, and is given it now.
+    pub pays: bool,
+}
+
+impl Settled {
+    /// A late answer to a row in this state.
+    fn late(state: State) -> Self {
+        Self { applied: false, state, row: None, pays: false }
+    }
 }
 
 /// An attempt that ended.
@@ -132,15 +141,13 @@ pub struct Settlement {
     pub ended: Ended,
     /// What the lane knows of it besides.
     pub about: About,
-    /// A till waits: the whole row is wanted afterwards.
-    pub show: bool,
 }
 
 impl Settlement {
     /// Of an attempt of which nothing else is known.
     #[must_use]
-    pub fn new(seq: Seq, attempt: u32, ended: Ended, show: bool) -> Self {
-        Self { seq, attempt, ended, about: About::default(), show }
+    pub fn new(seq: Seq, attempt: u32, ended: Ended) -> Self {
+        Self { seq, attempt, ended, about: About::default() }
     }
 }
 
@@ -180,8 +187,9 @@ impl Operation for Settlement {
     type Output = Settled;
     const KIND: OperationKind = OperationKind::Ending;
 
+    /// Without an answer no till is told anything.
     fn is_patient(&self) -> bool {
-        !self.show && self.about.status.is_none()
+        self.about.status.is_none()
     }
 
     fn perform(&self, desk: &mut Desk<'_>) -> Result<Settled, StoreError> {
@@ -191,7 +199,7 @@ impl Operation for Settlement {
     fn after(&self, settled: &mut Settled, effects: &mut dyn AfterCommit) {
         effects.ended(self.seq);
         if let Some(row) = &settled.row {
-            effects.settled(row);
+            effects.settled(row, settled.pays);
         }
     }
 }
@@ -323,7 +331,7 @@ impl Desk<'_> {
             return Ok(settled);
         }
         let Some(row) = row::by_seq(self.sql, op.seq)? else {
-            return Ok(Settled { applied: false, state: State::Voided, row: None });
+            return Ok(Settled::late(State::Voided));
         };
         if row.state != State::Pending || !row.in_flight || row.attempts != op.attempt {
             return self.late(&row, op.attempt, &op.ended);
@@ -335,10 +343,11 @@ impl Desk<'_> {
     /// Settles a row that is in flight; `None`: it is not in the table as it is here, and nothing
     /// was done.
     fn settle_row(&mut self, row: &Stored, op: &Settlement) -> Result<Option<Settled>, StoreError> {
-        let Settlement { ended, about, show, .. } = op;
+        let Settlement { ended, about, .. } = op;
+        let told = self.is_awaited(row.seq);
         let attempts = self.attempts_with(row, about)?;
         let around = decide::SettleContext {
-            told: *show,
+            told,
             lane_is_well: about.lane_is_well,
             explained: ended.is_used() && self.explains_used(row)?,
             attempts: &attempts,
@@ -360,12 +369,19 @@ impl Desk<'_> {
         if row.attempts > 1 || state != State::Confirmed {
             self.keep_attempts(row.seq, &attempts)?;
         }
-        let shown = if *show && state != State::Pending {
+        let shown = if told && state != State::Pending {
             Some(Box::new(self.shown(row.seq)?))
         } else {
             None
         };
-        Ok(Some(Settled { applied: true, state, row: shown }))
+        let pays = state == State::Confirmed && row.was_refused();
+        Ok(Some(Settled { applied: true, state, row: shown, pays }))
+    }
+
+    /// Whether a till waits for the row. One that leaves before the commit asks for the row once
+    /// more: then it is told.
+    fn is_awaited(&self, seq: Seq) -> bool {
+        self.awaited.contains(&seq) || self.around.tills.is_awaited(seq)
     }
 
     /// The row's last attempts, this one the last.
@@ -532,7 +548,7 @@ impl Desk<'_> {
             .to_stored(),
         };
         self.record(&event, Some(row.seq))?;
-        Ok(Settled { applied: false, state: row.state, row: None })
+        Ok(Settled::late(row.state))
     }
 }
 

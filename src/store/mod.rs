@@ -20,6 +20,7 @@ mod guards;
 mod held;
 mod identity;
 mod keep;
+mod keyed;
 mod migration;
 mod opening;
 mod operation;
@@ -115,19 +116,38 @@ pub struct Surroundings<'a> {
     pub lane: &'a dyn Fn(&str) -> LaneNow,
     /// Whether others of the lane were not answered either, since the row's attempt began.
     pub evidence: &'a dyn Fn(&str, Seq, &str) -> bool,
-    /// A redemption of this till, code and branch whose answer was not delivered; it is told once.
-    pub undelivered: &'a dyn Fn(&str, &Request) -> Option<Seq>,
+    /// What tills wait for and have missed.
+    pub tills: &'a dyn TillsNow,
 }
 
+/// What tills wait for and have missed, as it is inside the transaction.
+pub trait TillsNow {
+    /// Whether a till waits for the row's answer: it is told with the commit, or asks once more
+    /// after it.
+    fn is_awaited(&self, _seq: Seq) -> bool {
+        false
+    }
+
+    /// A redemption of this till, code and branch whose answer was not delivered. It is told once.
+    fn take_undelivered(&self, _till: &str, _request: &Request) -> Option<Seq> {
+        None
+    }
+
+    /// The transaction has ended. What it took stays taken only if it is committed.
+    fn ended(&self, _is_committed: bool) {}
+}
+
+/// No till is there.
+impl TillsNow for () {}
+
 impl<'a> Surroundings<'a> {
-    /// Surroundings without evidence and without answers that were not delivered.
+    /// Surroundings without evidence and without tills that wait.
     #[must_use]
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
         let uptime = std::time::Duration::ZERO;
         let local_min = Zone::utc().minute_of_day(stamp.unix_ms);
-        let (days, evidence, undelivered) =
-            (&*UTC, &|_: &str, _: Seq, _: &str| false, &|_: &str, _: &Request| None);
-        Self { stamp, uptime, local_min, days, offline, lane, evidence, undelivered }
+        let evidence = &|_: &str, _: Seq, _: &str| false;
+        Self { stamp, uptime, local_min, days: &UTC, offline, lane, evidence, tills: &() }
     }
 }
 
@@ -167,6 +187,7 @@ pub struct Store {
     next_seq: i64,
     elapsed: elapsed::Elapsed,
     flying: flying::InFlightRows,
+    keyed: keyed::KeyedRows,
     wal_frames: Arc<AtomicU32>,
     unchecked: bool,
     /// Its schema waits for room: codes are guarded as they came, so that nothing may be accepted.
@@ -262,6 +283,7 @@ impl Store {
             self.guards.committed();
             self.checks.committed();
         }
+        around.tills.ended(result.is_ok());
         result
     }
 
@@ -276,7 +298,7 @@ impl Store {
         let transaction = transaction::Transaction::begin(&self.connection)?;
         let (books, guards, next_seq) = (&mut self.books, &mut self.guards, &mut self.next_seq);
         let (sql, tags) = (&self.connection, row::Tags::new(tasks.len()));
-        let (flying, checks) = (&mut self.flying, &mut self.checks);
+        let (flying, keyed, checks) = (&mut self.flying, &mut self.keyed, &mut self.checks);
         let statements = transaction::Statements::new(sql);
         let mut desk = Desk {
             sql,
@@ -287,7 +309,9 @@ impl Store {
             next_seq,
             tags,
             flying,
+            keyed,
             around,
+            awaited: Vec::new(),
             has_ages: false,
         };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
@@ -482,7 +506,10 @@ pub struct Desk<'a> {
     next_seq: &'a mut i64,
     tags: row::Tags,
     flying: &'a mut flying::InFlightRows,
+    keyed: &'a mut keyed::KeyedRows,
     around: &'a Around<'a>,
+    /// Rows for which a till waits once this transaction is committed.
+    awaited: Vec<Seq>,
     /// Something was written that must not seem younger after a crash.
     has_ages: bool,
 }

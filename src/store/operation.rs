@@ -54,8 +54,13 @@ pub trait AfterCommit {
     fn live(&mut self, lane: &str, row: Claimed);
     /// The row's attempt is over.
     fn ended(&mut self, seq: Seq);
-    /// Whoever waits for the row can be answered.
-    fn settled(&mut self, row: &Redemption);
+    /// Whoever waits for the row can be answered. `pays`: they were told no before.
+    fn settled(&mut self, row: &Redemption, pays: bool);
+    /// The till that asked is told of a row that was refused before and confirmed. `pays`: with
+    /// this answer it is given; otherwise it was given before.
+    fn told(&mut self, seq: Seq, pays: bool);
+    /// What these rows owe is written down.
+    fn owed(&mut self, rows: &[Seq]);
     /// A row of the lane waits to be sent; number 0: several.
     fn pending(&mut self, lane: &str, seq: Seq);
     /// A slice of the books was recounted.

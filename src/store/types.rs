@@ -102,7 +102,12 @@ pub enum Concluded {
         headroom: Option<Headroom>,
     },
     /// The provider answered in the meantime.
-    Settled(Box<Redemption>),
+    Settled {
+        /// The row as its till is told it.
+        row: Box<Redemption>,
+        /// It was owed, and is given with this answer.
+        pays: bool,
+    },
     /// No byte had left: it is voided.
     TurnedAway {
         /// Why nothing was given.
@@ -177,7 +182,7 @@ pub struct Event {
     /// The lane.
     pub lane: String,
     /// What: `retry`, `void`, `void_by_till`, `handled`, `handled_free`, `lost`, `owed_paid`,
-    /// `answered`, `hold`, `release`, `late_answer`, `import`, `salvage`, `backup`,
+    /// `unheard`, `answered`, `hold`, `release`, `late_answer`, `import`, `salvage`, `backup`,
     /// `export`, `bulk`, `flush`, `sign_in`, `sign_out`.
     pub what: String,
     /// By whom: the operator's user name as the socket tells, or `redeemd`.

@@ -6,8 +6,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::redemption::Seq;
@@ -40,21 +39,27 @@ impl Trust {
     }
 }
 
-/// Whether the whole of a request was handed to a connection. Clones tell of the same request: who
+/// When the whole of a request was handed to a connection. Clones tell of the same request: who
 /// carries it notes, who weighs evidence looks.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<AtomicBool>);
+pub struct Progress(Arc<OnceLock<Duration>>);
 
 impl Progress {
     /// The last byte of the request was handed to a connection.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.whole_after().is_some()
     }
 
-    /// Notes that the last byte was handed to a connection.
-    pub fn note_whole(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    /// How long after the attempt began its last byte was handed to a connection.
+    #[must_use]
+    pub fn whole_after(&self) -> Option<Duration> {
+        self.0.get().copied()
+    }
+
+    /// Notes that the last byte was handed to a connection so long after the attempt began.
+    pub fn note_whole(&self, after: Duration) {
+        self.0.get_or_init(|| after);
     }
 }
 
@@ -90,7 +95,8 @@ pub enum End {
 
 /// A check of the gateway's own comes at most this often.
 pub const CHECK_EVERY: Duration = Duration::from_secs(2);
-/// The part of `reply_within` for which a check has to be on the wire before its silence counts.
+/// The part of `reply_within` for which a check has to be on the wire before its silence counts:
+/// one that had to wait for a place on its connection has asked nobody before.
 const CHECK_PATIENCE: u32 = 4;
 /// How long after its time a row is remembered: its till is being decided about.
 const KEPT: Duration = Duration::from_secs(10);
@@ -362,9 +368,9 @@ impl TrustEvidence {
         let Some(check) = self.check.as_ref().filter(|check| check.sent >= row.began) else {
             return false;
         };
-        let waited = now.saturating_sub(check.sent) >= self.terms.reply_within / CHECK_PATIENCE;
-        let overdue = waited && check.flies.as_ref().is_some_and(Progress::is_whole);
-        check.unanswered || overdue
+        let patience = self.terms.reply_within / CHECK_PATIENCE;
+        let whole_after = check.flies.as_ref().and_then(Progress::whole_after);
+        check.unanswered || whole_after.is_some_and(|after| now >= check.sent + after + patience)
     }
 
     fn another_is_silent(&self, till: &str, now: Duration) -> bool {
@@ -373,10 +379,11 @@ impl TrustEvidence {
             |(name, silence): (&Arc<str>, &UnansweredRow)| **name != *till && recent(silence.ended);
         let overdue = |row: &AskedRow| {
             let Some((sent, progress)) = &row.flies else { return false };
+            let Some(after) = progress.whole_after() else { return false };
             let fresh = self.answered.is_none_or(|at| *sent > at);
-            let late = *sent + self.terms.reply_within / 2;
+            let late = *sent + after + self.terms.reply_within / 2;
             let is_anothers = *row.till != *till && !row.suspect;
-            is_anothers && fresh && progress.is_whole() && recent(late)
+            is_anothers && fresh && recent(late)
         };
         self.silences.iter().any(ended) || self.rows.values().any(overdue)
     }

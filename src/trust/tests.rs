@@ -20,6 +20,8 @@ fn terms() -> EvidenceTerms {
 enum Step {
     /// A live attempt begins and its request is handed to a connection.
     Sent(i64, &'static str),
+    /// A live attempt begins, whose request waits so long for a place on its connection.
+    SentLate(i64, &'static str, u64),
     /// A live attempt begins, and its request is stuck.
     Stuck(i64, &'static str),
     /// An attempt of the backlog is sent.
@@ -28,10 +30,14 @@ enum Step {
     /// Others were answered beside the row: it is to blame itself.
     Blamed(i64),
     Check,
+    /// A check that waits so long for a place on its connection.
+    LateCheck(u64),
     CheckEnded(u64, End),
 }
 
-use Step::{Blamed, Check as OwnCheck, CheckEnded, Drained, Ended, Sent, Stuck};
+use Step::{
+    Blamed, Check as OwnCheck, CheckEnded, Drained, Ended, LateCheck, Sent, SentLate, Stuck,
+};
 
 const SILENT: End = End::Unanswered { whole: true };
 const CUT: End = End::Unanswered { whole: false };
@@ -50,12 +56,20 @@ fn play(terms: EvidenceTerms, steps: &[(u64, Step)]) -> TrustEvidence {
     for (at, step) in steps {
         let now = ms(*at);
         match *step {
-            Sent(seq, till) => begun(&mut evidence, now, seq, (till, true)).note_whole(),
+            Sent(seq, till) => {
+                begun(&mut evidence, now, seq, (till, true)).note_whole(Duration::ZERO);
+            }
+            SentLate(seq, till, after) => {
+                begun(&mut evidence, now, seq, (till, true)).note_whole(ms(after));
+            }
             Stuck(seq, till) => drop(begun(&mut evidence, now, seq, (till, true))),
-            Drained(seq, till) => begun(&mut evidence, now, seq, (till, false)).note_whole(),
+            Drained(seq, till) => {
+                begun(&mut evidence, now, seq, (till, false)).note_whole(Duration::ZERO);
+            }
             Blamed(seq) => evidence.blamed(Seq(seq)),
             Ended(seq, end) => evidence.ended(now, Seq(seq), end),
-            OwnCheck => evidence.check_begun(now).note_whole(),
+            OwnCheck => evidence.check_begun(now).note_whole(Duration::ZERO),
+            LateCheck(after) => evidence.check_begun(now).note_whole(ms(after)),
             CheckEnded(sent, end) => evidence.check_ended(now, ms(sent), end),
         }
     }
@@ -84,6 +98,8 @@ fn with_a_check_the_own_row_and_the_own_check_have_to_be_sent_whole_and_unanswer
         ("no check", false, &[sent]),
         ("a check from before", false, &[(0, OwnCheck), (1, Sent(1, "a"))]),
         ("a check that just left", false, &[sent, (3500, OwnCheck)]),
+        ("a check that waited for its place", true, &[sent, (HALF, LateCheck(1000))]),
+        ("a check that waited too long", false, &[sent, (HALF, LateCheck(1001))]),
         (
             "the check is answered",
             false,
@@ -190,6 +206,7 @@ fn without_a_check_another_till_has_to_be_unanswered_and_what_one_till_sends_nev
         ),
         ("another is overdue", true, &[sent, (HALF, Sent(2, "b"))]),
         ("another is not yet overdue", false, &[sent, (HALF + 1, Sent(2, "b"))]),
+        ("another that waited for its place is not", false, &[sent, (HALF, SentLate(2, "b", 1))]),
         ("another is stuck", false, &[sent, (1, Stuck(2, "b"))]),
         ("another did not leave", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, CUT))]),
         ("another is worked on", false, &[sent, (1, Sent(2, "b")), (9, Ended(2, End::InProgress))]),
@@ -283,7 +300,7 @@ fn what_is_remembered_is_bounded_and_forgotten() {
     let mut evidence = TrustEvidence::new(terms());
     for seq in 0..5000 {
         let till: Arc<str> = format!("till-{seq}").into();
-        begun(&mut evidence, ms(1), seq, (&till, true)).note_whole();
+        begun(&mut evidence, ms(1), seq, (&till, true)).note_whole(Duration::ZERO);
         evidence.ended(ms(2), Seq(seq), SILENT);
     }
     assert_eq!(

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::answer::{self, BrokenAnswer};
 use super::phase::{self, AttemptFacts};
-use super::progress::{Course, Progress};
+use super::progress::{Course, Progress, TakenRequests};
 use super::proxy::Proxy;
 use super::resolve::Resolver;
 use super::tls::{self, TrustedRoots};
@@ -40,6 +40,9 @@ const TCP_KEEPALIVE_S: u64 = 15;
 /// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the
 /// deadline is enough to find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
+/// A request has to be on the wire by this part of its deadline, or it does not count as not
+/// answered: one that waited longer for its place asked nobody.
+const IN_TIME_PER_DEADLINE: f64 = 0.75;
 
 /// How a provider is reached: what its pools (to the API, to the token endpoint) have in common.
 #[derive(Clone)]
@@ -183,6 +186,7 @@ pub(super) struct Pool {
     current: Mutex<CurrentClient>,
     /// Counts the changes of the network.
     network: watch::Sender<u64>,
+    taken: Arc<TakenRequests>,
 }
 
 impl Pool {
@@ -193,7 +197,8 @@ impl Pool {
             client: plan.client(resolver.clone(), None)?,
             password: None,
         });
-        Ok(Self { plan, resolver, current, network: watch::Sender::new(0) })
+        let (network, taken) = (watch::Sender::new(0), Arc::default());
+        Ok(Self { plan, resolver, current, network, taken })
     }
 
     /// Attempts without a connection start again. The connection that they wait for was begun in
@@ -230,7 +235,9 @@ impl Pool {
         };
         let mut network = self.network.subscribe();
         loop {
-            let course = Course::of(progress);
+            // A deadline is the attempt's beginning and the whole time that it has.
+            let begun = deadline.checked_sub(self.plan.timeout).unwrap_or_else(Instant::now);
+            let course = Course::of(progress, begun, &self.taken);
             let going = OneTry { client: &client, post: post.clone(), deadline, course: &course };
             match self.try_to_post(going, &mut network).await {
                 Some(Ok(reply)) => return Outcome::Answered(reply),
@@ -252,7 +259,7 @@ impl Pool {
         network: &mut watch::Receiver<u64>,
     ) -> Option<Result<Reply, Failure>> {
         let OneTry { client, post, deadline, course } = going;
-        let (url, is_bare) = (post.url.clone(), post.body.is_empty());
+        let url = post.url.clone();
         let mut sending = pin!(course.carry(self.send(client, post, course)));
         loop {
             tokio::select! {
@@ -262,7 +269,7 @@ impl Pool {
                 }
                 // The sockets are looked at while the attempt still holds them.
                 () = tokio::time::sleep_until(deadline) => {
-                    return Some(Err(self.overdue((&url, is_bare), course)));
+                    return Some(Err(self.overdue(&url, course)));
                 }
                 Ok(()) = network.changed() => if !course.sent().is_whole() { return None },
             }
@@ -278,7 +285,7 @@ impl Pool {
         let Post { method, url, headers, body } = post;
         let is_plain = url.scheme() == "http";
         let request = client.request(method, url).headers(headers);
-        let response = request.body(watched(body, course.sent())).send().await?;
+        let response = request.body(watched(body, course.clone())).send().await?;
         if is_plain
             && self.plan.proxy.is_some()
             && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
@@ -301,9 +308,10 @@ impl Pool {
         phase::of_broken(broken, known)
     }
 
-    fn overdue(&self, (url, is_bare): (&Url, bool), course: &Course) -> Failure {
-        let sent_whole = course.sent().is_whole();
-        let phase = self.overdue_phase((url, is_bare), course);
+    fn overdue(&self, url: &Url, course: &Course) -> Failure {
+        let whole_after = course.sent().whole_after();
+        let in_time = self.plan.timeout.mul_f64(IN_TIME_PER_DEADLINE);
+        let phase = self.overdue_phase(url, course);
         let host = authority(url);
         let detail = match phase {
             Phase::Resolve => format!("{host}: its name was not resolved within the deadline"),
@@ -318,6 +326,9 @@ impl Pool {
                 }
                 None => format!("no connection to {host} within the deadline"),
             },
+            Phase::Answer if whole_after.is_none() => {
+                format!("no connection to {host} took the request within the deadline")
+            }
             Phase::Answer | Phase::Clock | Phase::Credential | Phase::Proxy => {
                 format!("no whole answer from {host} in time")
             }
@@ -325,26 +336,24 @@ impl Pool {
         Failure {
             phase,
             detail,
-            bytes_may_have_left: sent_whole,
+            bytes_may_have_left: whole_after.is_some(),
             deadline: true,
-            sent_whole: sent_whole && phase == Phase::Answer,
+            sent_whole: phase == Phase::Answer && whole_after.is_some_and(|after| after <= in_time),
         }
     }
 
-    fn overdue_phase(&self, (url, is_bare): (&Url, bool), course: &Course) -> Phase {
+    fn overdue_phase(&self, url: &Url, course: &Course) -> Phase {
         if course.is_resolving() {
             return Phase::Resolve;
         }
         let standing = sockets::standing(&self.peers(url));
-        // A request without a body counts as whole before there is a connection to take it.
-        match course.sent().is_whole() && !(is_bare && standing.connecting) {
+        match course.sent().is_whole() {
             true if standing.unacknowledged && !course.is_answering() => Phase::Write,
             true => Phase::Answer,
-            false
-                if standing.connecting || self.plan.proxy.is_some() || url.scheme() != "https" =>
-            {
-                Phase::Connect
-            }
+            false if standing.connecting => Phase::Connect,
+            // The way is open: over HTTP/2 a request may wait for those that are not answered.
+            false if course.waits_behind_others() => Phase::Answer,
+            false if self.plan.proxy.is_some() || url.scheme() != "https" => Phase::Connect,
             false => Phase::Tls,
         }
     }
@@ -369,13 +378,24 @@ struct OneTry<'a> {
     course: &'a Course,
 }
 
-/// `body`; when a connection takes it, `sent` notes that. Before, the provider cannot know of the
+/// `body`; when a connection takes it, `course` notes that. Before, the provider cannot know of the
 /// redemption.
-fn watched(body: Bytes, sent: &Progress) -> reqwest::Body {
-    if body.is_empty() {
-        sent.note_whole();
+fn watched(body: Bytes, course: Course) -> reqwest::Body {
+    let taken = body.is_empty().then(|| NotedWhenDropped(course.clone()));
+    // The whole body is one frame. Where there is none, a connection that has taken the request's
+    // head lets go of the body; until then the request waits with it.
+    let note = move |_: &_| {
+        if taken.is_none() {
+            course.note_whole();
+        }
+    };
+    reqwest::Body::wrap(Full::new(body).inspect_frame(note))
+}
+
+struct NotedWhenDropped(Course);
+
+impl Drop for NotedWhenDropped {
+    fn drop(&mut self) {
+        self.0.note_whole();
     }
-    let sent = sent.clone();
-    // The whole body is one frame.
-    reqwest::Body::wrap(Full::new(body).inspect_frame(move |_| sent.note_whole()))
 }

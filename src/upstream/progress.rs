@@ -1,19 +1,40 @@
 //! How far an attempt has come, noted by those who carry it and read by those who wait for it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
 
 pub use crate::trust::Progress;
 
 /// How far one POST has come.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Course(Arc<Notes>);
 
-#[derive(Default)]
 struct Notes {
+    begun: Instant,
+    taken: Arc<TakenRequests>,
     resolving: AtomicBool,
     answering: AtomicBool,
     sent: Progress,
+}
+
+/// Requests of one pool that connections have taken: while there are some, it can be connected, and
+/// who is not taken waits for a place.
+#[derive(Default)]
+pub(super) struct TakenRequests(Mutex<InUse>);
+
+#[derive(Default)]
+struct InUse {
+    requests: usize,
+    /// When the last of them ended.
+    until: Option<Instant>,
+}
+
+impl TakenRequests {
+    fn in_use(&self) -> MutexGuard<'_, InUse> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 tokio::task_local! {
@@ -21,9 +42,11 @@ tokio::task_local! {
 }
 
 impl Course {
-    /// The course of a POST whose sending `progress` tells of.
-    pub(super) fn of(progress: &Progress) -> Self {
-        Self(Arc::new(Notes { sent: progress.clone(), ..Notes::default() }))
+    /// The course of a POST whose sending `progress` tells of, of an attempt that began then.
+    pub(super) fn of(progress: &Progress, begun: Instant, taken: &Arc<TakenRequests>) -> Self {
+        let (resolving, answering) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (sent, taken) = (progress.clone(), Arc::clone(taken));
+        Self(Arc::new(Notes { begun, taken, resolving, answering, sent }))
     }
 
     /// The course of the POST that the calling code runs for, if there is one.
@@ -55,6 +78,20 @@ impl Course {
         self.0.answering.load(Ordering::Relaxed)
     }
 
+    /// Notes that a connection has taken the whole request.
+    pub(super) fn note_whole(&self) {
+        if !self.0.sent.is_whole() {
+            self.0.sent.note_whole(self.0.begun.elapsed());
+            self.0.taken.in_use().requests += 1;
+        }
+    }
+
+    /// Whether connections had taken others while this one was not taken.
+    pub(super) fn waits_behind_others(&self) -> bool {
+        let others = self.0.taken.in_use();
+        others.requests > 0 || others.until.is_some_and(|until| until >= self.0.begun)
+    }
+
     /// How much of the request was sent.
     pub(super) fn sent(&self) -> &Progress {
         &self.0.sent
@@ -67,5 +104,15 @@ pub(super) struct Resolving<'a>(&'a Course);
 impl Drop for Resolving<'_> {
     fn drop(&mut self) {
         self.0.0.resolving.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Notes {
+    fn drop(&mut self) {
+        if self.sent.is_whole() {
+            let mut taken = self.taken.in_use();
+            taken.requests = taken.requests.saturating_sub(1);
+            taken.until = Some(Instant::now());
+        }
     }
 }

@@ -189,7 +189,7 @@ impl Life {
                 ),
                 _ => (Ended::Unclear, State::Pending),
             };
-            ops.push(Settlement::new(row.seq, row.attempt, ended, false));
+            ops.push(Settlement::new(row.seq, row.attempt, ended));
             (row.state, row.in_flight) = (state, false);
         }
         run(self.store(), ops, false);

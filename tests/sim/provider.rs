@@ -754,7 +754,7 @@ impl Provider {
 
 impl Transport for Provider {
     async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
-        progress.note_whole();
+        progress.note_whole(Duration::ZERO);
         let credential = *self.0.credential.borrow();
         self.0.sent_with.store(credential, Ordering::Relaxed);
         let attempt = Attempt { key: row.id.to_string(), body: row.body.clone(), credential };
@@ -768,7 +768,7 @@ impl Transport for Provider {
     }
 
     async fn canary(&self, progress: &Progress) -> Option<Outcome> {
-        progress.note_whole();
+        progress.note_whole(Duration::ZERO);
         self.state().count("checks of the gateway's own");
         let credential = *self.0.credential.borrow();
         Some(self.attempt(Attempt { key: CHECK.to_owned(), body: Bytes::new(), credential }).await)

@@ -22,7 +22,9 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use crate::rescue::exported;
-use crate::world::{LANE, NOW_MS, World, accept_op, confirmed, declined, new, offline, parked};
+use crate::world::{
+    LANE, NOW_MS, Waiting, World, accept_op, confirmed, declined, new, offline, parked,
+};
 
 const MARKS: [&str; 3] = ["meta", "lane", "lane_name"];
 const WORDS: [&str; 3] = ["body", "answer", "event"];
@@ -202,7 +204,9 @@ impl AfterCommit for Claims {
     fn awaited(&mut self, _: Seq) {}
     fn live(&mut self, _: &str, _: Claimed) {}
     fn ended(&mut self, _: Seq) {}
-    fn settled(&mut self, _: &Redemption) {}
+    fn settled(&mut self, _: &Redemption, _: bool) {}
+    fn told(&mut self, _: Seq, _: bool) {}
+    fn owed(&mut self, _: &[Seq]) {}
     fn pending(&mut self, _: &str, _: Seq) {}
     fn recounted(&mut self, _: &Recounted) {}
     fn checks_kept(&mut self, _: u64) {}
@@ -279,7 +283,7 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
         ops.push(asks(code, false));
     }
     let strange = Ended::Parked { answer, reason: ParkReason::SaysBoth { status: u16::MAX } };
-    ops.push(Settlement::new(Seq(1), u32::MAX, strange, true));
+    ops.push(Settlement::new(Seq(1), u32::MAX, strange));
     ops.push(Recount { begin: true });
     ops
 }
@@ -289,7 +293,8 @@ fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
     let lane = |_: &str| LaneNow::default();
     let offline = offline();
     let stamp = Stamp { unix_ms: NOW_MS + 86_400_000, trusted: true };
-    let begin = Surroundings { uptime: UPTIME, ..Surroundings::new(stamp, &offline, &lane) };
+    let tills = &Waiting(true);
+    let begin = Surroundings { uptime: UPTIME, tills, ..Surroundings::new(stamp, &offline, &lane) };
     let mut damaged =
         store.perform(Recount { begin: true }, &begin).as_ref().err().is_some_and(is_damage);
     let around = Surroundings { uptime: UPTIME + Duration::from_hours(24), ..begin };
@@ -307,7 +312,7 @@ fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
             Ended::Unclear,
         ];
         let ended = ended.into_iter().cycle().nth(place).unwrap();
-        ends.push(Settlement::new(seq, attempt, ended, true));
+        ends.push(Settlement::new(seq, attempt, ended));
         ends.push(Unclaim(vec![(seq, attempt)]));
     }
     damaged |= ends.run(store, &around);

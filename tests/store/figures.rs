@@ -99,7 +99,7 @@ fn what_the_provider_answered_its_till_counts_nothing_and_what_came_late_counts_
     world.one(Conclusion { seq: refused.seq, end: WaitEnd::InVain, withdrawn: false });
     world.settle(refused.seq, 1, Ended::Unclear);
     let again = world.claim().into_iter().find(|row| row.seq == refused.seq).unwrap();
-    world.one(Settlement::new(again.seq, again.attempt, confirmed(), false));
+    world.one(Settlement::new(again.seq, again.attempt, confirmed()));
     assert_eq!(of(&world, 0, "till-1"), figures([("owed", 1)]));
     world.decide(new("till-2", "REFUSED-THEN-TAKEN"));
     assert_eq!(

@@ -24,5 +24,6 @@ mod risk;
 mod rules;
 mod running;
 mod salvage;
+mod told;
 mod upgrade;
 mod world;

@@ -300,7 +300,7 @@ fn a_live_row_that_an_orderly_stop_left_undecided_counts_as_given() {
 fn a_live_row_that_was_parked_undecided_counts_as_given_once_it_is_retried_after_a_start() {
     let mut world = World::up();
     let taken = world.take("till-1", "A");
-    world.one(Settlement::new(taken.seq, 1, parked(), false));
+    world.one(Settlement::new(taken.seq, 1, parked()));
     world.restart();
     world.retry(&taken.id);
     let attempt = world.claim()[0].attempt;

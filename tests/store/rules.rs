@@ -79,7 +79,7 @@ fn while_nothing_can_be_written_a_repeat_is_found_and_nobody_elses_row() {
         assert_eq!(found(&world, &other), None, "{other:?}");
     }
     assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
-    world.one(Settlement::new(asked.seq, 1, confirmed(), false));
+    world.one(Settlement::new(asked.seq, 1, confirmed()));
     assert_eq!(found(&world, &new("till-1", "A")), None, "what is owed is not given unwritten");
 }
 
@@ -205,7 +205,7 @@ fn what_was_declined_after_it_was_given_is_used_until_the_provider_can_be_asked(
 fn what_the_provider_refused_a_till_is_refused_in_its_words_while_it_cannot_be_asked() {
     let mut world = World::up();
     let asked = world.take("till-1", "A");
-    world.one(Settlement::new(asked.seq, 1, declined("Reward expired"), true));
+    world.settle(asked.seq, 1, declined("Reward expired"));
     world.lane = LaneNow::down();
     let Decision::RefusedBefore(row) = world.decide(later("till-2", "A")) else { panic!() };
     assert_eq!((&row.id, relayed(&row).status), (&asked.id, 400));
@@ -287,7 +287,7 @@ fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
         conclude(&mut world, asked.seq, false),
         Concluded::Refused { why: NotGiven::Unanswered }
     ));
-    let nobody_waits = Settlement::new(asked.seq, 1, confirmed(), false);
+    let nobody_waits = Settlement::new(asked.seq, 1, confirmed());
     world.one(nobody_waits);
     assert!(world.show(&asked.id).owed);
     world.lane = LaneNow::down();
@@ -305,7 +305,7 @@ fn a_repeat_of_the_request_that_was_given_what_was_owed_gets_the_same_and_anothe
     let mut world = World::up();
     let asked = world.take("till-1", "A");
     assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
-    world.one(Settlement::new(asked.seq, 1, confirmed(), false));
+    world.one(Settlement::new(asked.seq, 1, confirmed()));
     world.decide(later("till-2", "A"));
     assert!(world.show(&asked.id).owed_paid);
     for can_ask in [true, false] {
@@ -331,7 +331,7 @@ fn what_was_owed_is_given_again_to_the_same_key_or_where_one_has_none_and_to_no_
         let mut world = World::up();
         let asked = world.take("till-1", "A");
         assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
-        world.one(Settlement::new(asked.seq, 1, confirmed(), false));
+        world.one(Settlement::new(asked.seq, 1, confirmed()));
         assert!(matches!(world.decide(first), Decision::Owed(_)));
         world.lane = LaneNow::down();
         let told = world.decide(again);
@@ -354,12 +354,68 @@ fn what_nobody_heard_who_asked_again_is_owed_until_it_is_given() {
     let asked = world.take("till-1", "A");
     assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
     world.settle(asked.seq, 1, confirmed());
-    world.one(Unheard(asked.seq));
-    let row = world.show(&asked.id);
-    assert!(row.owed && !row.answered_at_till);
-    assert!(matches!(world.decide(later("till-2", "A")), Decision::Owed(paid) if paid.owed_paid));
-    world.one(Unheard(asked.seq));
-    assert!(!world.show(&asked.id).owed, "it was given");
+    for till in ["till-2", "till-3"] {
+        world.one(Unheard(vec![asked.seq]));
+        let row = world.show(&asked.id);
+        assert!(row.owed && !row.owed_paid && !row.answered_at_till, "{row:?}");
+        let told = world.decide(later(till, "A"));
+        assert!(matches!(told, Decision::Owed(paid) if paid.owed_paid && !paid.owed));
+    }
+    world.lane = LaneNow::down();
+    let told = world.decide(later("till-2", "A"));
+    assert!(matches!(told, Decision::Used(_)), "another was given it since: {told:?}");
+    let told = world.decide(later("till-3", "A"));
+    assert!(matches!(told, Decision::Settled(_)), "its repeat gets the same: {told:?}");
+}
+
+#[test]
+fn a_till_whose_wait_ended_a_moment_before_the_confirmation_is_given_it_and_nobody_else() {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(_)));
+    world.one(Settlement::new(asked.seq, 1, confirmed()));
+    let Concluded::Settled { row, pays } = conclude(&mut world, asked.seq, false) else { panic!() };
+    assert!(pays && row.answered_at_till && !row.owed && row.state == State::Confirmed, "{row:?}");
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)));
+    assert!(matches!(world.decide(new("till-1", "A")), Decision::Settled(_)), "a repeat");
+}
+
+#[test]
+fn a_refusal_that_its_till_hears_a_moment_after_its_wait_counts_as_heard() {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    world.one(Settlement::new(asked.seq, 1, declined("no")));
+    assert!(matches!(
+        conclude(&mut world, asked.seq, false),
+        Concluded::Settled { pays: false, .. }
+    ));
+    let Acted::Done(row) = world.retry(&asked.id) else { panic!() };
+    assert!(row.answered_at_till);
+    let again = world.claim().pop().unwrap();
+    world.one(Settlement::new(again.seq, again.attempt, confirmed()));
+    assert!(world.show(&asked.id).owed, "its till was told no");
+}
+
+#[test]
+fn a_repeat_without_its_key_of_a_reusable_code_is_one_however_many_others_followed() {
+    let mut world = World::up();
+    let rules = CodeRules { reusable: true, exact: false };
+    let mut ask = |new| world.one(Accept { new, rules }).decision;
+    let Decision::Taken(first) = ask(keyed("till-1", "k1", "SUMMER10")) else { panic!() };
+    for nth in 0..80 {
+        let request =
+            request_at("SUMMER10", &format!("2027-01-15 {}:{}:00", 11 + nth / 50, 10 + nth % 50));
+        let other = NewRedemption { request, ..keyed("till-1", &format!("n{nth}"), "SUMMER10") };
+        assert!(matches!(ask(other), Decision::Taken(_)));
+    }
+    let again = ask(new("till-1", "SUMMER10"));
+    assert!(matches!(&again, Decision::StillPending(same) if same.seq == first.seq), "{again:?}");
+    assert!(
+        matches!(ask(new("till-3", "SUMMER10")), Decision::Taken(_)),
+        "another till's is its own"
+    );
 }
 
 /// A redemption that may have reached the provider, and whose till was refused, and then another
@@ -367,7 +423,7 @@ fn what_nobody_heard_who_asked_again_is_owed_until_it_is_given() {
 fn taken_by_a_rival(world: &mut World) -> Taken {
     let asked = world.take("till-1", "AB-12");
     assert!(matches!(conclude(world, asked.seq, false), Concluded::Refused { .. }));
-    world.one(Settlement::new(asked.seq, 1, Ended::Unclear, false));
+    world.one(Settlement::new(asked.seq, 1, Ended::Unclear));
     let rival = world.take("till-2", "ab-12");
     world.settle(rival.seq, 1, confirmed());
     asked
@@ -380,7 +436,7 @@ fn used_is_a_decline_where_a_rival_took_the_code_later_and_nothing_is_owed() {
         let asked = taken_by_a_rival(&mut world);
         let again = world.claim().pop().unwrap();
         assert_eq!(again.used_is_ours, exact);
-        world.one(Settlement::new(again.seq, 2, declined("has been used"), false));
+        world.one(Settlement::new(again.seq, 2, declined("has been used")));
         let row = world.show(&asked.id);
         let expected = if exact { State::Confirmed } else { State::Declined };
         assert_eq!((row.state, row.owed), (expected, exact), "exact: {exact}");
@@ -392,7 +448,7 @@ fn a_repeat_is_asked_about_in_the_lane_that_took_it_whatever_serves_its_business
     let mut world = World::up();
     let asked = world.take("till-1", "A");
     assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
-    world.one(Settlement::new(asked.seq, 1, Ended::Unclear, false));
+    world.one(Settlement::new(asked.seq, 1, Ended::Unclear));
     let moved = NewRedemption { lane: "another".to_owned(), ..new("till-1", "A") };
     let decided = world.one(accept_op(moved));
     assert!(matches!(decided.decision, Decision::StillPending(row) if row.id == asked.id));
@@ -487,16 +543,17 @@ fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     };
     let mut world = World::up();
     let heard = world.take("till-1", "A");
-    let settled = world.one(Settlement::new(heard.seq, 1, weak(declined("no route")), true));
+    let settled = world.settle(heard.seq, 1, weak(declined("no route")));
     assert_eq!(settled.state, State::Declined);
     let unheard = world.take("till-1", "B");
-    let settled = world.one(Settlement::new(unheard.seq, 1, weak(declined("no route")), false));
+    let settled = world.one(Settlement::new(unheard.seq, 1, weak(declined("no route"))));
     assert_eq!(settled.state, State::Pending, "nobody heard it");
     world.lane = LaneNow::down();
-    let Decision::RefusedBefore(row) = world.decide(later("till-2", "A")) else { panic!() };
-    assert_eq!(
-        row.id, heard.id,
-        "what was refused a moment ago is not given since the line is cut"
+    let told = world.decide(later("till-2", "A"));
+    assert!(
+        matches!(told, Decision::Used(_)),
+        "what was refused a moment ago is not given since the line is cut, and whose words they \
+            were nobody knows: {told:?}"
     );
     let given = world.take("till-1", "C");
     let claimed = world.claim();
@@ -579,9 +636,8 @@ fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_i
     );
     let only = world.take("till-1", "B");
     world.settle(only.seq, 1, confirmed());
-    assert!(
-        matches!(conclude(&mut world, only.seq, true), Concluded::Settled(row) if row.lane == LANE)
-    );
+    let Concluded::Settled { row, .. } = conclude(&mut world, only.seq, true) else { panic!() };
+    assert_eq!(row.lane, LANE);
 }
 
 #[test]
@@ -680,9 +736,9 @@ fn a_claim_takes_the_preferred_first_leaves_out_the_excepted_and_keeps_its_bound
 #[test]
 fn a_settled_row_is_shown_where_a_till_waits_for_it_and_remembers_that_it_was_told() {
     let mut world = World::up();
-    let settle = |world: &mut World, seq, attempt, ended, show| {
-        let settled = world.one(Settlement::new(seq, attempt, ended, show));
-        settled.row
+    let settle = |world: &mut World, seq, attempt, ended, waits| {
+        world.tills_wait = waits;
+        world.one(Settlement::new(seq, attempt, ended)).row
     };
     let told = world.take("till-1", "A");
     let row = settle(&mut world, told.seq, 1, declined("no"), true).expect("the row");
@@ -789,7 +845,7 @@ fn doubt_is_for_life_and_a_refusal_is_asked_again_three_times_and_then_a_persons
         let claimed = world.claim().pop().unwrap();
         let about = About { refusal: Some("no such reward".to_owned()), ..About::default() };
         let (seq, attempt, ended) = (claimed.seq, claimed.attempt, declined("no such reward"));
-        let settlement = Settlement { seq, attempt, ended, about, show: false };
+        let settlement = Settlement { seq, attempt, ended, about };
         let settled = world.one(settlement);
         let expected = if refusals < 4 { State::Pending } else { State::Parked };
         assert_eq!(
@@ -1181,7 +1237,7 @@ fn one_operation_that_fails_leaves_its_neighbours_committed() {
 fn of_a_batch_that_is_run_again_what_ends_goes_first_and_each_gets_its_own_result() {
     let mut world = World::up();
     let taken = world.take("till-1", "A");
-    let mut settle = Job::new(Settlement::new(taken.seq, 1, declined("no"), false));
+    let mut settle = Job::new(Settlement::new(taken.seq, 1, declined("no")));
     let (mut unknown_row, mut accept) =
         (Job::new(unknown()), Job::new(accept_op(later("till-2", "A"))));
     world.run_tasks(&mut [&mut unknown_row, &mut accept, &mut settle]);

@@ -92,7 +92,7 @@ async fn a_request_that_meets_damage_is_decided_by_the_new_store() {
     assert!(storage.ok && storage.detail(Language::English).contains("set aside"), "{storage:?}");
     let counts = queue.counts();
     assert!(counts.balance() && counts.pending == claimed.len() as u64, "{counts:?}");
-    assert!(matches!(queue.accept(new("till-1", "AFTERWARDS")).await, Ok(Decision::Taken(_))));
+    assert!(matches!(queue.accept(new("till-1", "AFTERWARDS")).await, Ok((Decision::Taken(_), _))));
     queue.stop().await;
 }
 
@@ -112,6 +112,6 @@ async fn a_list_that_meets_damage_has_it_rescued() {
     assert!(files.map(|entry| entry.unwrap().file_name()).any(is_set_aside));
     assert!(queue.storage().detail(Language::English).contains("set aside"));
     assert!(queue.list(all()).await.is_ok());
-    assert!(matches!(queue.accept(new("till-2", "CODE-0")).await, Ok(Decision::Used(_))));
+    assert!(matches!(queue.accept(new("till-2", "CODE-0")).await, Ok((Decision::Used(_), _))));
     queue.stop().await;
 }

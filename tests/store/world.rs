@@ -10,7 +10,7 @@ use redeemd::settings::Offline;
 use redeemd::store::{
     Accept, Acted, Claim, Claimed, Counts, Decision, Ended, Job, NewRedemption, OpenReport,
     Operation, Prune, Pruned, Reader, Retention, Retry, Settled, Settlement, Store, StoreError,
-    Surroundings, Taken, Task,
+    Surroundings, Taken, Task, TillsNow,
 };
 use redeemd::value::Amount;
 use redeemd::verdict::ParkReason;
@@ -27,8 +27,19 @@ pub(crate) struct World {
     pub(crate) stamp: Stamp,
     pub(crate) offline: Offline,
     pub(crate) lane: LaneNow,
+    /// A till waits for each row.
+    pub(crate) tills_wait: bool,
     /// How many guards the store keeps in memory, where that is not its own number.
     pub(crate) recent_guards: Option<usize>,
+}
+
+/// A till waits for each row, or for none.
+pub(crate) struct Waiting(pub(crate) bool);
+
+impl TillsNow for Waiting {
+    fn is_awaited(&self, _seq: Seq) -> bool {
+        self.0
+    }
 }
 
 pub(crate) fn offline() -> Offline {
@@ -99,7 +110,8 @@ impl World {
         let stamp = Stamp { unix_ms: NOW_MS, trusted: true };
         let lane = LaneNow::down();
         let offline = offline();
-        Self { dir, store: Some(store), report, stamp, offline, lane, recent_guards: None }
+        let (store, tills_wait, recent_guards) = (Some(store), false, None);
+        Self { dir, store, report, stamp, offline, lane, tills_wait, recent_guards }
     }
 
     /// A world whose store keeps so many guards in memory: few enough that they are merged often.
@@ -148,7 +160,9 @@ impl World {
         let (lane, stamp) = (self.lane, self.stamp);
         let lane = move |_: &str| lane;
         let uptime = Duration::from_millis(u64::try_from(stamp.unix_ms.max(0)).unwrap());
-        let around = Surroundings { uptime, ..Surroundings::new(stamp, &self.offline, &lane) };
+        let tills = &Waiting(self.tills_wait);
+        let around =
+            Surroundings { uptime, tills, ..Surroundings::new(stamp, &self.offline, &lane) };
         self.store.as_mut().unwrap().run(tasks, &around);
         assert!(self.counts().balance(), "{:?}", self.counts());
     }
@@ -194,8 +208,12 @@ impl World {
         self.one(claim)
     }
 
+    /// An attempt ends while a till waits for its answer.
     pub(crate) fn settle(&mut self, seq: Seq, attempt: u32, ended: Ended) -> Settled {
-        self.one(Settlement::new(seq, attempt, ended, true))
+        self.tills_wait = true;
+        let settled = self.one(Settlement::new(seq, attempt, ended));
+        self.tills_wait = false;
+        settled
     }
 
     /// Takes a code and settles it at once, with the lane as it is.

@@ -334,6 +334,24 @@ async fn where_neither_endpoint_nor_provider_answers_a_connection_the_line_is_do
     assert!(failure.detail.contains("; the provider: no connection"), "{}", failure.detail);
 }
 
+/// Whoever connects finds nobody who speaks TLS.
+async fn deaf() -> (SocketAddr, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    (listener.local_addr().unwrap(), listener)
+}
+
+#[tokio::test]
+async fn where_endpoint_and_provider_both_hang_in_the_handshake_it_is_the_lines_tls() {
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let (endpoint, redeem) = (deaf().await, deaf().await);
+    let mut provider = here.provider(&format!("https://{}", endpoint.0));
+    provider.redeem_url = format!("https://{}/api", redeem.0);
+    provider.timeout = Duration::from_secs(1);
+    let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{failure:?}");
+    assert!(failure.detail.contains("; the provider: "), "{}", failure.detail);
+}
+
 #[tokio::test]
 async fn a_renewal_ends_in_time_for_the_attempt_to_say_why() {
     let server = Server::plain(|_| Reaction::Hang(String::new())).await;

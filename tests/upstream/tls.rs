@@ -1,6 +1,7 @@
 //! Attempts over TLS and HTTP/2, and against those who only pretend.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -316,6 +317,51 @@ async fn an_http2_connection_that_became_a_black_hole_ends_before_the_deadline()
         (failure.phase, failure.deadline, failure.bytes_may_have_left),
         (Phase::Answer, true, true)
     );
+}
+
+/// HTTP/2 with one stream at a time: the first request is answered, no other ever is.
+async fn http2_of_one_stream(authority: &Authority) -> (u16, JoinSet<()>) {
+    let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
+        let asked = AtomicUsize::new(0);
+        let service = service_fn(move |_: hyper::Request<hyper::body::Incoming>| {
+            let is_first = asked.fetch_add(1, Ordering::Relaxed) == 0;
+            async move {
+                if !is_first {
+                    std::future::pending::<()>().await;
+                }
+                let body = Full::new(bytes::Bytes::from("{}"));
+                Ok::<_, std::convert::Infallible>(hyper::Response::new(body))
+            }
+        });
+        let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        http.max_concurrent_streams(1);
+        http.serve_connection(TokioIo::new(stream), service).await.ok();
+    });
+    (port, task)
+}
+
+#[tokio::test]
+async fn what_waits_for_a_place_on_a_connection_tells_nothing_of_the_line_and_nothing_of_silence() {
+    let (authority, here) = (Authority::new(), Bench::new());
+    let (port, _task) = http2_of_one_stream(&authority).await;
+    let upstream = authority.trusted_within(&here, &https(port), Duration::from_secs(2));
+    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    let redeem = || async { failed(upstream.redeem(&attempt(), &unwatched()).await) };
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        redeem().await
+    };
+    let (taken, waits, late) = tokio::join!(redeem(), redeem(), later);
+    // The place may become free in the moment in which the others are given up.
+    for (failure, is_silence) in [(taken, true), (waits, false), (late, false)] {
+        let told = (failure.phase, failure.sent_whole);
+        assert_eq!(told, (Phase::Answer, is_silence), "{}", failure.detail);
+    }
 }
 
 /// HTTP/2's frames by hand: `answer` once a request's stream has ended.

@@ -38,8 +38,7 @@ fn take(world: &mut World, step: &Step) {
             let Some((seq, attempt)) = world.flying(row) else { return };
             let ended = model::ended(how);
             world.settled(seq, &ended);
-            let show = false;
-            let settled = world.run(Settlement::new(seq, attempt, ended, show));
+            let settled = world.run(Settlement::new(seq, attempt, ended));
             assert!(settled.applied);
         }
         Step::Void { row } | Step::Retry { row } => {

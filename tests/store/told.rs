@@ -1,0 +1,179 @@
+//! Who is told of a redemption that was refused before, and to whom it is owed: the writer knows.
+
+use std::time::Duration;
+
+use redeemd::clock::Clock;
+use redeemd::decide::WaitEnd;
+use redeemd::queue::{Audience, Queue, Waited};
+use redeemd::redemption::Id;
+use redeemd::store::{About, Concluded, Decision, NewRedemption, Settled, Taken};
+use tokio::task::JoinSet;
+
+use crate::world::{NOW_MS, World, confirmed, new, offline, request_at};
+
+/// A redemption whose attempt is on its way, and the queue. The writer takes whatever is asked
+/// before the test waits as one batch.
+struct House {
+    _dir: tempfile::TempDir,
+    queue: Queue,
+    asked: Taken,
+    writer: JoinSet<()>,
+}
+
+impl House {
+    fn new() -> Self {
+        let mut world = World::up();
+        let asked = world.take("till-1", "A");
+        let store = world.store.take().unwrap();
+        let (queue, works) = Queue::new(store, Clock::manual(NOW_MS, true), offline());
+        let mut writer = JoinSet::new();
+        writer.spawn(works.run());
+        Self { _dir: world.dir, queue, asked, writer }
+    }
+
+    /// Its till has waited in vain and was told no.
+    async fn refused() -> Self {
+        let house = Self::new();
+        let told = house.queue.conclude(&house.asked, WaitEnd::InVain).await.unwrap();
+        assert!(matches!(told, (Concluded::Refused { .. }, None)), "{told:?}");
+        house
+    }
+
+    /// It is confirmed after that, and owed.
+    async fn owed() -> Self {
+        let house = Self::refused().await;
+        house.confirm().await;
+        assert!(house.is_owed().await);
+        house
+    }
+
+    async fn confirm(&self) -> Settled {
+        self.queue.settle(self.asked.seq, 1, confirmed(), About::default()).await.unwrap()
+    }
+
+    async fn ask(&self, new: NewRedemption) -> (Decision, Option<Audience>) {
+        self.queue.accept(new).await.unwrap()
+    }
+
+    /// The till is given what is owed; who is to say whether it hears.
+    async fn given(&self, new: NewRedemption) -> Audience {
+        let told = self.ask(new).await;
+        let (Decision::Owed(_), Some(audience)) = told else { panic!("{told:?}") };
+        audience
+    }
+
+    async fn is_owed(&self) -> bool {
+        let id: &Id = &self.asked.id;
+        self.queue.ping().await.unwrap();
+        self.queue.show(id).await.unwrap().unwrap().row.owed
+    }
+
+    async fn stop(mut self) {
+        self.queue.stop().await;
+        self.writer.join_next().await.unwrap().unwrap();
+    }
+}
+
+/// A request for the code of another moment.
+fn later(till: &str) -> NewRedemption {
+    NewRedemption { request: request_at("A", "2027-01-15 10:09:00"), ..new(till, "A") }
+}
+
+#[tokio::test]
+async fn a_confirmation_in_the_moment_of_a_repeat_is_told_to_it_or_owed_and_never_both() {
+    for is_heard in [true, false] {
+        let house = House::refused().await;
+        let ((repeat, _), settled) = tokio::join!(house.ask(new("till-1", "A")), house.confirm());
+        assert!(settled.applied && matches!(repeat, Decision::StillPending(_)), "{repeat:?}");
+        let waited = house.queue.wait(house.asked.seq, Duration::from_secs(20)).await;
+        let Waited::Settled(row, Some(audience)) = waited else { panic!("{waited:?}") };
+        assert!(!row.owed && !house.is_owed().await);
+        house.queue.delivered(audience, is_heard);
+        assert_eq!(house.is_owed().await, !is_heard);
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_till_whose_wait_ends_with_the_confirmation_is_told_it_or_owed_it() {
+    for is_heard in [true, false] {
+        let house = House::refused().await;
+        let (Decision::StillPending(repeat), None) = house.ask(new("till-1", "A")).await else {
+            panic!("it is on its way")
+        };
+        assert!(matches!(house.queue.wait(repeat.seq, Duration::ZERO).await, Waited::TimedOut));
+        house.confirm().await;
+        let told = house.queue.conclude(&repeat, WaitEnd::InVain).await.unwrap();
+        let (Concluded::Settled { row, .. }, Some(audience)) = told else { panic!("{told:?}") };
+        assert!(!row.owed && !house.is_owed().await);
+        house.queue.delivered(audience, is_heard);
+        assert_eq!(house.is_owed().await, !is_heard);
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_till_is_given_and_does_not_hear_is_owed_to_the_next() {
+    let house = House::owed().await;
+    let hangs_up = house.given(later("till-2")).await;
+    house.queue.delivered(hangs_up, false);
+    // As does one whose request is given up in the middle.
+    drop(house.given(later("till-3")).await);
+    let hears = house.given(later("till-4")).await;
+    house.queue.delivered(hears, true);
+    for till in ["till-1", "till-2", "till-3", "till-5"] {
+        let told = house.ask(later(till)).await.0;
+        assert!(!matches!(told, Decision::Owed(_) | Decision::Settled(_)), "{till}: {told:?}");
+    }
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn one_of_several_answers_is_enough_however_late_the_others_are_known_to_be_lost() {
+    for heard in [[true, false], [false, true], [false, false]] {
+        let house = House::owed().await;
+        let first = house.given(later("till-2")).await;
+        let told = house.ask(later("till-2")).await;
+        let (Decision::Settled(_), Some(again)) = told else { panic!("{told:?}") };
+        for (audience, is_heard) in [first, again].into_iter().zip(heard) {
+            house.queue.delivered(audience, is_heard);
+        }
+        assert_eq!(house.is_owed().await, heard == [false, false], "{heard:?}");
+        let repeat = house.ask(later("till-2")).await;
+        assert_eq!(matches!(repeat, (Decision::Settled(_), None)), heard != [false, false]);
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn who_asks_in_the_moment_in_which_nobody_has_heard_is_given_what_is_owed() {
+    let house = House::refused().await;
+    let (Decision::StillPending(repeat), None) = house.ask(new("till-1", "A")).await else {
+        panic!("it is on its way")
+    };
+    house.confirm().await;
+    let waited = house.queue.wait(repeat.seq, Duration::from_secs(20)).await;
+    let Waited::Settled(_, Some(audience)) = waited else { panic!("{waited:?}") };
+    house.queue.delivered(audience, false);
+    let its_own = house.given(new("till-1", "A")).await;
+    house.queue.delivered(its_own, true);
+    assert!(!house.is_owed().await);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn an_undelivered_answer_is_told_once_though_its_batch_had_to_be_run_again() {
+    let house = House::new();
+    house.confirm().await;
+    house.queue.undelivered("till-1", &new("till-1", "A").request, house.asked.seq);
+    let unknown = Taken { seq: redeemd::redemption::Seq(77), ..house.asked.clone() };
+    let (again, another, fails) = tokio::join!(
+        house.ask(later("till-1")),
+        house.ask(later("till-1")),
+        house.queue.conclude(&unknown, WaitEnd::InVain)
+    );
+    assert!(fails.is_err(), "or the batch would not be run again");
+    assert!(matches!(again.0, Decision::Settled(_)), "{again:?}");
+    assert!(!matches!(another.0, Decision::Settled(_)), "{another:?}");
+    house.stop().await;
+}
