@@ -95,6 +95,9 @@ pub struct Forwarder<R> {
     remembered_at: Duration,
     /// When the outage comes to the next step of a limit at which somebody is told.
     next_step_at: Option<Duration>,
+    /// What the link has to remember is being kept, and whether it is another by now: one is
+    /// written at a time, so that the last stands.
+    remembering: Option<bool>,
     alarmed: bool,
 }
 
@@ -140,6 +143,7 @@ impl<R: Transport> Forwarder<R> {
             since_ms,
             remembered_at: Duration::ZERO,
             next_step_at: None,
+            remembering: None,
             alarmed: false,
         })
     }
@@ -332,9 +336,7 @@ impl<R: Transport> Forwarder<R> {
                 self.written(refused);
             }
             Ok(Finished::GivenBack { refused }) => self.written(refused),
-            Ok(Finished::Remembered(next_step)) => {
-                self.next_step_at = next_step.map(|left| self.now() + left);
-            }
+            Ok(Finished::Remembered(next_step)) => self.remembered(next_step),
             Ok(Finished::Errand) => {}
             Err(error) => {
                 tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect");
@@ -604,8 +606,20 @@ impl<R: Transport> Forwarder<R> {
         self.context.phases.notify_one();
     }
 
+    fn remembered(&mut self, next_step: Option<Duration>) {
+        self.next_step_at = next_step.map(|left| self.now() + left);
+        if self.remembering.take() == Some(true) {
+            self.remember(self.now());
+        }
+    }
+
     fn remember(&mut self, now: Duration) {
         (self.remembered_at, self.next_step_at) = (now, None);
+        if self.remembering.is_some() {
+            self.remembering = Some(true);
+            return;
+        }
+        self.remembering = Some(false);
         let link = self.scheduler.link();
         let kept = memory::of(link, self.since_ms, &self.context.clock, now);
         let streak = if kept.hold.is_some() { link.streak().rows().to_vec() } else { Vec::new() };

@@ -27,7 +27,11 @@ pub(super) fn gate(scheduler: &Scheduler, epoch: Instant) -> Gate {
         ask: scheduler.takes_live(),
         trust: link.trust(now),
         cause: link.why().map(|why| why.cause),
-        outage: (Instant::now(), link.outages().used(now), link.is_out()),
+        outage: (
+            Instant::now(),
+            link.outages().used(now),
+            link.is_out().then(|| link.unended_outage(now)),
+        ),
         limited_until: link.limited(now).map(|left| epoch + now + left),
         evidence: (epoch, Arc::new(scheduler.evidence().clone())),
     }

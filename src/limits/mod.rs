@@ -42,6 +42,8 @@ pub struct LaneNow {
     pub till_pending: u64,
     /// How much of `max_outage` is used.
     pub outage: Duration,
+    /// How long the present outage has lasted; `None`: none goes on.
+    pub present: Option<Duration>,
     /// What is left of the provider's `Retry-After`, seconds.
     pub retry_after_s: Option<u64>,
 }
@@ -57,6 +59,7 @@ impl Default for LaneNow {
             pending: 0,
             till_pending: 0,
             outage: Duration::ZERO,
+            present: None,
             retry_after_s: None,
         }
     }

@@ -95,8 +95,9 @@ pub struct Gate {
     pub trust: Trust,
     /// Why the lane is not up.
     pub cause: Option<Cause>,
-    /// How much of `max_outage` was used at that moment, and whether it goes on.
-    pub outage: (Instant, Duration, bool),
+    /// How much of `max_outage` was used at that moment, and how long the outage that goes on had
+    /// lasted.
+    pub outage: (Instant, Duration, Option<Duration>),
     /// When a 429's wait is over.
     pub limited_until: Option<Instant>,
     /// What speaks for trusting a till, and the moment that its times are counted from.
@@ -112,7 +113,7 @@ impl Gate {
             ask: true,
             trust: Trust::Unanswered,
             cause: None,
-            outage: (now, Duration::ZERO, false),
+            outage: (now, Duration::ZERO, None),
             limited_until: None,
             evidence: (now, Arc::new(evidence)),
         }
@@ -327,8 +328,8 @@ impl Lane {
     #[must_use]
     pub fn now(&self, now: Instant) -> LaneNow {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, used, goes_on) = gate.outage;
-        let since = if goes_on { now.saturating_duration_since(at) } else { Duration::ZERO };
+        let (at, used, present) = gate.outage;
+        let since = present.map_or(Duration::ZERO, |_| now.saturating_duration_since(at));
         let left = gate.limited_until.map(|until| until.saturating_duration_since(now));
         LaneNow {
             ask: gate.ask,
@@ -336,6 +337,7 @@ impl Lane {
             live: gate.ask,
             cause: gate.cause,
             outage: used + since,
+            present: present.map(|present| present + since),
             retry_after_s: left.filter(|left| !left.is_zero()).map(|left| left.as_secs().max(1)),
             ..LaneNow::default()
         }

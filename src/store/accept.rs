@@ -192,7 +192,7 @@ impl Desk<'_> {
         (new, rules): (&NewRedemption, CodeRules),
         (lane, names, given): (i64, Names, Option<Given>),
     ) -> Result<(Decision, Option<LiveRow>), StoreError> {
-        self.count_refused(&accept, new)?;
+        self.count_refused(&accept, (lane, new))?;
         let decision = match accept {
             decide::Admission::Repeat(row) if row.state == State::Pending => {
                 return self.still_pending(&row);
@@ -216,18 +216,22 @@ impl Desk<'_> {
         Ok((decision, None))
     }
 
-    /// A till that asks for one refused code after the other is slowed.
+    /// A till that asks for one refused code after the other is slowed. An outage that is too long
+    /// is so after a start too.
     fn count_refused(
         &mut self,
         accept: &decide::Admission,
-        new: &NewRedemption,
+        (lane, new): (i64, &NewRedemption),
     ) -> Result<(), StoreError> {
         let (at, code) = ((new.lane.as_str(), new.till.as_str()), &new.request.reward_code);
         match accept {
             decide::Admission::Used(_)
             | decide::Admission::Refused(_)
             | decide::Admission::Gone(_) => self.refused(at, code),
-            decide::Admission::Limited(limit) => self.refused_by(limit, at, code),
+            decide::Admission::Limited(limit) => {
+                self.keep_outage_told((lane, &new.lane), limit)?;
+                self.refused_by(limit, at, code)
+            }
             decide::Admission::Repeat(_)
             | decide::Admission::KeyReused
             | decide::Admission::Owed(_)

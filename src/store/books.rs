@@ -17,6 +17,7 @@ use super::trust::{self, Off, TrustOff};
 use super::types::Counts;
 use super::{Desk, Operation, OperationKind, StoreError, checks, keep};
 use crate::decide::Figures;
+use crate::limits::Limit;
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
 use crate::value::Amount;
@@ -504,6 +505,10 @@ fn read_memory(row: &Row<'_>) -> rusqlite::Result<LaneMemory> {
     })
 }
 
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// What a lane's link must not forget.
 #[derive(Clone, Debug)]
 pub struct Remember {
@@ -549,12 +554,15 @@ impl Desk<'_> {
             left_ms: 0,
         });
         let number = self.books.lane(self.sql, lane)?;
+        // A till may have been told of more of it since that was taken down.
+        let present = self.lane_now(number, lane, "").present.map_or(0, millis);
+        let outage = if memory.outage_ms > 0 { memory.outage_ms.max(present) } else { 0 };
         let sql = "UPDATE lane SET hold = :hold, hold_detail = :detail, hold_ms = :since, \
             outage_ms = :outage, outage_noted_ms = :noted, outage_trusted = :trusted, wait_boot = \
             :boot, wait_until_ms = :until, wait_left_ms = :left WHERE lane = :lane";
         self.sql.prepare_cached(sql)?.execute(named_params! {
             ":hold": hold.cause, ":detail": hold.detail, ":since": hold.since_ms,
-            ":outage": memory.outage_ms,
+            ":outage": outage,
             ":noted": memory.noted_ms, ":trusted": memory.noted_trusted, ":boot": wait.boot_id,
             ":until": wait.until_ms, ":left": wait.left_ms, ":lane": number,
         })?;
@@ -563,6 +571,27 @@ impl Desk<'_> {
             let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1 AND state = 2";
             self.sql.prepare_cached(sql)?.execute((seq.0, crate::decide::mark::STREAK))?;
         }
+        Ok(())
+    }
+
+    /// A till is told that the outage lasts too long: as much of it is kept with the answer, once,
+    /// so that after a kill no till is given one more although nobody knows what time it is.
+    pub(super) fn keep_outage_told(
+        &mut self,
+        (lane, name): (i64, &str),
+        limit: &Limit,
+    ) -> Result<(), StoreError> {
+        let now = self.lane_now(lane, name, "");
+        let (Limit::Outage(most), Some(present)) = (limit.innermost(), now.present) else {
+            return Ok(());
+        };
+        let ended = now.outage.saturating_sub(present);
+        let sql = "UPDATE lane SET outage_ms = :present, outage_noted_ms = :now, outage_trusted = \
+            :trusted WHERE lane = :lane AND outage_ms < :reached";
+        self.sql.prepare_cached(sql)?.execute(named_params! {
+            ":present": millis(present).saturating_add(1), ":reached": millis(most.saturating_sub(ended)),
+            ":now": self.around.stamp.unix_ms, ":trusted": self.around.stamp.trusted, ":lane": lane,
+        })?;
         Ok(())
     }
 }

@@ -127,8 +127,10 @@ impl Shop {
 
     /// The line is down from now on.
     fn down(&self) {
-        let (trust, outage) =
-            (Trust::AtOnce { tenth: false }, (Instant::now(), Duration::ZERO, true));
+        let (trust, outage) = (
+            Trust::AtOnce { tenth: false },
+            (Instant::now(), Duration::ZERO, Some(Duration::ZERO)),
+        );
         self.lane.set_gate(Gate {
             ask: false,
             trust,
