@@ -277,7 +277,7 @@ impl PendingRedeem {
     fn refuse(&self, no: &No) -> Response {
         // Whole to the till that sent it, masked everywhere else.
         let why = no.refusal.text(Language::English);
-        self.line.refused(&why.replace(self.request.reward_code.reveal(), &self.line.code));
+        self.line.refused(&self.request.reward_code.masked_in(&why));
         if let Some(reason) = no.refusal.reason() {
             refused::count(reason);
         }
