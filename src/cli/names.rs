@@ -12,7 +12,8 @@ use super::options::NamesArgs;
 /// Somebody has pressed a key and waits: whoever does not answer by then has no names.
 const WITHIN: Duration = Duration::from_millis(300);
 
-/// `redeemd names`: a name a line, or an object. A gateway that does not answer has none, which is no failure.
+/// `redeemd names`: a name a line, or an object. A gateway that does not answer has none, which is
+/// no failure.
 pub(super) async fn names(
     daemon: &Daemon,
     args: NamesArgs,
