@@ -317,7 +317,7 @@ pub fn conclude(row: &Row, at: WaitContext<'_>) -> Conclude {
     if row.is_trusted() {
         return Conclude::Trusted;
     }
-    let not_given = match may_trust(row, at) {
+    let not_given = match may_trust(row, &at) {
         Ok(()) => match not_on_trust(&row.date, at.offline, (&at.lane, &at.risk)) {
             None => return Conclude::Trust,
             Some(refused) => NotGiven::Refused(refused),
@@ -331,7 +331,7 @@ pub fn conclude(row: &Row, at: WaitContext<'_>) -> Conclude {
     }
 }
 
-fn may_trust(row: &Row, at: WaitContext<'_>) -> Result<(), NotGiven> {
+fn may_trust(row: &Row, at: &WaitContext<'_>) -> Result<(), NotGiven> {
     if row.is(kind::PROVIDER_ONLY) || at.is_held_elsewhere {
         return Err(NotGiven::Unanswered);
     }

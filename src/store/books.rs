@@ -589,7 +589,8 @@ impl Desk<'_> {
         let sql = "UPDATE lane SET outage_ms = :present, outage_noted_ms = :now, outage_trusted = \
             :trusted WHERE lane = :lane AND outage_ms < :reached";
         self.sql.prepare_cached(sql)?.execute(named_params! {
-            ":present": millis(present).saturating_add(1), ":reached": millis(most.saturating_sub(ended)),
+            ":present": millis(present).saturating_add(1),
+            ":reached": millis(most.saturating_sub(ended)),
             ":now": self.around.stamp.unix_ms, ":trusted": self.around.stamp.trusted, ":lane": lane,
         })?;
         Ok(())

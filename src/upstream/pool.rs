@@ -311,7 +311,8 @@ impl Pool {
     fn overdue(&self, url: &Url, course: &Course) -> Failure {
         let whole_after = course.sent().whole_after();
         let in_time = self.plan.timeout.mul_f64(IN_TIME_PER_DEADLINE);
-        let phase = self.overdue_phase(url, course);
+        let is_in_time = whole_after.is_some_and(|after| after <= in_time);
+        let phase = self.overdue_phase(url, course, is_in_time);
         let host = authority(url);
         let detail = match phase {
             Phase::Resolve => format!("{host}: its name was not resolved within the deadline"),
@@ -338,17 +339,18 @@ impl Pool {
             detail,
             bytes_may_have_left: whole_after.is_some(),
             deadline: true,
-            sent_whole: phase == Phase::Answer && whole_after.is_some_and(|after| after <= in_time),
+            sent_whole: phase == Phase::Answer && is_in_time,
         }
     }
 
-    fn overdue_phase(&self, url: &Url, course: &Course) -> Phase {
+    fn overdue_phase(&self, url: &Url, course: &Course, is_in_time: bool) -> Phase {
         if course.is_resolving() {
             return Phase::Resolve;
         }
         let standing = sockets::standing(&self.peers(url));
         match course.sent().is_whole() {
-            true if standing.unacknowledged && !course.is_answering() => Phase::Write,
+            // What was written a moment ago cannot be acknowledged yet.
+            true if is_in_time && standing.unacknowledged && !course.is_answering() => Phase::Write,
             true => Phase::Answer,
             false if standing.connecting => Phase::Connect,
             // The way is open: over HTTP/2 a request may wait for those that are not answered.
