@@ -153,15 +153,15 @@ pub const TABLE: &[Setting] = settings! {
     "intake.tls.key_file" Path.restart().sample(r#""/etc/redeemd/tls/key.pem""#) =>
         "Its key in PEM.";
     "intake.texts.en" Words
-        .sample(r#"{ used = "Reward {code} has been used on {when} at {till}" }"#) =>
-        "A table of English texts by the refusal's name: en = { used = \"...\" }, or a section \
+        .sample(r#"{ used = "Reward {code} has been used on {when} at {till}" }"#)
+        => "A table of English texts by the refusal's name: en = { used = \"...\" }, or a section \
         [intake.texts.en]. Each has 1 to 512 bytes. What stands in braces is filled in; each text \
         has its own placeholders, those of its default, which redeemd.toml(5) lists. {code} is \
         whole, since the till has sent it, and {when} is the earlier till's own time. Of several \
         files each wins text by text. The provider's own words are passed on as they came.";
     "intake.texts.ar" Words
-        .sample(r#"{ used = "المكافأة {code} استُعملت من قبل في {when} عند نقطة البيع {till}" }"#) =>
-        "The same for tills that are spoken to in Arabic.";
+        .sample(r#"{ used = "المكافأة {code} استُعملت من قبل في {when} عند نقطة البيع {till}" }"#)
+        => "The same for tills that are spoken to in Arabic.";
     "provider.name" Text.sample(r#""retm""#) =>
         "The lane's name: 1 to 64 of a-z, 0-9, '.', '_' and '-'; unique. Redemptions remember it, \
         so do not rename a provider that has any pending.";
