@@ -117,21 +117,9 @@ impl Gateway {
         };
         let new =
             NewRedemption { till: till.to_owned(), key: None, lane: "retm".to_owned(), request };
-        match self.queue.accept(new).await.unwrap().0 {
-            Decision::Taken(taken) => taken.id.to_string(),
-            refused @ (Decision::StillPending(_)
-            | Decision::Settled(_)
-            | Decision::Owed(_)
-            | Decision::KeyReused
-            | Decision::Used(_)
-            | Decision::RefusedBefore(_)
-            | Decision::RefusedAtCheck(_)
-            | Decision::Gone(_)
-            | Decision::Limited(_)
-            | Decision::BadDate
-            | Decision::Held
-            | Decision::BeingAsked) => panic!("{refused:?}"),
-        }
+        let decision = self.queue.accept(new).await.unwrap().0;
+        let Decision::Taken(taken) = decision else { panic!("{decision:?}") };
+        taken.id.to_string()
     }
 
     fn command(&self, args: &[&str]) -> Command {

@@ -65,6 +65,18 @@ fn refused(base: &str, cases: &[(&str, &str, &str)]) {
     }
 }
 
+/// As [`refused`], a case a line: text, key and words between bars, and ` ;` for a line's end.
+fn refused_rows(base: &str, rows: &str) {
+    let rows = rows.trim().replace(" ;\n", " ; ");
+    for row in rows.lines() {
+        let [text, key, says] = row.splitn(3, '|').map(str::trim).collect::<Vec<_>>()[..] else {
+            panic!("{row}")
+        };
+        let lines: Vec<&str> = text.split(" ; ").map(str::trim).collect();
+        refused(base, &[(&lines.join("\n"), key, says)]);
+    }
+}
+
 /// A folder with a settings file and what stands in `conf.d`.
 struct Place {
     folder: tempfile::TempDir,
@@ -331,61 +343,54 @@ fn every_key_arrives_where_it_belongs() {
 
 #[test]
 fn a_value_out_of_bounds_or_of_no_sense_is_refused_at_its_key() {
-    refused(
+    refused_rows(
         LEAST,
-        &[
-            ("[gateway]\nname = \"\"", "gateway.name", "1 to 64 bytes"),
-            ("[gateway]\nname = \"a\\nb\"", "gateway.name", "control"),
-            ("[gateway]\nstate_dir = \"\"", "gateway.state_dir", "empty"),
-            ("[intake]\nlisten = \"localhost:7733\"", "intake.listen", "127.0.0.1:7733"),
-            ("[intake]\nlisten = \"7733\"", "intake.listen", "ADDRESS:PORT"),
-            ("[intake]\nlisten = \"127.0.0.1:7734\"", "admin.listen", "its own port"),
-            ("[intake]\nredeem_path = \"redeem\"", "intake.redeem_path", "begins with '/'"),
-            ("[intake]\nredeem_path = \"/a?b\"", "intake.redeem_path", "begins with '/'"),
-            ("[intake]\nredeem_path = \"/a/{id}\"", "intake.redeem_path", "begins with '/'"),
-            ("[intake]\nredeem_path = \"/a/../b\"", "intake.redeem_path", "begins with '/'"),
-            ("[intake]\ncheck_path = \"/redeem\"", "intake.check_path", "its own path"),
-            ("[intake]\ncheck_path = \"/redemptions\"", "intake.check_path", "receipts"),
-            ("[intake]\nredeem_path = \"/redemptions/x\"", "intake.redeem_path", "receipts"),
-            ("[intake]\nreply_within = \"61s\"", "intake.reply_within", "\"60s\""),
-            ("[intake]\naccepted_status = 201", "intake.accepted_status", "202"),
-            ("[intake]\naccepted_status = 204", "intake.accepted_status", "202"),
-            ("[intake]\nmax_body_bytes = 1023", "intake.max_body_bytes", "1024"),
-            ("[intake]\nmax_body_bytes = 65537", "intake.max_body_bytes", "65536"),
-            ("[intake.tls]\ncert_file = \"/c\"", "intake.tls.key_file", "missing"),
-            ("[intake.tls]\nkey_file = \"/k\"", "intake.tls.cert_file", "missing"),
-            ("[intake.tls]", "intake.tls", "empty"),
-            ("[offline]\nmax_pending = 0", "offline.max_pending", "from 1"),
-            ("[offline]\nmax_pending = -1", "offline.max_pending", "from 1"),
-            ("[offline]\nmax_outage = \"0s\"", "offline.max_outage", "\"1s\""),
-            ("[offline]\nremember_checks = \"8d\"", "offline.remember_checks", "\"7d\""),
-            ("[offline]\nremember_checks_max = -1", "offline.remember_checks_max", "from 0"),
-            ("[offline]\nunknown_check = \"ask\"", "offline.unknown_check", "\"answer\""),
-            ("[intake.texts]\nen = \"x\"", "intake.texts.en", "a table of strings"),
-            ("[intake.texts.en]\nused = 5", "intake.texts.en", "used: 5 is not a string"),
-            (
-                "[intake.texts.en]\nused = \"{who}\"",
-                "intake.texts.en.used",
-                "{code}, {when}, {till}",
-            ),
-            ("[intake.texts.ar]\nheld = \"{code\"", "intake.texts.ar.held", "brace"),
-            ("[intake.texts.ar]\nprovider = \"x\"", "intake.texts.ar.provider", "used_long_ago"),
-            ("[intake.texts.fr]\nused = \"x\"", "intake.texts.fr", "no such setting"),
-            ("[forward]\nmax_in_flight = 0", "forward.max_in_flight", "256"),
-            ("[forward]\nmax_in_flight = 257", "forward.max_in_flight", "256"),
-            ("[forward]\nretry_min = \"99ms\"", "forward.retry_min", "\"100ms\""),
-            ("[forward]\nretry_min = \"61s\"", "forward.retry_min", "retry_max"),
-            ("[forward]\nretry_max = \"61m\"", "forward.retry_max", "\"1h\""),
-            ("[forward]\nreconnect_spread = \"11m\"", "forward.reconnect_spread", "\"10m\""),
-            ("[retention]\nsettled = \"59m\"", "retention.settled", "\"1h\""),
-            ("[alert]\nurl = \"http://alerts.example/\"", "alert.url", "https://"),
-            ("[alert]\ntoken_file = \"/t\"", "alert.url", "missing"),
-            (
-                "[alert]\nurl = \"https://a/\"\ntoken_file = \"/t\"\ncredential = \"c\"",
-                "alert.credential",
-                "keep",
-            ),
-        ],
+        r#"
+        [gateway] ; name = "" | gateway.name | 1 to 64 bytes
+        [gateway] ; name = "a\nb" | gateway.name | control
+        [gateway] ; state_dir = "" | gateway.state_dir | empty
+        [intake] ; listen = "localhost:7733" | intake.listen | 127.0.0.1:7733
+        [intake] ; listen = "7733" | intake.listen | ADDRESS:PORT
+        [intake] ; listen = "127.0.0.1:7734" | admin.listen | its own port
+        [intake] ; redeem_path = "redeem" | intake.redeem_path | begins with '/'
+        [intake] ; redeem_path = "/a?b" | intake.redeem_path | begins with '/'
+        [intake] ; redeem_path = "/a/{id}" | intake.redeem_path | begins with '/'
+        [intake] ; redeem_path = "/a/../b" | intake.redeem_path | begins with '/'
+        [intake] ; check_path = "/redeem" | intake.check_path | its own path
+        [intake] ; check_path = "/redemptions" | intake.check_path | receipts
+        [intake] ; redeem_path = "/redemptions/x" | intake.redeem_path | receipts
+        [intake] ; reply_within = "61s" | intake.reply_within | "60s"
+        [intake] ; accepted_status = 201 | intake.accepted_status | 202
+        [intake] ; accepted_status = 204 | intake.accepted_status | 202
+        [intake] ; max_body_bytes = 1023 | intake.max_body_bytes | 1024
+        [intake] ; max_body_bytes = 65537 | intake.max_body_bytes | 65536
+        [intake.tls] ; cert_file = "/c" | intake.tls.key_file | missing
+        [intake.tls] ; key_file = "/k" | intake.tls.cert_file | missing
+        [intake.tls] | intake.tls | empty
+        [offline] ; max_pending = 0 | offline.max_pending | from 1
+        [offline] ; max_pending = -1 | offline.max_pending | from 1
+        [offline] ; max_outage = "0s" | offline.max_outage | "1s"
+        [offline] ; remember_checks = "8d" | offline.remember_checks | "7d"
+        [offline] ; remember_checks_max = -1 | offline.remember_checks_max | from 0
+        [offline] ; unknown_check = "ask" | offline.unknown_check | "answer"
+        [intake.texts] ; en = "x" | intake.texts.en | a table of strings
+        [intake.texts.en] ; used = 5 | intake.texts.en | used: 5 is not a string
+        [intake.texts.en] ; used = "{who}" | intake.texts.en.used | {code}, {when}, {till}
+        [intake.texts.ar] ; held = "{code" | intake.texts.ar.held | brace
+        [intake.texts.ar] ; provider = "x" | intake.texts.ar.provider | used_long_ago
+        [intake.texts.fr] ; used = "x" | intake.texts.fr | no such setting
+        [forward] ; max_in_flight = 0 | forward.max_in_flight | 256
+        [forward] ; max_in_flight = 257 | forward.max_in_flight | 256
+        [forward] ; retry_min = "99ms" | forward.retry_min | "100ms"
+        [forward] ; retry_min = "61s" | forward.retry_min | retry_max
+        [forward] ; retry_max = "61m" | forward.retry_max | "1h"
+        [forward] ; reconnect_spread = "11m" | forward.reconnect_spread | "10m"
+        [retention] ; settled = "59m" | retention.settled | "1h"
+        [alert] ; url = "http://alerts.example/" | alert.url | https://
+        [alert] ; token_file = "/t" | alert.url | missing
+        [alert] ; url = "https://a/" ; token_file = "/t" ;
+            credential = "c" | alert.credential | keep
+        "#,
     );
     let long = format!("[admin]\nsocket = \"/{}\"", "s".repeat(107));
     refused(LEAST, &[(&long, "admin.socket", "107")]);
@@ -407,148 +412,100 @@ fn the_bounds_themselves_are_accepted() {
 
 #[test]
 fn a_till_needs_a_name_of_its_own_and_one_token() {
-    refused(
+    refused_rows(
         LEAST,
-        &[
-            ("[[intake.till]]\nname = \"t\"", "intake.till[t].token_file", "needs a token"),
-            ("[[intake.till]]\ncredential = \"c\"", "intake.till[#1]", "no name"),
-            ("[[intake.till]]\nname = 5\ncredential = \"c\"", "intake.till[#1].name", "in quotes"),
-            ("[[intake.till]]\nname = \"\"\ncredential = \"c\"", "intake.till[].name", "1 to 64"),
-            (
-                "[[intake.till]]\nname = \"a\\u0007\"\ncredential = \"c\"",
-                "intake.till[a\\u{7}].name",
-                "control",
-            ),
-            (
-                "[[intake.till]]\nname = \"anonymous\"\ncredential = \"c\"",
-                "intake.till[anonymous].name",
-                "another",
-            ),
-            (
-                "[[intake.till]]\nname = \"t\"\ncredential = \"../c\"",
-                "intake.till[t].credential",
-                "file name",
-            ),
-            (
-                "[[intake.till]]\nname = \"t\"\ncredential = \"c\"\ntoken_file = \"/t\"",
-                "intake.till[t].credential",
-                "keep",
-            ),
-            (
-                "[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n[[intake.till]]\nname \
-                 = \"t\"\ncredential = \"d\"",
-                "intake.till[t]",
-                "taken",
-            ),
-            ("[intake.till]\nname = \"t\"\ncredential = \"c\"", "intake.till", "[[intake.till]]"),
-        ],
+        r#"
+        [[intake.till]] ; name = "t" | intake.till[t].token_file | needs a token
+        [[intake.till]] ; credential = "c" | intake.till[#1] | no name
+        [[intake.till]] ; name = 5 ; credential = "c" | intake.till[#1].name | in quotes
+        [[intake.till]] ; name = "" ; credential = "c" | intake.till[].name | 1 to 64
+        [[intake.till]] ; name = "a\u0007" ; credential = "c" | intake.till[a\u{7}].name | control
+        [[intake.till]] ; name = "anonymous" ;
+            credential = "c" | intake.till[anonymous].name | another
+        [[intake.till]] ; name = "t" ; credential = "../c" | intake.till[t].credential | file name
+        [[intake.till]] ; name = "t" ; credential = "c" ;
+            token_file = "/t" | intake.till[t].credential | keep
+        [[intake.till]] ; name = "t" ; credential = "c" ; [[intake.till]] ; name = "t" ;
+            credential = "d" | intake.till[t] | taken
+        [intake.till] ; name = "t" ; credential = "c" | intake.till | [[intake.till]]
+        "#,
     );
     let long = format!("[[intake.till]]\nname = \"{}\"\ncredential = \"c\"", "x".repeat(65));
     assert!(problems(&format!("{LEAST}\n{long}")).contains("1 to 64"));
 }
 
 /// A provider's wrong line, the key that is named, and what is said.
-const WRONG_PROVIDERS: &[(&str, &str, &str)] = &[
-    ("check_url = \"http://svc.retm.sa/c\"", "provider[retm].check_url", "allow_plain_http"),
-    ("check_url = \"https://u:p@svc.retm.sa/\"", "provider[retm].check_url", "no password"),
-    ("check_url = \"svc.retm.sa\"", "provider[retm].check_url", "https://HOST/PATH"),
-    ("proxy = \"https://proxy:1\"", "provider[retm].proxy", "http://HOST:PORT"),
-    ("proxy = \"http://proxy\"", "provider[retm].proxy", "http://HOST:PORT"),
-    ("proxy_user = \"u\"\nproxy_password_file = \"/p\"", "provider[retm].proxy_user", "no proxy"),
-    ("proxy = \"http://p:1\"\nproxy_user = \"u\"", "provider[retm].proxy_password_file", "missing"),
-    (
-        "proxy = \"http://p:1\"\nproxy_password_file = \"/p\"",
-        "provider[retm].proxy_user",
-        "missing",
-    ),
-    (
-        "proxy = \"http://p:1\"\nproxy_user = \"a:b\"\nproxy_password_file = \"/p\"",
-        "provider[retm].proxy_user",
-        "':'",
-    ),
-    ("success = \"strict\"", "provider[retm].success", "\"lenient\" or \"contract\""),
-    ("same_code = \"Folded\"", "provider[retm].same_code", "\"exact\""),
-    ("weak_after = \"0s\"", "provider[retm].weak_after", "\"1s\""),
-    ("weak_declines = \"no\"", "provider[retm].weak_declines", "true or false"),
-    ("accept_language = \"ar\\r\\nx: y\"", "provider[retm].accept_language", "languages"),
-    ("in_progress = [\"\"]", "provider[retm].in_progress", "item 1"),
-    ("credential = \"c\"", "provider[retm].credential", "keep"),
-    ("timeout = \"0s\"", "provider[retm].timeout", "\"1ms\""),
-    ("timeout = \"121s\"", "provider[retm].timeout", "\"120s\""),
-    ("declined_status = [400, 401]", "provider[retm].declined_status", "401"),
-    ("declined_status = [400, 429]", "provider[retm].declined_status", "429"),
-    ("declined_status = [400, 500]", "provider[retm].declined_status", "499"),
-    ("declined_status = [400, 70000]", "provider[retm].declined_status", "499"),
-    ("already_used = [\"\"]", "provider[retm].already_used", "item 1"),
-    ("reusable_codes = [\"A\", \"\"]", "provider[retm].reusable_codes", "item 2"),
-    ("businesses = [\"\"]", "provider[retm].businesses", "item 1"),
-    ("businesses = [\"a\", \"a\"]", "provider[retm].businesses", "list it once"),
-    (
-        "[provider.oauth]\ntoken_url = \"https://h/\"\nclient_id \
-         = \"i\"\nclient_secret_file = \"/s\"",
-        "provider[retm].oauth",
-        "one of them",
-    ),
-];
+const WRONG_PROVIDERS: &str = r#"
+    check_url = "http://svc.retm.sa/c" | provider[retm].check_url | allow_plain_http
+    check_url = "https://u:p@svc.retm.sa/" | provider[retm].check_url | no password
+    check_url = "svc.retm.sa" | provider[retm].check_url | https://HOST/PATH
+    proxy = "https://proxy:1" | provider[retm].proxy | http://HOST:PORT
+    proxy = "http://proxy" | provider[retm].proxy | http://HOST:PORT
+    proxy_user = "u" ; proxy_password_file = "/p" | provider[retm].proxy_user | no proxy
+    proxy = "http://p:1" ; proxy_user = "u" | provider[retm].proxy_password_file | missing
+    proxy = "http://p:1" ; proxy_password_file = "/p" | provider[retm].proxy_user | missing
+    proxy = "http://p:1" ; proxy_user = "a:b" ;
+        proxy_password_file = "/p" | provider[retm].proxy_user | ':'
+    success = "strict" | provider[retm].success | "lenient" or "contract"
+    same_code = "Folded" | provider[retm].same_code | "exact"
+    weak_after = "0s" | provider[retm].weak_after | "1s"
+    weak_declines = "no" | provider[retm].weak_declines | true or false
+    accept_language = "ar\r\nx: y" | provider[retm].accept_language | languages
+    in_progress = [""] | provider[retm].in_progress | item 1
+    credential = "c" | provider[retm].credential | keep
+    timeout = "0s" | provider[retm].timeout | "1ms"
+    timeout = "121s" | provider[retm].timeout | "120s"
+    declined_status = [400, 401] | provider[retm].declined_status | 401
+    declined_status = [400, 429] | provider[retm].declined_status | 429
+    declined_status = [400, 500] | provider[retm].declined_status | 499
+    declined_status = [400, 70000] | provider[retm].declined_status | 499
+    already_used = [""] | provider[retm].already_used | item 1
+    reusable_codes = ["A", ""] | provider[retm].reusable_codes | item 2
+    businesses = [""] | provider[retm].businesses | item 1
+    businesses = ["a", "a"] | provider[retm].businesses | list it once
+    [provider.oauth] ; token_url = "https://h/" ; client_id = "i" ;
+        client_secret_file = "/s" | provider[retm].oauth | one of them
+"#;
 
 /// The same for providers without anything before them.
-const WRONG_FIRST_PROVIDERS: &[(&str, &str, &str)] = &[
-    ("", "provider", "there is none"),
-    ("[provider]\nname = \"x\"", "provider", "[[provider]]"),
-    ("[[provider]]\nname = \"x\"\ntoken_file = \"/t\"", "provider[x].redeem_url", "missing"),
-    (
-        "[[provider]]\nname = \"x\"\nredeem_url = \"https://h/\"",
-        "provider[x].token_file",
-        "needs a token",
-    ),
-    ("[[provider]]\nredeem_url = \"https://h/\"\ncredential = \"c\"", "provider[#1]", "no name"),
-    (
-        "[[provider]]\nname = \"X\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
-        "provider[X].name",
-        "a-z",
-    ),
-    (
-        "[[provider]]\nname = \"a/b\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
-        "provider[a/b].name",
-        "a-z",
-    ),
-    (
-        "[[provider]]\nname = \"..\"\nredeem_url = \"https://h/\"\ncredential = \"c\"",
-        "provider[..].name",
-        "'.'",
-    ),
-    (
-        "[[provider]]\nname = \"x\"\nredeem_url = \"http://10.0.0.1/\"\ncredential = \"c\"",
-        "provider[x].redeem_url",
-        "loopback",
-    ),
-];
+const WRONG_FIRST_PROVIDERS: &str = r#"
+    | provider | there is none
+    [provider] ; name = "x" | provider | [[provider]]
+    [[provider]] ; name = "x" ; token_file = "/t" | provider[x].redeem_url | missing
+    [[provider]] ; name = "x" ; redeem_url = "https://h/" | provider[x].token_file | needs a token
+    [[provider]] ; redeem_url = "https://h/" ; credential = "c" | provider[#1] | no name
+    [[provider]] ; name = "X" ; redeem_url = "https://h/" ;
+        credential = "c" | provider[X].name | a-z
+    [[provider]] ; name = "a/b" ; redeem_url = "https://h/" ;
+        credential = "c" | provider[a/b].name | a-z
+    [[provider]] ; name = ".." ; redeem_url = "https://h/" ;
+        credential = "c" | provider[..].name | '.'
+    [[provider]] ; name = "x" ; redeem_url = "http://10.0.0.1/" ;
+        credential = "c" | provider[x].redeem_url | loopback
+"#;
 
 #[test]
 fn a_provider_is_refused_for_what_is_wrong_with_it() {
-    refused(LEAST, WRONG_PROVIDERS);
-    refused("", WRONG_FIRST_PROVIDERS);
+    refused_rows(LEAST, WRONG_PROVIDERS);
+    refused_rows("", WRONG_FIRST_PROVIDERS);
 }
 
 #[test]
 fn limits_and_words_of_the_offline_section_hold_together() {
-    refused(
+    refused_rows(
         LEAST,
-        &[
-            (
-                "[offline]\nmax_pending = 5\nmax_pending_per_till = 6",
-                "offline.max_pending_per_till",
-                "max_pending, 5",
-            ),
-            ("[offline]\nmax_pending_per_till = 0", "offline.max_pending_per_till", "from 1"),
-            ("[offline]\ndate_format = \"iso\"", "offline.date_format", "\"contract\" or \"any\""),
-            ("[offline]\none_till = true", "offline.one_till", "in quotes"),
-            ("[retention]\ncodes = \"400\"", "retention.codes", "unit"),
-            ("[gateway]\nday_ends = \"24:00\"", "gateway.day_ends", "23:59"),
-            ("[gateway]\nday_ends = \"4:00\"", "gateway.day_ends", "23:59"),
-            ("[gateway]\nday_ends = \"04:60\"", "gateway.day_ends", "23:59"),
-            ("[gateway]\nday_ends = \"+4:00\"", "gateway.day_ends", "23:59"),
-        ],
+        r#"
+        [offline] ; max_pending = 5 ;
+            max_pending_per_till = 6 | offline.max_pending_per_till | max_pending, 5
+        [offline] ; max_pending_per_till = 0 | offline.max_pending_per_till | from 1
+        [offline] ; date_format = "iso" | offline.date_format | "contract" or "any"
+        [offline] ; one_till = true | offline.one_till | in quotes
+        [retention] ; codes = "400" | retention.codes | unit
+        [gateway] ; day_ends = "24:00" | gateway.day_ends | 23:59
+        [gateway] ; day_ends = "4:00" | gateway.day_ends | 23:59
+        [gateway] ; day_ends = "04:60" | gateway.day_ends | 23:59
+        [gateway] ; day_ends = "+4:00" | gateway.day_ends | 23:59
+        "#,
     );
     let two = format!("{LEAST}{}", tills(2));
     refused(&two, &[("[offline]\none_till = \"trust\"", "offline.one_till", "2 tills")]);
@@ -601,17 +558,17 @@ fn every_bad_value_of_a_rule_or_a_limit_is_a_fault_at_its_key() {
     for (line, key, part) in rules {
         refused(LEAST, &[(&rule(line), &format!("offline.rule[r].{key}"), part)]);
     }
-    refused(
+    refused_rows(
         LEAST,
-        &[
-            ("[[offline.rule]]\naccept = true", "offline.rule[#1]", "no name"),
-            ("[offline.rule]\nname = \"r\"", "offline.rule", "two brackets"),
-            ("[offline]\nvalue_of_unknown = \"free\"", "offline.value_of_unknown", "amount"),
-            ("[offline]\nmax_per_hour_per_till = 0", "offline.max_per_hour_per_till", "from 1"),
-            ("[offline]\nmax_value = \"1e3\"", "offline.max_value", "amount"),
-            ("[offline]\naccept = \"override\"", "offline.accept", "true or false"),
-            ("[offline]\nhours = \"24:00-01:00\"", "offline.hours", "times of the day"),
-        ],
+        r#"
+        [[offline.rule]] ; accept = true | offline.rule[#1] | no name
+        [offline.rule] ; name = "r" | offline.rule | two brackets
+        [offline] ; value_of_unknown = "free" | offline.value_of_unknown | amount
+        [offline] ; max_per_hour_per_till = 0 | offline.max_per_hour_per_till | from 1
+        [offline] ; max_value = "1e3" | offline.max_value | amount
+        [offline] ; accept = "override" | offline.accept | true or false
+        [offline] ; hours = "24:00-01:00" | offline.hours | times of the day
+        "#,
     );
     let many: Vec<String> =
         (0..1001).map(|n| format!("[[offline.rule]]\nname = \"r{n}\"\n")).collect();
@@ -723,23 +680,15 @@ fn tills_connect_to_one_address_or_to_several() {
     assert_eq!(list("[\"127.0.0.1:0\", \"127.0.0.1:0\"]").len(), 2);
     let place = Place::new(LEAST).env("REDEEMD__INTAKE__LISTEN", "127.0.0.1:1, [::1]:1");
     assert_eq!(place.settings().intake.listen.len(), 2);
-    refused(
+    refused_rows(
         LEAST,
-        &[
-            ("[intake]\nlisten = []", "intake.listen", "1 to 16"),
-            ("[intake]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:1\"]", "intake.listen", "twice"),
-            ("[intake]\nlisten = [\"127.0.0.1:1\", \"x\"]", "intake.listen", "ADDRESS:PORT"),
-            (
-                "[intake]\nlisten = [\"127.0.0.1:1\", \"127.0.0.1:7734\"]",
-                "admin.listen",
-                "its own port",
-            ),
-            (
-                "[intake]\nlisten = [\"127.0.0.1:1\", \"0.0.0.0:1\"]",
-                "intake.listen",
-                "allow_anonymous",
-            ),
-        ],
+        r#"
+        [intake] ; listen = [] | intake.listen | 1 to 16
+        [intake] ; listen = ["127.0.0.1:1", "127.0.0.1:1"] | intake.listen | twice
+        [intake] ; listen = ["127.0.0.1:1", "x"] | intake.listen | ADDRESS:PORT
+        [intake] ; listen = ["127.0.0.1:1", "127.0.0.1:7734"] | admin.listen | its own port
+        [intake] ; listen = ["127.0.0.1:1", "0.0.0.0:1"] | intake.listen | allow_anonymous
+        "#,
     );
 }
 
@@ -826,32 +775,16 @@ fn two_providers_share_no_name_and_no_business() {
 
 #[test]
 fn oauth_is_refused_for_what_is_wrong_with_it() {
-    refused(
+    refused_rows(
         OAUTH,
-        &[
-            (
-                "client_secret_credential = \"s\"",
-                "provider[retm].oauth.client_secret_credential",
-                "keep",
-            ),
-            ("grant = \"password\"", "provider[retm].oauth.grant", "client_credentials"),
-            (
-                "grant = \"refresh_token\"",
-                "provider[retm].oauth.refresh_token_file",
-                "begins with one",
-            ),
-            (
-                "refresh_token_file = \"/r\"",
-                "provider[retm].oauth.refresh_token_file",
-                "take this out",
-            ),
-            (
-                "grant = \"refresh_token\"\nrefresh_token_file = \"/r\"\nrefresh_token_credential \
-                 = \"r\"",
-                "provider[retm].oauth.refresh_token_credential",
-                "keep",
-            ),
-        ],
+        r#"
+        client_secret_credential = "s" | provider[retm].oauth.client_secret_credential | keep
+        grant = "password" | provider[retm].oauth.grant | client_credentials
+        grant = "refresh_token" | provider[retm].oauth.refresh_token_file | begins with one
+        refresh_token_file = "/r" | provider[retm].oauth.refresh_token_file | take this out
+        grant = "refresh_token" ; refresh_token_file = "/r" ;
+            refresh_token_credential = "r" | provider[retm].oauth.refresh_token_credential | keep
+        "#,
     );
     let plain = OAUTH.replace("https://svc.retm.sa/token", "http://svc.retm.sa/token");
     refused(&plain, &[("", "provider[retm].oauth.token_url", "loopback")]);
@@ -910,27 +843,23 @@ fn what_is_allowed_but_odd_is_warned_of() {
 
 #[test]
 fn no_type_is_coerced_into_another() {
-    refused(
+    refused_rows(
         LEAST,
-        &[
-            ("[offline]\nmax_pending = 3.7", "offline.max_pending", "3.7"),
-            ("[offline]\nmax_pending = true", "offline.max_pending", "whole number"),
-            ("[offline]\nmax_pending = \"5\"", "offline.max_pending", "without quotes"),
-            ("[offline]\naccept = 1", "offline.accept", "true or false"),
-            ("[offline]\naccept = \"true\"", "offline.accept", "true or false"),
-            ("[offline]\nmax_outage = 72", "offline.max_outage", "\"72s\""),
-            ("[offline]\nmax_outage = \"72\"", "offline.max_outage", "unit"),
-            ("[offline]\nmax_outage = \"0\"", "offline.max_outage", "unit"),
-            ("[gateway]\nname = 5", "gateway.name", "in quotes"),
-            ("[intake]\nlisten = 7733", "intake.listen", "a list of strings"),
-            ("[intake]\nlisten = [7733]", "intake.listen", "item 1: 7733"),
-            (
-                "[[intake.till]]\nname = \"t\"\ntoken_file = 5",
-                "intake.till[t].token_file",
-                "a path in quotes",
-            ),
-            ("gateway = \"x\"", "provider[retm].gateway", "no such setting"),
-        ],
+        r#"
+        [offline] ; max_pending = 3.7 | offline.max_pending | 3.7
+        [offline] ; max_pending = true | offline.max_pending | whole number
+        [offline] ; max_pending = "5" | offline.max_pending | without quotes
+        [offline] ; accept = 1 | offline.accept | true or false
+        [offline] ; accept = "true" | offline.accept | true or false
+        [offline] ; max_outage = 72 | offline.max_outage | "72s"
+        [offline] ; max_outage = "72" | offline.max_outage | unit
+        [offline] ; max_outage = "0" | offline.max_outage | unit
+        [gateway] ; name = 5 | gateway.name | in quotes
+        [intake] ; listen = 7733 | intake.listen | a list of strings
+        [intake] ; listen = [7733] | intake.listen | item 1: 7733
+        [[intake.till]] ; name = "t" ; token_file = 5 | intake.till[t].token_file | a path in quotes
+        gateway = "x" | provider[retm].gateway | no such setting
+        "#,
     );
     refused(
         LEAST,
@@ -952,20 +881,17 @@ fn no_type_is_coerced_into_another() {
 
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_one() {
-    refused(
+    refused_rows(
         LEAST,
-        &[
-            ("tiemout = \"5s\"", "provider[retm].tiemout", "`timeout`"),
-            ("token = \"s3cr3t\"", "provider[retm].token", "`token_file`"),
-            ("[intak]\nlisten = \"x\"", "intak", "`intake`"),
-            ("[offline]\nretry_max = \"5s\"", "offline.retry_max", "[forward]"),
-            ("[retention]\npear = 1", "retention.pear", "known here: settled, codes"),
-            (
-                "[intake.tls]\nkeyfile = \"/x\"\ncert_file = \"/c\"\nkey_file = \"/k\"",
-                "intake.tls.keyfile",
-                "`key_file`",
-            ),
-        ],
+        r#"
+        tiemout = "5s" | provider[retm].tiemout | `timeout`
+        token = "s3cr3t" | provider[retm].token | `token_file`
+        [intak] ; listen = "x" | intak | `intake`
+        [offline] ; retry_max = "5s" | offline.retry_max | [forward]
+        [retention] ; pear = 1 | retention.pear | known here: settled, codes
+        [intake.tls] ; keyfile = "/x" ; cert_file = "/c" ;
+            key_file = "/k" | intake.tls.keyfile | `key_file`
+        "#,
     );
     assert!(!problems(&format!("{LEAST}token = \"s3cr3t\"")).contains("s3cr3t"));
 }

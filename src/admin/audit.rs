@@ -2,7 +2,7 @@
 
 use super::Admin;
 use crate::message::Event as Told;
-use crate::store::Event;
+use crate::store::{Event, Record};
 
 /// Keeps what somebody did besides single redemptions and lanes; the audit trail is no reason to
 /// refuse a deed.
@@ -15,7 +15,7 @@ pub(super) async fn keep(admin: &Admin, (what, by): (&str, &str), lane: &str, to
         by: by.to_owned(),
         detail: told.to_stored(),
     };
-    if let Err(error) = admin.queue.record(event).await {
+    if let Err(error) = admin.queue.ask(Record(event)).await {
         tracing::warn!(%error, what, by, "an action could not be recorded");
     }
 }

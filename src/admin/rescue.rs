@@ -70,7 +70,7 @@ pub(super) async fn import(
     let is_known = |lane: &str| configured.iter().any(|known| known.name() == lane);
     let lanes: Vec<String> = rows.iter().map(|row| row.lane.clone()).collect();
     let (by, language) = (asker.name().to_owned(), asker.language);
-    let arrived = admin.queue.import(Import { rows, from, by, language }).await?;
+    let arrived = admin.queue.ask(Import { rows, from, by, language }).await?;
     // What is refused names no lane: its name may be anything.
     let taken =
         lanes.into_iter().zip(&arrived).filter(|(_, row)| !matches!(row, Arrived::Refused { .. }));

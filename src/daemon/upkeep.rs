@@ -12,7 +12,7 @@ use crate::notify::Notify;
 use crate::queue::Queue;
 use crate::redemption::Seq;
 use crate::refused;
-use crate::store::Retention;
+use crate::store::{ForgetChecks, LearnChecks, Prune, Retention};
 
 /// How often old rows are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -138,7 +138,7 @@ async fn prune(queue: Queue, clock: Clock, retention: Retention) {
     }
     let (mut after, mut rows) = (Seq(0), 0);
     while rows < PRUNE_ROWS_MAX {
-        let Ok(pruned) = queue.prune(retention, after).await else { break };
+        let Ok(pruned) = queue.ask(Prune { retention, after }).await else { break };
         rows += pruned.rows;
         let Some(next) = pruned.after else { break };
         after = next;
@@ -152,10 +152,10 @@ async fn prune(queue: Queue, clock: Clock, retention: Retention) {
 /// Remembered checks leave in small batches when their time is over, whatever the clock; of the
 /// others it is learnt which there are.
 async fn forget(queue: Queue) {
-    while queue.forget_checks().await.is_ok_and(|forgotten| forgotten > 0) {
+    while queue.ask(ForgetChecks).await.is_ok_and(|(forgotten, _)| forgotten > 0) {
         tokio::time::sleep(PRUNE_PAUSE).await;
     }
-    while queue.learn_checks().await.is_ok_and(|more| more) {
+    while queue.ask(LearnChecks).await.is_ok_and(|more| more) {
         tokio::time::sleep(LEARN_PAUSE).await;
     }
 }

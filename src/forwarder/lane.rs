@@ -17,7 +17,9 @@ use crate::queue::{
 };
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::schedule::{self, Action, Ask, CheckEnd, ClaimedRow, Config, Landed, Scheduler, Wanted};
-use crate::store::{About, Claim, Claimed, Ended, Event, Settled};
+use crate::store::{
+    About, Claim, Claimed, Ended, Event, Record, Remember, Settled, Settlement, Unclaim,
+};
 use crate::trust::Progress;
 use crate::verdict::{self, Outcome, Rules};
 
@@ -284,7 +286,7 @@ impl<R: Transport> Forwarder<R> {
                 Wanted::Again(seq) => queue.is_waited_for(seq),
                 Wanted::Backlog | Wanted::Probe => true,
             };
-            let rows = if waited_for { queue.claim(claim).await } else { Ok(Vec::new()) };
+            let rows = if waited_for { queue.ask(claim).await } else { Ok(Vec::new()) };
             Finished::Claim { ask, rows }
         });
     }
@@ -422,8 +424,9 @@ impl<R: Transport> Forwarder<R> {
         let lane = Arc::clone(&self.lane);
         self.tasks.spawn(async move {
             let (seq, attempt, mut refused) = (row.seq, row.attempt, false);
+            let settlement = Settlement { seq, attempt, ended, about };
             let settled = loop {
-                match queue.settle(seq, attempt, ended.clone(), about.clone()).await {
+                match queue.ask(settlement.clone()).await {
                     Ok(settled) => break Some(settled),
                     Err(_) if *stop.borrow_and_update() => break None,
                     Err(_) => tokio::time::sleep(STORE_RETRY).await,
@@ -465,7 +468,7 @@ impl<R: Transport> Forwarder<R> {
         let stop = self.context.stop.clone();
         self.tasks.spawn(async move {
             let mut refused = false;
-            while queue.unclaim(rows.clone()).await.is_err() && !*stop.borrow() {
+            while queue.ask(Unclaim(rows.clone())).await.is_err() && !*stop.borrow() {
                 refused = true;
                 tokio::time::sleep(STORE_RETRY).await;
             }
@@ -524,7 +527,7 @@ impl<R: Transport> Forwarder<R> {
         };
         let queue = self.context.queue.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = queue.record(event).await {
+            if let Err(error) = queue.ask(Record(event)).await {
                 tracing::warn!(%error, "an operator's action could not be recorded");
             }
             Finished::Errand
@@ -624,8 +627,9 @@ impl<R: Transport> Forwarder<R> {
         let kept = memory::of(link, self.since_ms, &self.context.clock, now);
         let streak = if kept.hold.is_some() { link.streak().rows().to_vec() } else { Vec::new() };
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
+        let remember = Remember { lane: lane.clone(), memory: kept, streak };
         self.tasks.spawn(async move {
-            let next_step = queue.remember(&lane, kept, streak).await.unwrap_or_else(|error| {
+            let next_step = queue.ask(remember).await.unwrap_or_else(|error| {
                 tracing::warn!(lane, %error, "the link's state could not be kept for the next \
                     start");
                 None
@@ -660,9 +664,11 @@ impl<R: Transport> Forwarder<R> {
             self.finished(finished);
             self.work();
         }
-        let kept =
+        let memory =
             memory::of(self.scheduler.link(), self.since_ms, &self.context.clock, self.now());
-        if let Err(error) = self.context.queue.remember(self.lane.name(), kept, Vec::new()).await {
+        let lane = self.lane.name().to_owned();
+        let remember = Remember { lane, memory, streak: Vec::new() };
+        if let Err(error) = self.context.queue.ask(remember).await {
             tracing::warn!(lane = self.lane.name(), %error, "the link's state could not be kept \
                 for the next start");
         }

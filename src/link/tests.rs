@@ -5,7 +5,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::Language;
 
 const MIN: Duration = Duration::from_secs(1);
 const MAX: Duration = Duration::from_secs(60);
@@ -263,32 +262,10 @@ fn a_probe_whose_connection_breaks_counts_although_another_broke_while_it_was_on
 }
 
 #[test]
-fn every_cause_has_one_word_of_its_own_an_explanation_and_only_a_persons_hold_comes_back_from_it() {
-    let causes = [
-        Cause::Resolve,
-        Cause::Connect,
-        Cause::Proxy,
-        Cause::Tls,
-        Cause::Clock,
-        Cause::Write,
-        Cause::Answer,
-        Cause::Reset,
-        Cause::NotTheProvider,
-        Cause::Provider,
-        Cause::Credential,
-        Cause::Declines,
-        Cause::Operator,
-        Cause::Settings,
-        Cause::NotConfigured,
-    ];
-    for cause in causes {
-        assert_eq!(serde_json::to_value(cause).expect("a word"), cause.as_str());
-        assert!(cause.explanation(Language::English).split(' ').count() > 8, "{cause:?}");
-        assert_eq!(
-            Cause::hold_from(cause.as_str()),
-            Some(cause).filter(|cause| cause.is_for_a_person()),
-            "{cause:?}"
-        );
+fn only_a_persons_hold_comes_back_from_its_word() {
+    for cause in Cause::ALL {
+        let expected = Some(cause).filter(|cause| cause.is_for_a_person());
+        assert_eq!(Cause::hold_from(cause.as_str()), expected, "{cause:?}");
     }
     assert!(Cause::Operator.is_for_a_person() && Cause::Declines.is_for_a_person());
 }

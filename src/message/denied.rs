@@ -18,31 +18,20 @@ messages! {
         ar: "هناك محاولة جارية الآن: أعد المحاولة بعد انتهائها";
 
         /// Only what is open, or was declined after the fact, can be closed.
-        NotVoidable {
-            /// Where it stands.
-            state: String,
-        }
+        NotVoidable { state: String }
         en: format!("it is {state}, and only what is pending or parked, or was declined after the \
             fact, can be voided"),
         ar: format!("حالتها: {}، ولا يُلغى إلا ما ينتظر الجواب أو القرار، أو ما رُفض بعد إعطاء \
             المكافأة", state_word(state, Arabic));
 
         /// Only what was refused or cannot be read can be sent again.
-        NotRetriable {
-            /// Where it stands.
-            state: String,
-        }
+        NotRetriable { state: String }
         en: format!("it is {state}, and only what was declined or is parked can be retried"),
         ar: format!("حالتها: {}، ولا يُرسل من جديد إلا ما رُفض أو \
             عُلّق", state_word(state, Arabic));
 
         /// Another redemption stands in the way.
-        CodeHeld {
-            /// Its id.
-            id: String,
-            /// Where it stands.
-            state: String,
-        }
+        CodeHeld { id: String, state: String }
         en: format!("its code is held by {id}, which is {state}"),
         ar: format!("رمزها محجوز للعملية {}، وحالتها: {}", iso(id), state_word(state, Arabic));
 
@@ -62,10 +51,7 @@ messages! {
         ar: "السبب: اذكره بكلمات قليلة";
 
         /// The note is too long.
-        NoteTooLong {
-            /// The most that it may have.
-            characters: u64,
-        }
+        NoteTooLong { characters: u64 }
         en: format!("note: at most {characters} characters"),
         ar: format!("السبب: {characters} حرف على الأكثر");
 
@@ -75,12 +61,7 @@ messages! {
         ar: "السبب: سطر واحد بلا رموز تحكّم";
 
         /// The lane is not there.
-        NoLane {
-            /// What was asked for.
-            lane: String,
-            /// Those that are, separated by commas.
-            lanes: String,
-        }
+        NoLane { lane: String, lanes: String }
         en: format!("there is no lane {lane:?}; there are: {lanes}"),
         ar: format!("لا يوجد مسار باسم {}؛ المسارات هي: {}", iso(lane), iso(lanes));
 
@@ -99,12 +80,7 @@ messages! {
         ar: "رمز الدخول هذا غير معروف";
 
         /// The role does not allow it.
-        LacksRole {
-            /// Whose.
-            name: String,
-            /// Which it takes: see, decide or engineer.
-            role: String,
-        }
+        LacksRole { name: String, role: String }
         en: format!("{name} lacks the role {role}"),
         ar: format!("لا يملك {} الدور المطلوب: {}", iso(name), self::role(role, Arabic));
 
@@ -143,35 +119,23 @@ messages! {
         ar: "النموذج لم يأتِ من صفحة لهذه البوابة";
 
         /// A POST of the wrong kind.
-        ContentType {
-            /// The kind that is right.
-            wanted: String,
-        }
+        ContentType { wanted: String }
         en: format!("a POST needs Content-Type: {wanted}"),
         ar: format!("يحتاج الطلب إلى نوع المحتوى {}", iso(wanted));
 
         /// What was asked for has faults.
-        Filter {
-            /// Each with the name of its field.
-            faults: Vec<FilterFault>,
-        }
+        Filter { faults: Vec<FilterFault> }
         en: faults.iter().map(|fault| fault.text(English)).collect::<Vec<_>>().join("; "),
         ar: faults.iter().map(|fault| fault.text(Arabic)).collect::<Vec<_>>().join("؛ ");
 
         /// Too many ask at once.
-        Busy {
-            /// Come again after so many seconds.
-            after_s: u64,
-        }
+        Busy { after_s: u64 }
         en: format!("too many requests are waiting; try again in {after_s} s"),
         ar: format!("طلبات كثيرة تنتظر؛ أعد المحاولة بعد \
             {}", about(Duration::from_secs(*after_s), Arabic));
 
         /// Nothing is stored now.
-        Refusing {
-            /// Why.
-            why: Storage,
-        }
+        Refusing { why: Storage }
         en: format!("the store takes nothing now: {}", why.text(English)),
         ar: format!("لا يمكن التخزين الآن: {}", why.text(Arabic));
 
@@ -186,10 +150,7 @@ messages! {
         ar: "هذه المهمة لم تعد معروفة: تتذكر البوابة آخر المهام منذ تشغيلها";
 
         /// One job runs at a time.
-        JobRuns {
-            /// Its number.
-            number: u64,
-        }
+        JobRuns { number: u64 }
         en: format!("job {number} is still running: wait for its end, or stop it"),
         ar: format!("المهمة رقم {number} ما زالت قيد التنفيذ: انتظر انتهاءها أو أوقفها");
 
@@ -204,18 +165,12 @@ messages! {
         ar: "لم يصل محتوى الطلب كاملًا";
 
         /// A body without the members that are needed, or a form.
-        BodyUnfit {
-            /// The parser's words.
-            why: String,
-        }
+        BodyUnfit { why: String }
         en: format!("what was sent is not as expected: {why}"),
         ar: format!("ما أُرسل ليس كما ينبغي: {}", iso(why));
 
         /// Something after an address's question mark that cannot stand there.
-        QueryUnread {
-            /// The parser's words.
-            why: String,
-        }
+        QueryUnread { why: String }
         en: format!("the address cannot be read after its question mark: {why}"),
         ar: format!("تعذّرت قراءة ما بعد علامة الاستفهام في العنوان: {}", iso(why));
 
@@ -230,34 +185,22 @@ messages! {
         ar: "محتوى الطلب ليس استيرادًا";
 
         /// More rows than are taken over at once.
-        TooManyRows {
-            /// The most.
-            most: u64,
-        }
+        TooManyRows { most: u64 }
         en: format!("rows: at most {most} at once"),
         ar: format!("السجلات: {most} على الأكثر في المرة الواحدة");
 
         /// The gateway's name that came with an import.
-        FromName {
-            /// The most characters that it may have.
-            characters: u64,
-        }
+        FromName { characters: u64 }
         en: format!("from: one line of at most {characters} characters"),
         ar: format!("{}: سطر واحد من {characters} حرفًا على الأكثر", iso("from"));
 
         /// A copy of the database was not made.
-        NotCopied {
-            /// Why.
-            why: Box<Storage>,
-        }
+        NotCopied { why: Box<Storage> }
         en: format!("no copy was made: {}", why.text(English)),
         ar: format!("لم تُصنع نسخة: {}", why.text(Arabic));
 
         /// A copy of the database was made and cannot be read.
-        CopyUnread {
-            /// The system's own words.
-            why: String,
-        }
+        CopyUnread { why: String }
         en: format!("the copy cannot be read: {why}"),
         ar: format!("تعذّرت قراءة النسخة: {}", iso(why));
 
@@ -281,14 +224,6 @@ messages! {
         TooManyFollow
         en: "too many pages follow what happens already",
         ar: "صفحات كثيرة تتابع ما يحدث الآن";
-
-        /// Something else, as it was said.
-        Text {
-            /// As it was.
-            text: String,
-        }
-        en: text.clone(),
-        ar: iso(text);
     }
 }
 
@@ -296,38 +231,22 @@ messages! {
     /// What is wrong with a filter of redemptions.
     pub enum FilterFault {
         /// Twice there.
-        Twice {
-            /// The field.
-            key: String,
-        }
+        Twice { key: String }
         en: format!("{key}: given twice"),
         ar: format!("{}: ورد مرتين", iso(key));
 
         /// Not known.
-        Unknown {
-            /// The field.
-            key: String,
-            /// Those that there are.
-            known: String,
-        }
+        Unknown { key: String, known: String }
         en: format!("{key}: not known; there are {known}"),
         ar: format!("{}: غير معروف؛ المعروف هو {}", iso(key), iso(known));
 
         /// Too long.
-        TooLong {
-            /// The field.
-            key: String,
-        }
+        TooLong { key: String }
         en: format!("{key}: too long"),
         ar: format!("{}: أطول من اللازم", iso(key));
 
         /// More of a code's end than is shown of any.
-        Ending {
-            /// The field.
-            key: String,
-            /// So many characters are.
-            most: u64,
-        }
+        Ending { key: String, most: u64 }
         en: format!(
             "{key}: at most {most} characters, and no more than a list shows of the code; a whole \
              code is looked for as such"
@@ -339,60 +258,31 @@ messages! {
         );
 
         /// Not one of those that it can be.
-        Choice {
-            /// The field.
-            key: String,
-            /// What it can be.
-            choices: String,
-        }
+        Choice { key: String, choices: String }
         en: format!("{key}: {choices}"),
         ar: format!("{}: القيم الممكنة هي {}", iso(key), iso(choices));
 
         /// No number in a range.
-        Range {
-            /// The field.
-            key: String,
-            /// The least.
-            from: u64,
-            /// The most.
-            to: u64,
-        }
+        Range { key: String, from: u64, to: u64 }
         en: format!("{key}: a number from {from} to {to}"),
         ar: format!("{}: عدد من {from} إلى {to}", iso(key));
 
         /// Not what an earlier answer gave.
-        NotOurs {
-            /// The field.
-            key: String,
-        }
+        NotOurs { key: String }
         en: format!("{key}: what an answer of the gateway gave, unchanged"),
         ar: format!("{}: كما ورد في جواب البوابة دون تغيير", iso(key));
 
         /// No time.
-        Time {
-            /// The field.
-            key: String,
-        }
+        Time { key: String }
         en: format!("{key}: a day such as 2026-11-01, or a time such as 2026-11-01T10:00:00Z"),
         ar: format!(
             "{}: يوم مثل {} أو وقت مثل {}", iso(key), iso("2026-11-01"), iso("2026-11-01T10:00:00Z")
         );
 
         /// No day.
-        Day {
-            /// The field.
-            key: String,
-        }
+        Day { key: String }
         en: format!("{key}: a day looks like 2026-11-01"),
         ar: format!("{}: يُكتب اليوم هكذا {}", iso(key), iso("2026-11-01"));
-
-        /// Something else, as it was said.
-        Text {
-            /// As it was.
-            text: String,
-        }
-        en: text.clone(),
-        ar: iso(text);
     }
 }
 
@@ -410,18 +300,12 @@ messages! {
         ar: format!("{}: لا قيد الانتظار ولا معلّقة", iso("state"));
 
         /// Too long, or not one line of words.
-        Unfit {
-            /// The field.
-            field: String,
-        }
+        Unfit { field: String }
         en: format!("{field}: too long, or with control characters"),
         ar: format!("{}: أطول من اللازم أو فيه رموز تحكّم", iso(field));
 
         /// Needed, and empty.
-        Empty {
-            /// The field.
-            field: String,
-        }
+        Empty { field: String }
         en: format!("{field}: empty"),
         ar: format!("{}: فارغ", iso(field));
 
@@ -436,26 +320,17 @@ messages! {
         ar: format!("{}: ليس وقتًا بين عامي 1970 و9999", iso("accepted_ms"));
 
         /// A number of marks below zero.
-        Below {
-            /// The field.
-            field: String,
-        }
+        Below { field: String }
         en: format!("{field}: below zero"),
         ar: format!("{}: أقل من الصفر", iso(field));
 
         /// A fingerprint of another length.
-        Fingerprint {
-            /// The field.
-            field: String,
-        }
+        Fingerprint { field: String }
         en: format!("{field}: not of a fingerprint's length"),
         ar: format!("{}: طوله ليس طول البصمة", iso(field));
 
         /// More bytes than any gateway takes.
-        TooLong {
-            /// The field.
-            field: String,
-        }
+        TooLong { field: String }
         en: format!("{field}: too long"),
         ar: format!("{}: أطول من اللازم", iso(field));
 
@@ -463,13 +338,5 @@ messages! {
         Status
         en: "answer: a status that HTTP does not have",
         ar: format!("{}: رمز لا يعرفه {}", iso("answer"), iso("HTTP"));
-
-        /// Something else, as it was said.
-        Text {
-            /// As it was.
-            text: String,
-        }
-        en: text.clone(),
-        ar: iso(text);
     }
 }

@@ -24,14 +24,7 @@ messages! {
 
         /// What was known before it was sent again.
         AnsweredBefore {
-            /// Where it stood.
-            state: String,
-            /// The provider's HTTP status, if it had answered.
-            status: Option<u64>,
-            /// What it had answered, its code masked. Earlier builds did not keep it.
-            said: Option<String>,
-            /// What had been noted.
-            note: Option<Note>,
+            state: String, status: Option<u64>, said: Option<String>, note: Option<Note>,
         }
         en: before(
             state.clone(),
@@ -45,60 +38,37 @@ messages! {
         ));
 
         /// A redemption was voided by an operator.
-        Void {
-            /// Why.
-            note: String,
-        }
+        Void { note: String }
         en: format!("voided: {note}"),
         ar: format!("أُلغيت: {}", iso(note));
 
         /// A redemption was taken back by its till.
-        VoidByTill {
-            /// The till.
-            till: String,
-        }
+        VoidByTill { till: String }
         en: format!("taken back by {till}"),
         ar: format!("ألغتها نقطة البيع {}", iso(till));
 
         /// A redemption was taken back after its reward had been given on trust.
-        VoidAfterTrust {
-            /// The till.
-            till: String,
-        }
+        VoidAfterTrust { till: String }
         en: format!("taken back by {till} after the reward had been given on trust"),
         ar: format!("ألغتها نقطة البيع {} بعد إعطاء المكافأة دون جواب المزوّد", iso(till));
 
         /// A person has dealt with it.
-        Handled {
-            /// What the person noted.
-            note: String,
-        }
+        Handled { note: String }
         en: format!("handled: {note}"),
         ar: format!("عولجت: {}", iso(note));
 
         /// As `Handled`, and its code may be used again.
-        HandledAndFreed {
-            /// What the person noted.
-            note: String,
-        }
+        HandledAndFreed { note: String }
         en: format!("handled, and its code is free again: {note}"),
         ar: format!("عولجت، ورمزها متاح من جديد: {}", iso(note));
 
         /// Declined after the fact, and closed as lost.
-        Lost {
-            /// What the person noted.
-            note: String,
-        }
+        Lost { note: String }
         en: format!("closed as lost: {note}"),
         ar: format!("أُغلقت على أنها خسارة: {}", iso(note));
 
         /// An answer came that the row did not wait for any more.
-        LateAnswer {
-            /// Which attempt.
-            attempt: u64,
-            /// How it ended: confirmed, declined, parked, or no verdict.
-            verdict: String,
-        }
+        LateAnswer { attempt: u64, verdict: String }
         en: format!("attempt {attempt} ended late: {verdict}"),
         ar: format!("انتهت المحاولة رقم {attempt} متأخرة: {}", self::verdict(verdict));
 
@@ -108,18 +78,12 @@ messages! {
         ar: "قبل المزوّد ما رُفض عند نقطة البيع: المكافأة مستحقة";
 
         /// An owed reward was given.
-        OwedPaid {
-            /// The till.
-            till: String,
-        }
+        OwedPaid { till: String }
         en: format!("the owed reward was given at {till}"),
         ar: format!("أُعطيت المكافأة المستحقة عند نقطة البيع {}", iso(till));
 
         /// It came from another gateway.
-        Import {
-            /// That gateway's name.
-            from: String,
-        }
+        Import { from: String }
         en: format!("exported by {from}"),
         ar: format!("مستوردة من البوابة {}", iso(from));
 
@@ -129,10 +93,7 @@ messages! {
         ar: "مستوردة من بوابة غير معروفة";
 
         /// The open redemptions were exported.
-        Export {
-            /// How many.
-            redemptions: u64,
-        }
+        Export { redemptions: u64 }
         en: format!("{} exported", count(*redemptions, Noun::Redemption, English)),
         ar: format!("صُدّرت {}", count(*redemptions, Noun::Redemption, Arabic));
 
@@ -142,10 +103,7 @@ messages! {
         ar: "أُخذت نسخة احتياطية";
 
         /// A damaged database was salvaged.
-        Salvage {
-            /// How.
-            how: super::storage::Storage,
-        }
+        Salvage { how: super::storage::Storage }
         en: how.text(English),
         ar: how.text(Arabic);
 
@@ -155,10 +113,7 @@ messages! {
         ar: "أُوقف المسار";
 
         /// A lane was held, and tills are trusted meanwhile.
-        HoldTrusting {
-            /// Why.
-            note: String,
-        }
+        HoldTrusting { note: String }
         en: format!("held, tills are trusted meanwhile: {note}"),
         ar: format!("أُوقف المسار، وتُعطى المكافآت دون جواب المزوّد في الأثناء: {}", iso(note));
 
@@ -173,12 +128,7 @@ messages! {
         ar: "طُلب الإرسال فورًا";
 
         /// Nothing is trusted, for a while or until it is switched on again.
-        TrustOff {
-            /// For so many seconds; zero: until it is switched on again.
-            for_s: u64,
-            /// Why.
-            note: String,
-        }
+        TrustOff { for_s: u64, note: String }
         en: match *for_s {
             0 => format!("no reward without the provider's answer until trust is on again: {note}"),
             for_s => {
@@ -200,40 +150,19 @@ messages! {
         ar: "تُعطى المكافآت من جديد دون انتظار المزوّد";
 
         /// Limits and rules are lifted for a while.
-        Override {
-            /// For so many seconds.
-            for_s: u64,
-            /// Why.
-            note: String,
-        }
+        Override { for_s: u64, note: String }
         en: format!("limits lifted for {}: {note}", about(Duration::from_secs(*for_s), English)),
         ar: format!("رُفعت الحدود لمدة {}: \
             {}", about(Duration::from_secs(*for_s), Arabic), iso(note));
 
         /// Codes were refused in a row at one till.
-        TillSlowed {
-            /// The till.
-            till: String,
-            /// So many codes.
-            codes: u64,
-        }
+        TillSlowed { till: String, codes: u64 }
         en: format!("{till}: {} refused in ten minutes", count(*codes, Noun::Code, English)),
         ar: format!("نقطة البيع {}: رُفض {} في عشر \
             دقائق", iso(till), count(*codes, Noun::Code, Arabic));
 
         /// An offline limit is used to a step at which somebody should know.
-        LimitUsed {
-            /// 80 or 100.
-            percent: u64,
-            /// The limit's key.
-            limit: String,
-            /// What is used of it.
-            used: String,
-            /// What there is of it.
-            most: String,
-            /// The rule's name, or `offline`.
-            rule: String,
-        }
+        LimitUsed { percent: u64, limit: String, used: String, most: String, rule: String }
         en: format!(
             "{}: {} of {}, {} ({limit} of {rule})",
             if *percent < 100 { format!("{percent} % used") } else { "used up".to_owned() },
@@ -252,18 +181,12 @@ messages! {
         );
 
         /// A person signed in.
-        SignIn {
-            /// From where.
-            address: String,
-        }
+        SignIn { address: String }
         en: format!("signed in from {address}"),
         ar: format!("تسجيل دخول من {}", iso(address));
 
         /// A sign-in failed.
-        SignInRefused {
-            /// From where.
-            address: String,
-        }
+        SignInRefused { address: String }
         en: format!("a sign-in from {address} was refused"),
         ar: format!("رُفض تسجيل دخول من {}", iso(address));
 
@@ -273,14 +196,7 @@ messages! {
         ar: "تسجيل خروج";
 
         /// An action on many redemptions.
-        Bulk {
-            /// `retry`, `void` or `handled`.
-            action: String,
-            /// How many.
-            redemptions: u64,
-            /// Why.
-            note: String,
-        }
+        Bulk { action: String, redemptions: u64, note: String }
         en: format!("{} {}: \
             {note}", count(*redemptions, Noun::Redemption, English), bulk(action, English)),
         ar: format!(
@@ -291,14 +207,7 @@ messages! {
         );
 
         /// As `Bulk`, and it ended before all were reached.
-        BulkCutShort {
-            /// `retry`, `void` or `handled`.
-            action: String,
-            /// How many.
-            redemptions: u64,
-            /// Why.
-            note: String,
-        }
+        BulkCutShort { action: String, redemptions: u64, note: String }
         en: format!(
             "{} {}, and it ended before all were reached: {note}",
             count(*redemptions, Noun::Redemption, English),
@@ -315,14 +224,6 @@ messages! {
         Reload
         en: "settings reloaded",
         ar: "أُعيد تحميل الإعدادات";
-
-        /// Other words, or a sentence of an earlier version.
-        Text {
-            /// As they were.
-            text: String,
-        }
-        en: text.clone(),
-        ar: iso(text);
     }
 }
 

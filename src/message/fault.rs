@@ -9,10 +9,7 @@ messages! {
     /// One thing that is wrong with a request.
     pub enum Fault {
         /// Bytes that are no UTF-8.
-        NotUtf8 {
-            /// The first that is not, from 0.
-            byte: u64,
-        }
+        NotUtf8 { byte: u64 }
         en: format!("the body is not UTF-8 (at byte {byte})"),
         ar: format!("محتوى الطلب ليس بترميز {} (عند البايت {byte})", iso("UTF-8"));
 
@@ -27,10 +24,7 @@ messages! {
         ar: format!("يبدأ محتوى الطلب بعلامة ترتيب البايتات: أرسل {} دونها", iso("UTF-8"));
 
         /// No object.
-        NotAnObject {
-            /// What it is, as "a string".
-            kind: String,
-        }
+        NotAnObject { kind: String }
         en: format!("the body must be a JSON object, not {kind}"),
         ar: format!("يجب أن يكون محتوى الطلب كائن {}، لا {}", iso("JSON"), kind_word(kind));
 
@@ -40,108 +34,66 @@ messages! {
         ar: format!("ينتهي محتوى الطلب في وسط {}", iso("JSON"));
 
         /// The JSON is nested too deep.
-        TooDeep {
-            /// The most levels.
-            levels: u64,
-        }
+        TooDeep { levels: u64 }
         en: format!("the JSON is nested deeper than \
             {}", count_in(NounPlace::Object, *levels, Noun::Level, English)),
         ar: format!("تداخل {} أعمق من \
             {}", iso("JSON"), count_in(NounPlace::Object, *levels, Noun::Level, Arabic));
 
         /// No JSON.
-        NotJson {
-            /// From 1.
-            line: u64,
-            /// From 1.
-            column: u64,
-        }
+        NotJson { line: u64, column: u64 }
         en: format!("the body is not valid JSON (line {line}, column {column})"),
         ar: format!("محتوى الطلب ليس {} صالحًا (السطر {line}، العمود {column})", iso("JSON"));
 
         /// A field that is not there.
-        Missing {
-            /// Its name.
-            field: String,
-        }
+        Missing { field: String }
         en: format!("{field} is missing"),
         ar: format!("الحقل {} غير موجود", iso(field));
 
         /// A field that is no string.
-        NotAString {
-            /// Its name.
-            field: String,
-            /// What it is, as "a number".
-            kind: String,
-        }
+        NotAString { field: String, kind: String }
         en: format!("{field} must be a string, not {kind}"),
         ar: format!("يجب أن يكون الحقل {} نصًا، لا {}", iso(field), kind_word(kind));
 
         /// A field without a visible character.
-        Empty {
-            /// Its name.
-            field: String,
-        }
+        Empty { field: String }
         en: format!("{field} is empty"),
         ar: format!("الحقل {} فارغ", iso(field));
 
         /// A field that is too long.
-        TooLong {
-            /// Its name.
-            field: String,
-            /// The most bytes.
-            bytes_max: u64,
-        }
+        TooLong { field: String, bytes_max: u64 }
         en: format!("{field} is longer than \
             {}", count_in(NounPlace::Object, *bytes_max, Noun::Byte, English)),
         ar: format!("الحقل {} أطول من \
             {}", iso(field), count_in(NounPlace::Object, *bytes_max, Noun::Byte, Arabic));
 
         /// A field in which nothing can be seen.
-        Blank {
-            /// Its name.
-            field: String,
-        }
+        Blank { field: String }
         en: format!("{field} is empty: nothing in it can be seen"),
         ar: format!("الحقل {} فارغ: لا يُرى فيه شيء", iso(field));
 
         /// A field with half a character.
-        HalfText {
-            /// Its name.
-            field: String,
-        }
+        HalfText { field: String }
         en: format!("{field} contains half a character (a lone surrogate)"),
         ar: format!("يحتوي الحقل {} على نصف حرف (بديل منفرد)", iso(field));
 
         /// A field beside one of almost the same name.
-        Twin {
-            /// Its name.
-            field: String,
-        }
+        Twin { field: String }
         en: format!("{field} is there in another spelling too: send {field} alone"),
         ar: format!("الحقل {} موجود بكتابة أخرى أيضًا: أرسله وحده", iso(field));
 
         /// A value that the till may not serve.
-        NotBound {
-            /// The field's name.
-            field: String,
-        }
+        NotBound { field: String }
         en: format!("this till is not set up for this {field}"),
         ar: format!("نقطة البيع هذه غير مُعدّة لقيمة الحقل {} هذه", iso(field));
 
         /// A field with a control character.
-        Control {
-            /// Its name.
-            field: String,
-        }
+        Control { field: String }
         en: format!("{field} contains a control character"),
         ar: format!("يحتوي الحقل {} على حرف تحكم", iso(field));
 
         /// A field that is there twice.
-        Twice {
-            /// Its name.
-            field: String,
-        }
+        Twice { field: String }
         en: format!("{field} appears more than once"),
         ar: format!("الحقل {} مكرر", iso(field));
 
@@ -151,22 +103,12 @@ messages! {
         ar: "حقل لا يذكره العقد مكرر داخل كائنه";
 
         /// Both spellings of one field.
-        BothSpellings {
-            /// The contract's.
-            field: String,
-            /// The other.
-            other: String,
-        }
+        BothSpellings { field: String, other: String }
         en: format!("{field} and {other} are both present: send one of them"),
         ar: format!("الحقلان {} و{} موجودان معًا: أرسل واحدًا منهما", iso(field), iso(other));
 
         /// The other spelling, in a form that cannot be rewritten.
-        UnreadableSpelling {
-            /// The contract's.
-            field: String,
-            /// The other.
-            other: String,
-        }
+        UnreadableSpelling { field: String, other: String }
         en: format!("{other} cannot be read: send {field}"),
         ar: format!("تعذّرت قراءة الحقل {}: أرسل {}", iso(other), iso(field));
 
@@ -176,10 +118,7 @@ messages! {
         ar: format!("الترويسة {} مكررة", iso("Idempotency-Key"));
 
         /// An `Idempotency-Key` of another form.
-        KeyForm {
-            /// The most characters.
-            chars_max: u64,
-        }
+        KeyForm { chars_max: u64 }
         en: format!("the header Idempotency-Key must be 1 to {chars_max} visible ASCII characters"),
         ar: format!(
             "يجب أن تتكون الترويسة {} من 1 إلى {chars_max} من محارف {} المرئية",
@@ -187,19 +126,13 @@ messages! {
         );
 
         /// A body that is too long.
-        BodyTooLarge {
-            /// The most bytes.
-            bytes_max: u64,
-        }
+        BodyTooLarge { bytes_max: u64 }
         en: format!("the body is longer than {bytes_max} bytes"),
         ar: format!("محتوى الطلب أطول من \
             {}", count_in(NounPlace::Object, *bytes_max, Noun::Byte, Arabic));
 
         /// A body that came too slowly.
-        BodyTooSlow {
-            /// It had so many seconds.
-            within_s: u64,
-        }
+        BodyTooSlow { within_s: u64 }
         en: format!("the body did not arrive within {within_s} s"),
         ar: format!("لم يصل محتوى الطلب خلال \
             {}", count_in(NounPlace::Object, *within_s, Noun::Second, Arabic));
@@ -220,13 +153,5 @@ messages! {
         NoLane
         en: "no provider is set up for this business_refrence",
         ar: format!("لا يوجد مزوّد مُعدّ لقيمة الحقل {} هذه", iso("business_refrence"));
-
-        /// Other words.
-        Text {
-            /// As they were.
-            text: String,
-        }
-        en: text.clone(),
-        ar: iso(text);
     }
 }

@@ -22,26 +22,17 @@ messages! {
         ar: "هذا السجل متضرر: مجموعه التدقيقي لا يطابق";
 
         /// A 2xx that lists errors.
-        SaysBoth {
-            /// The HTTP status.
-            status: u16,
-        }
+        SaysBoth { status: u16 }
         en: format!("the provider answered {status} and listed errors: it says both"),
         ar: format!("أجاب المزوّد بالرمز {status} وذكر أخطاء معه: يقول الأمرين معًا");
 
         /// A 2xx that says it failed.
-        SaysFailed {
-            /// The HTTP status.
-            status: u16,
-        }
+        SaysFailed { status: u16 }
         en: format!("the provider answered {status} and says in it that the redemption failed"),
         ar: format!("أجاب المزوّد بالرمز {status} ويقول فيه إن العملية فشلت");
 
         /// A 2xx whose shape the contract does not know.
-        Unusual {
-            /// The HTTP status.
-            status: u16,
-        }
+        Unusual { status: u16 }
         en: format!("the provider answered {status} in a form that the contract does not know"),
         ar: format!("أجاب المزوّد بالرمز {status} بصيغة لا يعرفها العقد");
 
@@ -51,10 +42,7 @@ messages! {
         ar: "يرفض المزوّد هذه العملية، لكن محاولة سابقة ربما قُبلت";
 
         /// Refused over and over in words that settle nothing.
-        WeakForLong {
-            /// For so many seconds.
-            for_s: u64,
-        }
+        WeakForLong { for_s: u64 }
         en: format!(
             "the provider has refused this redemption for {} in words that settle nothing",
             about(Duration::from_secs(*for_s), English)
@@ -123,12 +111,7 @@ messages! {
         ar: "كانت معلّقة في البوابة التي جاءت منها";
 
         /// Another redemption here holds its code.
-        ImportedWhileHeld {
-            /// The other's id.
-            id: String,
-            /// The other's state.
-            state: String,
-        }
+        ImportedWhileHeld { id: String, state: String }
         en: format!("imported while its code is held by {id}, which is {state}"),
         ar: format!("استُوردت ورمزها تحجزه العملية {}، وحالتها: \
             {}", iso(id), state_word(state, Arabic));
@@ -150,27 +133,13 @@ messages! {
         ar: "قيل لنقطة البيع «لا» لكن المزوّد قبلها: الطلب التالي لهذا الرمز يُعطى المكافأة";
 
         /// An owed reward was given.
-        OwedPaid {
-            /// The till that gave it.
-            till: String,
-        }
+        OwedPaid { till: String }
         en: format!("the owed reward was given at {till}"),
         ar: format!("أُعطيت المكافأة المستحقة عند نقطة البيع {}", iso(till));
 
         /// Declined after the fact and closed by a person.
-        Lost {
-            /// What the person noted.
-            note: String,
-        }
+        Lost { note: String }
         en: format!("declined after the reward was given, closed as lost: {note}"),
         ar: format!("رُفضت بعد إعطاء المكافأة وأُغلقت على أنها خسارة: {}", iso(note));
-
-        /// A person's words, or a sentence of an earlier version.
-        Text {
-            /// As they were.
-            text: String,
-        }
-        en: text.clone(),
-        ar: iso(text);
     }
 }

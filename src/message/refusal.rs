@@ -13,31 +13,18 @@ messages! {
     /// Why a till does not get what it asked for.
     pub enum Refusal {
         /// The code was redeemed before.
-        Used {
-            /// Whole to the till that sent it, else masked.
-            code: String,
-            /// The earlier till's own time, as on its receipt.
-            when: String,
-            /// The earlier till.
-            till: String,
-        }
+        Used { code: String, when: String, till: String }
         en: format!("Reward {code} has been used on {when} at {till}"),
         ar: format!("المكافأة {} استُعملت من قبل في {} عند نقطة البيع \
             {}", iso(code), iso(when), iso(till));
 
         /// The code was redeemed so long ago that only this is kept.
-        UsedLongAgo {
-            /// Whole to the till that sent it, else masked.
-            code: String,
-        }
+        UsedLongAgo { code: String }
         en: format!("Reward {code} has been used"),
         ar: format!("المكافأة {} استُعملت من قبل", iso(code));
 
         /// What the provider says, relayed word for word.
-        Provider {
-            /// Its words.
-            said: String,
-        }
+        Provider { said: String }
         en: said.clone(),
         ar: iso(said);
 
@@ -52,10 +39,7 @@ messages! {
         ar: "الخط إلى المزوّد مقطوع، وهذا المتجر لا يقبل شيئًا دون اتصال";
 
         /// `offline.max_pending`.
-        LimitPending {
-            /// So many redemptions may wait.
-            waiting: u64,
-        }
+        LimitPending { waiting: u64 }
         en: format!(
             "offline limit reached: {} may wait for the line",
             no_more_than(*waiting, Noun::Redemption, English)
@@ -66,10 +50,7 @@ messages! {
         );
 
         /// The limit of one till.
-        LimitTill {
-            /// So many redemptions of this till may wait.
-            waiting: u64,
-        }
+        LimitTill { waiting: u64 }
         en: format!(
             "offline limit of this till reached: {} may wait for the line",
             no_more_than(*waiting, Noun::Redemption, English)
@@ -80,12 +61,7 @@ messages! {
         );
 
         /// The limit of one till in a span of time.
-        LimitTillRate {
-            /// At most so many.
-            rewards: u64,
-            /// In so many seconds.
-            within_s: u64,
-        }
+        LimitTillRate { rewards: u64, within_s: u64 }
         en: format!(
             "offline limit of this till reached: {} in {}",
             no_more_than(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
@@ -96,10 +72,7 @@ messages! {
         );
 
         /// `offline.max_outage`.
-        LimitOutage {
-            /// So many seconds without the line may pass.
-            outage_s: u64,
-        }
+        LimitOutage { outage_s: u64 }
         en: match *outage_s {
             0 => "offline limit reached: nothing is given while the line is down".to_owned(),
             seconds => format!(
@@ -116,10 +89,7 @@ messages! {
         };
 
         /// `offline.max_exposure`.
-        LimitExposure {
-            /// What may be at risk, in the store's money.
-            amount: String,
-        }
+        LimitExposure { amount: String }
         en: format!(
             "offline limit reached: no more than {amount} may be at risk, and this reward would be \
              more"
@@ -131,20 +101,12 @@ messages! {
         );
 
         /// `offline.max_value`.
-        LimitValue {
-            /// What one reward may be worth, in the store's money.
-            amount: String,
-        }
+        LimitValue { amount: String }
         en: format!("offline limit reached: this reward may be worth more than {amount}"),
         ar: format!("بلغ العمل دون اتصال حدّه: قد تزيد قيمة هذه المكافأة على {}", iso(amount));
 
         /// `offline.max_per_hour` or `max_per_day`.
-        LimitRate {
-            /// At most so many.
-            rewards: u64,
-            /// In so many seconds.
-            within_s: u64,
-        }
+        LimitRate { rewards: u64, within_s: u64 }
         en: format!(
             "offline limit reached: {} in {}",
             no_more_than(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
@@ -155,10 +117,7 @@ messages! {
         );
 
         /// Reusable codes were used too often.
-        LimitReusable {
-            /// At most so many an hour and till.
-            hourly: u64,
-        }
+        LimitReusable { hourly: u64 }
         en: format!(
             "offline limit reached: {} with codes of this kind in an hour at this till",
             no_more_than(*hourly, Noun::Redemption, English)
@@ -175,28 +134,17 @@ messages! {
         ar: "الخط إلى المزوّد مقطوع، ولا تُعطى مكافآت دون اتصال في هذا الوقت من اليوم";
 
         /// The code has not the form that the store's codes have.
-        BadCode {
-            /// Whole to the till that sent it, else masked.
-            code: String,
-        }
+        BadCode { code: String }
         en: format!("Reward {code} is not valid"),
         ar: format!("المكافأة {} غير صالحة", iso(code));
 
         /// A limit of a rule of the store's.
-        LimitRule {
-            /// Its name.
-            rule: String,
-            /// The limit.
-            limit: Box<Refusal>,
-        }
+        LimitRule { rule: String, limit: Box<Refusal> }
         en: format!("{} (rule {rule})", limit.text(English)),
         ar: format!("{} (القاعدة {})", limit.text(Arabic), iso(rule));
 
         /// A rule that needs the time, and the clock is not synchronised.
-        RuleNeedsClock {
-            /// Its name.
-            rule: String,
-        }
+        RuleNeedsClock { rule: String }
         en: format!("the store's rule {rule} needs the right time, and this gateway's clock is not \
             synchronised"),
         ar: format!("قاعدة المتجر {} تحتاج إلى الوقت الصحيح، وساعة هذه البوابة غير \
@@ -214,10 +162,7 @@ messages! {
         ar: "الخط إلى المزوّد مقطوع، ولم يُخدم هذا النشاط التجاري هنا من قبل";
 
         /// Too many refused codes at this till.
-        TillSlowed {
-            /// So many codes were refused.
-            refused: u64,
-        }
+        TillSlowed { refused: u64 }
         en: format!(
             "{} refused at this till in a short time; it is not trusted for now; ask again later",
             match *refused {
@@ -273,10 +218,7 @@ messages! {
         ar: "طلبات كثيرة من نقطة البيع هذه قيد التنفيذ؛ حاول مرة أخرى";
 
         /// The store takes nothing.
-        NotStored {
-            /// Why.
-            why: Storage,
-        }
+        NotStored { why: Storage }
         en: "the gateway takes nothing now and nothing was stored; do not hand out the reward",
         ar: "لا تقبل البوابة شيئًا الآن ولم يُخزّن شيء؛ لا تسلّم المكافأة";
 
@@ -301,10 +243,7 @@ messages! {
         ar: "أُلغيت هذه العملية";
 
         /// A request that cannot be read.
-        Malformed {
-            /// Everything that is wrong with it.
-            faults: Vec<Fault>,
-        }
+        Malformed { faults: Vec<Fault> }
         en: "the request is not valid",
         ar: "الطلب غير صالح";
 
@@ -324,10 +263,7 @@ messages! {
         ar: "لا شيء في هذا المسار";
 
         /// Another method.
-        WrongMethod {
-            /// Those that it takes.
-            allowed: String,
-        }
+        WrongMethod { allowed: String }
         en: format!("this path takes {allowed} alone"),
         ar: format!("لا يقبل هذا المسار إلا {}", iso(allowed));
 
@@ -380,14 +316,6 @@ messages! {
         CheckDown
         en: "the code cannot be checked while the line is down",
         ar: "تعذّر التحقق من الرمز: الخط مقطوع";
-
-        /// Other words.
-        Text {
-            /// As they were.
-            text: String,
-        }
-        en: text.clone(),
-        ar: iso(text);
     }
 }
 

@@ -14,26 +14,17 @@ messages! {
         ar: "القرص ممتلئ: تُرفض العمليات الجديدة ويستمر إرسال ما خُزّن";
 
         /// The disk cannot be written.
-        Unwritable {
-            /// The system's own words.
-            why: String,
-        }
+        Unwritable { why: String }
         en: format!("the disk cannot be written: nothing is accepted or sent: {why}"),
         ar: format!("لا يمكن الكتابة على القرص، فلا يُقبل شيء ولا يُرسل: {}", iso(why));
 
         /// Somebody who reads found that the database was taken away; it is being saved.
-        Gone {
-            /// The file, and what became of it.
-            why: String,
-        }
+        Gone { why: String }
         en: format!("the database was taken away: nothing is accepted or sent: {why}"),
         ar: format!("أُخذت قاعدة البيانات من مكانها، فلا يُقبل شيء ولا يُرسل: {}", iso(why));
 
         /// A failed sync: what is on the disk is not known.
-        Unsynced {
-            /// The system's own words.
-            why: String,
-        }
+        Unsynced { why: String }
         en: format!("the disk did not take a sync: {why}"),
         ar: format!("لم يثبّت القرص ما كُتب عليه: {}", iso(why));
 
@@ -44,43 +35,19 @@ messages! {
 
         /// A damaged database was salvaged.
         Salvaged {
-            /// What was wrong.
-            why: String,
-            /// Where its bytes are now.
-            set_aside: String,
-            /// Redemptions kept.
-            kept: u64,
-            /// Of them pending.
-            pending: u64,
-            /// Of them parked for a person.
-            parked: u64,
-            /// Of them with a flipped bit put right.
-            mended: u64,
-            /// Redemptions lost; nothing where the books do not tell.
+            why: String, set_aside: String, kept: u64, pending: u64, parked: u64, mended: u64,
             lost: Option<u64>,
         }
         en: salvaged_in_english(why, set_aside, [*kept, *pending, *parked, *mended], *lost),
         ar: salvaged_in_arabic(why, set_aside, [*kept, *pending, *parked, *mended], *lost);
 
         /// One database after the other is damaged.
-        DamagedAgain {
-            /// What was wrong this time.
-            why: String,
-        }
+        DamagedAgain { why: String }
         en: format!("one database after the other is damaged: {why}"),
         ar: format!("تتضرر قاعدة بيانات بعد أخرى: {}", iso(why));
 
         /// The books of a lane and its rows disagree.
-        Difference {
-            /// The lane.
-            lane: String,
-            /// The state that was counted.
-            state: String,
-            /// What the books say.
-            books: u64,
-            /// What the rows say.
-            rows: u64,
-        }
+        Difference { lane: String, state: String, books: u64, rows: u64 }
         en: format!("lane {lane}: the books say {books} {state}, the rows {rows}"),
         ar: format!(
             "المسار {}: تقول الدفاتر إن عدد العمليات التي هي «{}» هو {books}، ويقول العدّ {rows}",
@@ -88,14 +55,7 @@ messages! {
         );
 
         /// The books of what is at risk in a lane and its rows disagree.
-        AtRisk {
-            /// The lane.
-            lane: String,
-            /// What the books say.
-            books: String,
-            /// What the rows say.
-            rows: String,
-        }
+        AtRisk { lane: String, books: String, rows: String }
         en: format!("lane {lane}: the books say that {books} is at risk, the rows {rows}"),
         ar: format!(
             "المسار {}: تقول الدفاتر إن القيمة المعرّضة للخسارة هي {}، وتقول العمليات {}",
@@ -103,20 +63,12 @@ messages! {
         );
 
         /// The books of a lane do not balance in themselves.
-        Unbalanced {
-            /// The lane.
-            lane: String,
-        }
+        Unbalanced { lane: String }
         en: format!("lane {lane}: the books do not balance"),
         ar: format!("المسار {}: الدفاتر غير متوازنة", iso(lane));
 
         /// Somebody removed or replaced the database file under the running gateway.
-        TakenAway {
-            /// What was seen.
-            why: String,
-            /// Where what it held is saved.
-            saved: String,
-        }
+        TakenAway { why: String, saved: String }
         en: format!(
             "{why}: nothing is accepted or sent; all of it is saved as {saved}, with which the \
              next start goes on, and at most one second of acknowledgements may be missing; start \
@@ -130,12 +82,7 @@ messages! {
         );
 
         /// As `TakenAway`, and what it held could not be saved.
-        TakenUnsaved {
-            /// What was seen.
-            why: String,
-            /// Why it could not be saved.
-            error: String,
-        }
+        TakenUnsaved { why: String, error: String }
         en: format!(
             "{why}: nothing is accepted or sent; what it held could not be saved ({error}); start \
              redeemd again, or put it back"
@@ -148,12 +95,7 @@ messages! {
 
         /// A file of the database was cut short under the running gateway, which still knew all of
         /// it.
-        Cut {
-            /// What was seen.
-            why: String,
-            /// Where the files are now.
-            set_aside: String,
-        }
+        Cut { why: String, set_aside: String }
         en: format!(
             "{why}; it was set aside as {set_aside}, and redeemd goes on with a copy of all that \
              it held"
@@ -171,10 +113,7 @@ messages! {
         ar: "أُخذت قاعدة البيانات أثناء عمل البوابة؛ تابعت البوابة عملها بنسخة كانت قد حفظتها";
 
         /// A start found that a gateway had worked here and no database.
-        Missing {
-            /// The file to remove once it is dealt with.
-            remove: String,
-        }
+        Missing { remove: String }
         en: format!(
             "there was no database beside a lock or a reserve that a redeemd had made: redeemd \
              began with an empty one, and what the old one held is not known; put a copy of it \
@@ -187,41 +126,24 @@ messages! {
         );
 
         /// No room to rescue the damaged database.
-        NoRoom {
-            /// Bytes that have to be freed.
-            needed: u64,
-        }
+        NoRoom { needed: u64 }
         en: format!("the damaged database cannot be rescued without {} more on the \
             disk", count(*needed, Noun::Byte, English)),
         ar: format!("يتطلب إنقاذ قاعدة البيانات المتضررة مساحة إضافية على القرص قدرها \
             {}", count(*needed, Noun::Byte, Arabic));
 
         /// No room for a copy of the database beside it.
-        NoRoomToCopy {
-            /// Bytes that have to be freed.
-            needed: u64,
-        }
+        NoRoomToCopy { needed: u64 }
         en: format!("no copy of the database fits on the disk without {} \
             more", count(*needed, Noun::Byte, English)),
         ar: format!("يتطلب نسخ قاعدة البيانات مساحة إضافية على القرص قدرها \
             {}", count(*needed, Noun::Byte, Arabic));
 
         /// The store has stopped for good; only a start helps.
-        Stopped {
-            /// Why.
-            why: String,
-        }
+        Stopped { why: String }
         en: format!("the store cannot be trusted any more and nothing is written until the next \
             start: {why}"),
         ar: format!("لم يعد التخزين موثوقًا ولن يُكتب شيء حتى التشغيل التالي: {}", iso(why));
-
-        /// Words of the system's, or of an earlier version.
-        Text {
-            /// As they were.
-            text: String,
-        }
-        en: text.clone(),
-        ar: iso(text);
     }
 }
 

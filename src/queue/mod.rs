@@ -35,11 +35,10 @@ use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, RewardCode, Seq};
 use crate::settings::{Offline, SameCode};
 use crate::store::{
-    About, Accept, Acted, Arrived, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Claim,
-    Claimed, Concluded, Conclusion, Counts, Decision, Ended, Event, Filter, ForgetChecks, Handling,
-    Import, LaneMemory, LearnChecks, NewRedemption, Operation, Page, Place, Prune, Pruned, Reader,
-    Record, Remember, Retention, Retry, RetryHeld, Settled, Settlement, Standing, StoreError,
-    Taken, Trouble, TrustSwitch, Unclaim, Void, VoidByTill, VoidOutcome, salvage_steps,
+    Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Concluded, Conclusion,
+    Counts, Decision, Event, Filter, Handling, LaneMemory, NewRedemption, Operation, Page, Place,
+    Reader, Record, Retry, RetryHeld, Standing, StoreError, Taken, Trouble, TrustSwitch, Void,
+    VoidByTill, VoidOutcome, salvage_steps,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
@@ -262,22 +261,6 @@ impl Queue {
         }
     }
 
-    /// One batch of remembered checks that are too old leaves; how many.
-    ///
-    /// # Errors
-    /// None left.
-    pub async fn forget_checks(&self) -> Result<usize, QueueError> {
-        self.ask(ForgetChecks).await.map(|(forgotten, _)| forgotten)
-    }
-
-    /// It is learnt of which codes checks are remembered, some at once; whether there are more.
-    ///
-    /// # Errors
-    /// Nothing more is known.
-    pub async fn learn_checks(&self) -> Result<bool, QueueError> {
-        self.ask(LearnChecks).await
-    }
-
     /// How many tills' checks are remembered; no query.
     #[must_use]
     pub fn checks_kept(&self) -> u64 {
@@ -430,7 +413,8 @@ impl Queue {
         let told = crate::message::Event::Backup.to_stored();
         let at_ms = self.shared.clock.stamp().unix_ms;
         let (what, by) = ("backup".to_owned(), by.to_owned());
-        self.record(Event { at_ms, id: None, lane: String::new(), what, by, detail: told }).await?;
+        let event = Event { at_ms, id: None, lane: String::new(), what, by, detail: told };
+        self.ask(Record(event)).await?;
         Ok(copy)
     }
 
@@ -625,70 +609,10 @@ impl Queue {
         answer.await.unwrap_or(Err(QueueError::Stopping))
     }
 
-    /// Makes the next attempts of some rows durable.
-    ///
-    /// # Errors
-    /// Nothing was claimed.
-    pub async fn claim(&self, claim: Claim) -> Result<Vec<Claimed>, QueueError> {
-        self.ask(claim).await
-    }
-
     /// The row's bytes are about to leave; false when it was taken back: it must not be sent.
     #[must_use]
     pub fn begin(&self, seq: Seq) -> bool {
         self.shared.flights.begin(seq)
-    }
-
-    /// An attempt ended.
-    ///
-    /// # Errors
-    /// Nothing was settled: the row still counts as in flight.
-    pub async fn settle(
-        &self,
-        seq: Seq,
-        attempt: u32,
-        ended: Ended,
-        about: About,
-    ) -> Result<Settled, QueueError> {
-        self.ask(Settlement { seq, attempt, ended, about }).await
-    }
-
-    /// Gives back rows that were claimed and not sent.
-    ///
-    /// # Errors
-    /// They still count as in flight.
-    pub async fn unclaim(&self, rows: Vec<(Seq, u32)>) -> Result<(), QueueError> {
-        self.ask(Unclaim(rows)).await
-    }
-
-    /// Keeps what a lane's link must not forget, and tells of limits on the outage that are nearly
-    /// used up. In how long the next of them is, if the outage goes on.
-    ///
-    /// # Errors
-    /// It was not kept.
-    pub async fn remember(
-        &self,
-        lane: &str,
-        memory: LaneMemory,
-        streak: Vec<Seq>,
-    ) -> Result<Option<Duration>, QueueError> {
-        self.ask(Remember { lane: lane.to_owned(), memory, streak }).await
-    }
-
-    /// Keeps an event.
-    ///
-    /// # Errors
-    /// It was not kept.
-    pub async fn record(&self, event: Event) -> Result<(), QueueError> {
-        self.ask(Record(event)).await
-    }
-
-    /// One batch of pruning.
-    ///
-    /// # Errors
-    /// Nothing was pruned.
-    pub async fn prune(&self, retention: Retention, after: Seq) -> Result<Pruned, QueueError> {
-        self.ask(Prune { retention, after }).await
     }
 
     /// The open rows after `after`, whole: for the file that another gateway imports.
@@ -697,14 +621,6 @@ impl Queue {
     /// The store cannot be read.
     pub async fn export(&self, after: Seq, rows_max: usize) -> Result<Page, QueueError> {
         self.look(move |reader| reader.export(after, rows_max)).await
-    }
-
-    /// Takes over rows that another gateway exported; what became of each.
-    ///
-    /// # Errors
-    /// None was taken.
-    pub async fn import(&self, import: Import) -> Result<Vec<Arrived>, QueueError> {
-        self.ask(import).await
     }
 
     /// Whether the writer salvages a damaged database and gets on with it; until it is done it does
@@ -758,8 +674,12 @@ impl Queue {
         answer.await.unwrap_or(Err(QueueError::Stopping))
     }
 
-    /// Asks and waits for a place: for everybody who is already bounded.
-    async fn ask<O: Operation>(&self, operation: O) -> Result<O::Output, QueueError> {
+    /// One operation of the next transaction, answered once that is committed. Waits for a place:
+    /// for everybody who is already bounded.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub async fn ask<O: Operation>(&self, operation: O) -> Result<O::Output, QueueError> {
         self.ask_and_hear(operation).await.map(|(output, _)| output)
     }
 

@@ -88,6 +88,13 @@ impl Setting {
     }
 }
 
+/// Each setting's path, kind, properties and meaning.
+macro_rules! settings {
+    ($( $path:literal $kind:ident $( .$property:ident($($value:expr),*) )* => $doc:literal; )+) => {
+        &[ $( setting($path, Kind::$kind)$( .$property($($value),*) )*.doc($doc), )+ ]
+    };
+}
+
 /// The default of `provider.already_used`: each phrase is one that a refusal for another reason
 /// does not contain. "must be used before May" holds no "used before" here.
 const ALREADY_USED: &str = include_str!("already_used.json");
@@ -96,475 +103,316 @@ const IN_PROGRESS: &str = include_str!("in_progress.json");
 
 /// Every setting, in the order of the shipped file. A constant, so that the program itself holds no
 /// more of it than [`KEYS`].
-pub const TABLE: &[Setting] = &[
-    setting("gateway.name", Kind::Text).restart().sample(r#""branch-042""#).doc(
-        "This gateway's name in every view, 1 to 64 bytes. It also seeds the gateway's \
-            place in reconnect_spread. Without it: the host name.",
-    ),
-    setting("gateway.state_dir", Kind::Path).restart().default(r#""/var/lib/redeemd""#).doc(
-        "Where redemptions and state live. $STATE_DIRECTORY, which systemd sets for the \
-            service, wins over it.",
-    ),
-    setting("gateway.day_ends", Kind::Text).default(r#""00:00""#).doc(
-        "When a day of the reports ends, in local time: 00:00 to 23:59. With an hour \
-            before noon, what comes before it belongs to the day before; with a later one, \
-            what comes after it belongs to the next day. The time zone is that of TZ or of \
-            /etc/localtime, read at each start and reload. A redemption keeps the day that \
-            it got.",
-    ),
-    setting("intake.listen", Kind::TextOrTexts).restart().default(r#""127.0.0.1:7733""#).doc(
-        "The address and port where tills connect, or a list of up to 16, unless systemd \
-            hands in sockets. Beyond loopback every till needs a token, or allow_anonymous.",
-    ),
-    setting("intake.redeem_path", Kind::Text)
-        .default(r#""/redeem""#)
-        .doc("The path of a redemption: letters, digits, and / . _ ~ -."),
-    setting("intake.check_path", Kind::Text).default(r#""/check""#).doc("The path of a check."),
-    setting("intake.reply_within", Kind::Duration).default(r#""4s""#).bounds("100ms", "60s").doc(
-        "How long a till may wait for the provider's own answer, {bounds}. What is not \
-            answered by then is given only where the provider answers nobody; else the till \
-            is told to ask again.",
-    ),
-    setting("intake.accepted_status", Kind::Integer).default("200").bounds("200", "202").doc(
-        "The status of an acceptance that the provider has not answered yet: 200, or 202 \
-            for tills that tell the two apart.",
-    ),
-    setting("intake.max_body_bytes", Kind::Integer)
-        .default("16384")
-        .bounds("1024", "65536")
-        .doc("The largest body that is read from a till, in bytes: {bounds}."),
-    setting("intake.allow_anonymous", Kind::Flag)
-        .default("false")
-        .doc("Whether a listener beyond loopback may stand without tills' tokens."),
-    setting("intake.till.name", Kind::Text).sample(r#""till-1""#).doc(
-        "The till's name, as the books and the cashiers' messages show it: 1 to 64 bytes, \
-            unique, not \"anonymous\", which is everybody's name where there are no tills.",
-    ),
-    setting("intake.till.token_file", Kind::Path).sample(r#""/etc/redeemd/till-1.token""#).doc(
-        "The file that holds the till's bearer token. Each till needs this or credential, \
-            not both.",
-    ),
-    setting("intake.till.credential", Kind::Text)
-        .sample(r#""till-1""#)
-        .doc("The systemd credential that holds the till's bearer token."),
-    setting("intake.till.businesses", Kind::Texts)
-        .default("[]")
-        .doc("The only business_refrence values that the till may redeem for. Empty: all."),
-    setting("intake.till.branches", Kind::Texts)
-        .default("[]")
-        .doc("The only branches that the till may redeem for. Empty: all."),
-    setting("intake.till.language", Kind::Text).sample(r#""ar""#).doc(
-        "The language of the refusals that the gateway itself writes for the till: \"en\" \
-            or \"ar\". Without it: what the till asks for with Accept-Language, else English.",
-    ),
-    setting("intake.tls.cert_file", Kind::Path)
-        .restart()
-        .sample(r#""/etc/redeemd/tls/cert.pem""#)
-        .doc(
-            "The certificate chain of the tills' listener in PEM. A certificate that is \
-            renewed in place needs no restart.",
-        ),
-    setting("intake.tls.key_file", Kind::Path)
-        .restart()
-        .sample(r#""/etc/redeemd/tls/key.pem""#)
-        .doc("Its key in PEM."),
-    setting("intake.texts.en", Kind::Words)
+pub const TABLE: &[Setting] = settings! {
+    "gateway.name" Text.restart().sample(r#""branch-042""#) =>
+        "This gateway's name in every view, 1 to 64 bytes. It also seeds the gateway's place in \
+        reconnect_spread. Without it: the host name.";
+    "gateway.state_dir" Path.restart().default(r#""/var/lib/redeemd""#) =>
+        "Where redemptions and state live. $STATE_DIRECTORY, which systemd sets for the service, \
+        wins over it.";
+    "gateway.day_ends" Text.default(r#""00:00""#) =>
+        "When a day of the reports ends, in local time: 00:00 to 23:59. With an hour before noon, \
+        what comes before it belongs to the day before; with a later one, what comes after it \
+        belongs to the next day. The time zone is that of TZ or of /etc/localtime, read at each \
+        start and reload. A redemption keeps the day that it got.";
+    "intake.listen" TextOrTexts.restart().default(r#""127.0.0.1:7733""#) =>
+        "The address and port where tills connect, or a list of up to 16, unless systemd hands in \
+        sockets. Beyond loopback every till needs a token, or allow_anonymous.";
+    "intake.redeem_path" Text.default(r#""/redeem""#) =>
+        "The path of a redemption: letters, digits, and / . _ ~ -.";
+    "intake.check_path" Text.default(r#""/check""#) => "The path of a check.";
+    "intake.reply_within" Duration.default(r#""4s""#).bounds("100ms", "60s") =>
+        "How long a till may wait for the provider's own answer, {bounds}. What is not answered \
+        by then is given only where the provider answers nobody; else the till is told to ask \
+        again.";
+    "intake.accepted_status" Integer.default("200").bounds("200", "202") =>
+        "The status of an acceptance that the provider has not answered yet: 200, or 202 for \
+        tills that tell the two apart.";
+    "intake.max_body_bytes" Integer.default("16384").bounds("1024", "65536") =>
+        "The largest body that is read from a till, in bytes: {bounds}.";
+    "intake.allow_anonymous" Flag.default("false") =>
+        "Whether a listener beyond loopback may stand without tills' tokens.";
+    "intake.till.name" Text.sample(r#""till-1""#) =>
+        "The till's name, as the books and the cashiers' messages show it: 1 to 64 bytes, unique, \
+        not \"anonymous\", which is everybody's name where there are no tills.";
+    "intake.till.token_file" Path.sample(r#""/etc/redeemd/till-1.token""#) =>
+        "The file that holds the till's bearer token. Each till needs this or credential, not \
+        both.";
+    "intake.till.credential" Text.sample(r#""till-1""#) =>
+        "The systemd credential that holds the till's bearer token.";
+    "intake.till.businesses" Texts.default("[]") =>
+        "The only business_refrence values that the till may redeem for. Empty: all.";
+    "intake.till.branches" Texts.default("[]") =>
+        "The only branches that the till may redeem for. Empty: all.";
+    "intake.till.language" Text.sample(r#""ar""#) =>
+        "The language of the refusals that the gateway itself writes for the till: \"en\" or \
+        \"ar\". Without it: what the till asks for with Accept-Language, else English.";
+    "intake.tls.cert_file" Path.restart().sample(r#""/etc/redeemd/tls/cert.pem""#) =>
+        "The certificate chain of the tills' listener in PEM. A certificate that is renewed in \
+        place needs no restart.";
+    "intake.tls.key_file" Path.restart().sample(r#""/etc/redeemd/tls/key.pem""#) =>
+        "Its key in PEM.";
+    "intake.texts.en" Words
         .sample(r#"{ used = "Reward {code} has been used on {when} at {till}" }"#)
-        .doc(
-            "A table of English texts by the refusal's name: en = { used = \"...\" }, or a \
-            section [intake.texts.en]. Each has 1 to 512 bytes. What stands in braces is \
-            filled in; each text has its own placeholders, those of its default, which \
-            redeemd.toml(5) lists. {code} is whole, since the till has sent it, and {when} is \
-            the earlier till's own time. \
-            Of several files each wins text by text. The provider's own words are passed on \
-            as they came.",
-        ),
-    setting("intake.texts.ar", Kind::Words)
+        => "A table of English texts by the refusal's name: en = { used = \"...\" }, or a section \
+        [intake.texts.en]. Each has 1 to 512 bytes. What stands in braces is filled in; each text \
+        has its own placeholders, those of its default, which redeemd.toml(5) lists. {code} is \
+        whole, since the till has sent it, and {when} is the earlier till's own time. Of several \
+        files each wins text by text. The provider's own words are passed on as they came.";
+    "intake.texts.ar" Words
         .sample(r#"{ used = "المكافأة {code} استُعملت من قبل في {when} عند نقطة البيع {till}" }"#)
-        .doc("The same for tills that are spoken to in Arabic."),
-    setting("provider.name", Kind::Text).sample(r#""retm""#).doc(
-        "The lane's name: 1 to 64 of a-z, 0-9, '.', '_' and '-'; unique. Redemptions \
-            remember it, so do not rename a provider that has any pending.",
-    ),
-    setting("provider.businesses", Kind::Texts).default("[]").doc(
-        "The business_refrence values that it serves. Empty: all that no other provider \
-            serves. They match whatever their case, form of digits or outer spaces. No value \
-            may stand in two providers, and one provider at most may have none.",
-    ),
-    setting("provider.redeem_url", Kind::Url).sample(r#""https://SERVICE.retm.sa/redeem""#).doc(
-        "The provider's Redeem: put in your own service id and path. It has to be https, or \
-            http to loopback, and holds no user and no password.",
-    ),
-    setting("provider.check_url", Kind::Url).sample(r#""https://SERVICE.retm.sa/check""#).doc(
-        "The provider's Check Reward. Without it a check of a code of which this store \
-            knows nothing is answered with 404 in the contract's shape, or with 200 where \
-            offline.unknown_check is \"answer\".",
-    ),
-    setting("provider.token_file", Kind::Path).sample(r#""/etc/redeemd/retm.token""#).doc(
-        "The file that holds the bearer token. It is followed live. Each provider needs \
-            exactly one of token_file, credential and [provider.oauth].",
-    ),
-    setting("provider.credential", Kind::Text).sample(r#""retm""#).doc(
-        "The systemd credential that holds the bearer token. On systemd before 253 a \
-            changed credential needs a restart.",
-    ),
-    setting("provider.ca_file", Kind::Path).sample(r#""/etc/redeemd/provider-ca.pem""#).doc(
-        "The only certificate authorities to trust, in PEM, in place of the system's. The \
-            file is read at each start and reload.",
-    ),
-    setting("provider.proxy", Kind::Url).sample(r#""http://proxy.example:3128""#).doc(
-        "The proxy that the provider's traffic has to pass: http://HOST:PORT. The \
-            environment's proxy is not used.",
-    ),
-    setting("provider.proxy_user", Kind::Text)
-        .sample(r#""gateway""#)
-        .doc("The user that the proxy asks for, without a colon. It needs proxy and a password."),
-    setting("provider.proxy_password_file", Kind::Path)
-        .sample(r#""/etc/redeemd/proxy.password""#)
-        .doc(
-            "The file that holds that user's password, which may have spaces in it but not around \
-            it; this or proxy_password_credential.",
-        ),
-    setting("provider.proxy_password_credential", Kind::Text)
-        .sample(r#""proxy""#)
-        .doc("The systemd credential that holds that user's password."),
-    setting("provider.allow_plain_http", Kind::Flag)
-        .default("false")
-        .doc("Whether http:// beyond loopback is accepted in this provider's URLs."),
-    setting("provider.timeout", Kind::Duration)
-        .default(r#""10s""#)
-        .bounds("1ms", "120s")
-        .doc("The deadline of one whole attempt: {bounds}."),
-    setting("provider.declined_status", Kind::Integers).default("[400, 404, 409, 410, 422]").doc(
-        "Statuses that decline a redemption when the answer has the contract's shape: 400 \
-            to 499, but not 401, 403, 408, 425 and 429.",
-    ),
-    setting("provider.already_used", Kind::Texts).default(ALREADY_USED).doc(
-        "What a refusal says of a code that was used already: a part of its message or of \
-            one of its errors, in any case, said of the code or of nothing that is named.",
-    ),
-    setting("provider.in_progress", Kind::Texts).default(IN_PROGRESS).doc(
-        "What an answer says while an earlier request for the redemption is still being \
-            worked on: a part of its message, in any case. The redemption waits and is asked \
-            for again; a 409 or 425 that says so for weak_after is a person's.",
-    ),
-    setting("provider.success", Kind::Text).default(r#""lenient""#).doc(
-        "Which 2xx confirm a redemption: \"lenient\", every JSON object that does not say \
-            that it failed, and an empty body; or \"contract\", an empty body and objects of \
-            data, message and errors alone.",
-    ),
-    setting("provider.weak_after", Kind::Duration).default(r#""30m""#).bounds("1s", "30d").doc(
-        "How long weak refusals alone, alike and with the lane otherwise well, go on \
-            before a redemption is parked for a person: {bounds}. A refusal is weak that a \
-            proxy or a framework could have made: docs/trust.md lists the phrases and members \
-            that tell.",
-    ),
-    setting("provider.weak_declines", Kind::Flag).default("false").doc(
-        "Whether 400, 409 and 422 with a bare message decline, for a provider whose own \
-            refusals look so.",
-    ),
-    setting("provider.accept_language", Kind::Text)
-        .default(r#""en""#)
-        .doc("The value of Accept-Language in each request to the provider."),
-    setting("provider.same_code", Kind::Text).default(r#""folded""#).doc(
-        "Which reward codes are the same: \"folded\", those that look alike (case, width, \
-            digits of every script, hyphens, invisible characters), or \"exact\", those of \
-            the same bytes.",
-    ),
-    setting("provider.canary", Kind::Flag).default("true").doc(
-        "Whether the gateway may send checks of its own, of a made-up code, to check_url, \
-            to learn whether the provider answers.",
-    ),
-    setting("provider.reusable_codes", Kind::Texts).default("[]").doc(
-        "Codes that may be redeemed again and again: patterns, anchored at both ends, in \
-            which * stands for anything.",
-    ),
-    setting("provider.oauth.token_url", Kind::Url)
-        .sample(r#""https://SERVICE.retm.sa/oauth/token""#)
-        .doc("The token endpoint; as for redeem_url, https or loopback."),
-    setting("provider.oauth.client_id", Kind::Text).sample(r#""…""#).doc("The client's id."),
-    setting("provider.oauth.client_secret_file", Kind::Path)
-        .sample(r#""/etc/redeemd/retm.secret""#)
-        .doc("The file that holds the client's secret; this or client_secret_credential."),
-    setting("provider.oauth.client_secret_credential", Kind::Text)
-        .sample(r#""retm-secret""#)
-        .doc("The systemd credential that holds the client's secret."),
-    setting("provider.oauth.grant", Kind::Text).default(r#""client_credentials""#).doc(
-        "How the first token is had: \"client_credentials\" or \"refresh_token\". A \
-            refresh token that the provider gives is kept in the state directory. The \
-            contract's authorization code is for a person with a browser: trade it once \
-            elsewhere, and give the refresh token.",
-    ),
-    setting("provider.oauth.refresh_token_file", Kind::Path)
-        .sample(r#""/etc/redeemd/retm.refresh""#)
-        .doc(
-            "The file that holds the first refresh token; this or refresh_token_credential, \
-            and with grant = \"refresh_token\" alone.",
-        ),
-    setting("provider.oauth.refresh_token_credential", Kind::Text)
-        .sample(r#""retm-refresh""#)
-        .doc("The systemd credential that holds the first refresh token."),
-    setting("offline.accept", Kind::Flag)
-        .default("true")
-        .doc("Whether redemptions are accepted while a lane is not up."),
-    setting("offline.max_pending", Kind::Integer)
-        .default("5000")
-        .bounds("1", "100000000")
-        .doc("How many may be pending in a lane before tills are refused: {bounds}."),
-    setting("offline.max_pending_per_till", Kind::Integer)
-        .sample("3750")
-        .bounds("1", "100000000")
-        .doc(
-            "How many redemptions of one till may be pending in a lane before that till is \
-            refused: 1 to max_pending. Without it: three quarters of max_pending where there \
-            is more than one till, else max_pending.",
-        ),
-    setting("offline.max_outage", Kind::Duration).default(r#""72h""#).bounds("1s", "3650d").doc(
-        "How long the lane may have been down before tills are refused: {bounds}. Neither \
-            a restart nor an operator's hold or release resets it.",
-    ),
-    setting("offline.date_format", Kind::Text).default(r#""contract""#).doc(
-        "Which dates are accepted while a lane is not up: \"contract\", those that the \
-            contract can mean, or \"any\".",
-    ),
-    setting("offline.one_till", Kind::Text).default(r#""refuse""#).doc(
+        => "The same for tills that are spoken to in Arabic.";
+    "provider.name" Text.sample(r#""retm""#) =>
+        "The lane's name: 1 to 64 of a-z, 0-9, '.', '_' and '-'; unique. Redemptions remember it, \
+        so do not rename a provider that has any pending.";
+    "provider.businesses" Texts.default("[]") =>
+        "The business_refrence values that it serves. Empty: all that no other provider serves. \
+        They match whatever their case, form of digits or outer spaces. No value may stand in two \
+        providers, and one provider at most may have none.";
+    "provider.redeem_url" Url.sample(r#""https://SERVICE.retm.sa/redeem""#) =>
+        "The provider's Redeem: put in your own service id and path. It has to be https, or http \
+        to loopback, and holds no user and no password.";
+    "provider.check_url" Url.sample(r#""https://SERVICE.retm.sa/check""#) =>
+        "The provider's Check Reward. Without it a check of a code of which this store knows \
+        nothing is answered with 404 in the contract's shape, or with 200 where \
+        offline.unknown_check is \"answer\".";
+    "provider.token_file" Path.sample(r#""/etc/redeemd/retm.token""#) =>
+        "The file that holds the bearer token. It is followed live. Each provider needs exactly \
+        one of token_file, credential and [provider.oauth].";
+    "provider.credential" Text.sample(r#""retm""#) =>
+        "The systemd credential that holds the bearer token. On systemd before 253 a changed \
+        credential needs a restart.";
+    "provider.ca_file" Path.sample(r#""/etc/redeemd/provider-ca.pem""#) =>
+        "The only certificate authorities to trust, in PEM, in place of the system's. The file is \
+        read at each start and reload.";
+    "provider.proxy" Url.sample(r#""http://proxy.example:3128""#) =>
+        "The proxy that the provider's traffic has to pass: http://HOST:PORT. The environment's \
+        proxy is not used.";
+    "provider.proxy_user" Text.sample(r#""gateway""#) =>
+        "The user that the proxy asks for, without a colon. It needs proxy and a password.";
+    "provider.proxy_password_file" Path.sample(r#""/etc/redeemd/proxy.password""#) =>
+        "The file that holds that user's password, which may have spaces in it but not around it; \
+        this or proxy_password_credential.";
+    "provider.proxy_password_credential" Text.sample(r#""proxy""#) =>
+        "The systemd credential that holds that user's password.";
+    "provider.allow_plain_http" Flag.default("false") =>
+        "Whether http:// beyond loopback is accepted in this provider's URLs.";
+    "provider.timeout" Duration.default(r#""10s""#).bounds("1ms", "120s") =>
+        "The deadline of one whole attempt: {bounds}.";
+    "provider.declined_status" Integers.default("[400, 404, 409, 410, 422]") =>
+        "Statuses that decline a redemption when the answer has the contract's shape: 400 to 499, \
+        but not 401, 403, 408, 425 and 429.";
+    "provider.already_used" Texts.default(ALREADY_USED) =>
+        "What a refusal says of a code that was used already: a part of its message or of one of \
+        its errors, in any case, said of the code or of nothing that is named.";
+    "provider.in_progress" Texts.default(IN_PROGRESS) =>
+        "What an answer says while an earlier request for the redemption is still being worked \
+        on: a part of its message, in any case. The redemption waits and is asked for again; a \
+        409 or 425 that says so for weak_after is a person's.";
+    "provider.success" Text.default(r#""lenient""#) =>
+        "Which 2xx confirm a redemption: \"lenient\", every JSON object that does not say that it \
+        failed, and an empty body; or \"contract\", an empty body and objects of data, message \
+        and errors alone.";
+    "provider.weak_after" Duration.default(r#""30m""#).bounds("1s", "30d") =>
+        "How long weak refusals alone, alike and with the lane otherwise well, go on before a \
+        redemption is parked for a person: {bounds}. A refusal is weak that a proxy or a \
+        framework could have made: docs/trust.md lists the phrases and members that tell.";
+    "provider.weak_declines" Flag.default("false") =>
+        "Whether 400, 409 and 422 with a bare message decline, for a provider whose own refusals \
+        look so.";
+    "provider.accept_language" Text.default(r#""en""#) =>
+        "The value of Accept-Language in each request to the provider.";
+    "provider.same_code" Text.default(r#""folded""#) =>
+        "Which reward codes are the same: \"folded\", those that look alike (case, width, digits \
+        of every script, hyphens, invisible characters), or \"exact\", those of the same bytes.";
+    "provider.canary" Flag.default("true") =>
+        "Whether the gateway may send checks of its own, of a made-up code, to check_url, to \
+        learn whether the provider answers.";
+    "provider.reusable_codes" Texts.default("[]") =>
+        "Codes that may be redeemed again and again: patterns, anchored at both ends, in which * \
+        stands for anything.";
+    "provider.oauth.token_url" Url.sample(r#""https://SERVICE.retm.sa/oauth/token""#) =>
+        "The token endpoint; as for redeem_url, https or loopback.";
+    "provider.oauth.client_id" Text.sample(r#""…""#) => "The client's id.";
+    "provider.oauth.client_secret_file" Path.sample(r#""/etc/redeemd/retm.secret""#) =>
+        "The file that holds the client's secret; this or client_secret_credential.";
+    "provider.oauth.client_secret_credential" Text.sample(r#""retm-secret""#) =>
+        "The systemd credential that holds the client's secret.";
+    "provider.oauth.grant" Text.default(r#""client_credentials""#) =>
+        "How the first token is had: \"client_credentials\" or \"refresh_token\". A refresh token \
+        that the provider gives is kept in the state directory. The contract's authorization code \
+        is for a person with a browser: trade it once elsewhere, and give the refresh token.";
+    "provider.oauth.refresh_token_file" Path.sample(r#""/etc/redeemd/retm.refresh""#) =>
+        "The file that holds the first refresh token; this or refresh_token_credential, and with \
+        grant = \"refresh_token\" alone.";
+    "provider.oauth.refresh_token_credential" Text.sample(r#""retm-refresh""#) =>
+        "The systemd credential that holds the first refresh token.";
+    "offline.accept" Flag.default("true") =>
+        "Whether redemptions are accepted while a lane is not up.";
+    "offline.max_pending" Integer.default("5000").bounds("1", "100000000") =>
+        "How many may be pending in a lane before tills are refused: {bounds}.";
+    "offline.max_pending_per_till" Integer.sample("3750").bounds("1", "100000000") =>
+        "How many redemptions of one till may be pending in a lane before that till is refused: 1 \
+        to max_pending. Without it: three quarters of max_pending where there is more than one \
+        till, else max_pending.";
+    "offline.max_outage" Duration.default(r#""72h""#).bounds("1s", "3650d") =>
+        "How long the lane may have been down before tills are refused: {bounds}. Neither a \
+        restart nor an operator's hold or release resets it.";
+    "offline.date_format" Text.default(r#""contract""#) =>
+        "Which dates are accepted while a lane is not up: \"contract\", those that the contract \
+        can mean, or \"any\".";
+    "offline.one_till" Text.default(r#""refuse""#) =>
         "Whether a provider that does not answer one till may be taken for silent without \
-            evidence from another till or from the gateway's own checks: \"refuse\" or \
-            \"trust\". \"trust\" is for a store with one till whose provider has no \
-            check_url.",
-    ),
-    setting("offline.remember_checks", Kind::Duration).default(r#""12h""#).bounds("0s", "7d").doc(
-        "How long the provider's answers to tills' checks are remembered: {bounds}; 0s is not \
-            at all. It is the gateway's elapsed time, which goes on over restarts and follows \
-            no step of the clock. While the provider cannot be asked, a check is answered from \
-            them, with Redeemd-State: remembered and their age in Redeemd-Age. They may name \
-            the customer: they are kept no longer, and go back to tills alone. No list, \
-            export, metric, log or backup holds them.",
-    ),
-    setting("offline.remember_checks_max", Kind::Integer)
-        .default("20000")
-        .bounds("0", "10000000")
-        .doc(
-            "How many of them are remembered: {bounds}. When there are more, the till that \
-            brought the most forgets its oldest, refusals last.",
-        ),
-    setting("offline.unknown_check", Kind::Text).default(r#""refuse""#).doc(
-        "What a till is told that checks a code of which nothing is known, while the \
-            provider cannot be asked: \"refuse\", 503 with Retry-After, or \"answer\", 200 \
-            with {\"data\":{},\"errors\":[]}. A provider that is only busy is not spoken for: \
-            that is 503 in any case.",
-    ),
-    setting("offline.value_of_unknown", Kind::Text).default(r#""25.00""#).doc(
-        "What a reward counts as of which no check said what it is worth, or said 0 or \
-            what nobody can read: an amount of the store's currency in quotes, from 0 to \
-            1000000000. Amounts are exact; more than four decimals round up.",
-    ),
-    setting("offline.value_of_unbounded", Kind::Text)
-        .default(r#""100.00""#)
-        .doc("What a percentage counts as for which a check said no most."),
-    setting("offline.max_exposure", Kind::Text).default(r#""25000.00""#).doc(
-        "What may be at risk in a lane before tills are refused. At risk is what was given \
-            on trust and is pending, parked, lost, confirmed by inference or taken back, \
-            until a person has handled it.",
-    ),
-    setting("offline.max_per_hour_per_till", Kind::Integer)
-        .default("300")
-        .bounds("1", "100000000")
-        .doc(
-            "How many redemptions of one till may be accepted on trust in a lane within 60 \
-            minutes: {bounds}.",
-        ),
-    setting("offline.checked_within", Kind::Duration).default(r#""15m""#).bounds("1s", "30d").doc(
-        "How old a check may be by which a rule with type goes, unless the rule has its \
-            own: {bounds}.",
-    ),
-    setting("offline.max_value", Kind::Text)
-        .sample(r#""100.00""#)
-        .doc("What one reward may be worth. A rule's own max_value takes its place."),
-    setting("offline.max_per_hour", Kind::Integer)
-        .sample("500")
-        .bounds("0", "100000000")
-        .doc("How many may be accepted on trust in a lane within 60 minutes: {bounds}."),
-    setting("offline.max_per_day", Kind::Integer)
-        .sample("2000")
-        .bounds("0", "100000000")
-        .doc("How many may be accepted on trust in a lane within 24 hours: {bounds}."),
-    setting("offline.hours", Kind::Text).sample(r#""08:00-23:30""#).doc(
+        evidence from another till or from the gateway's own checks: \"refuse\" or \"trust\". \
+        \"trust\" is for a store with one till whose provider has no check_url.";
+    "offline.remember_checks" Duration.default(r#""12h""#).bounds("0s", "7d") =>
+        "How long the provider's answers to tills' checks are remembered: {bounds}; 0s is not at \
+        all. It is the gateway's elapsed time, which goes on over restarts and follows no step of \
+        the clock. While the provider cannot be asked, a check is answered from them, with \
+        Redeemd-State: remembered and their age in Redeemd-Age. They may name the customer: they \
+        are kept no longer, and go back to tills alone. No list, export, metric, log or backup \
+        holds them.";
+    "offline.remember_checks_max" Integer.default("20000").bounds("0", "10000000") =>
+        "How many of them are remembered: {bounds}. When there are more, the till that brought \
+        the most forgets its oldest, refusals last.";
+    "offline.unknown_check" Text.default(r#""refuse""#) =>
+        "What a till is told that checks a code of which nothing is known, while the provider \
+        cannot be asked: \"refuse\", 503 with Retry-After, or \"answer\", 200 with \
+        {\"data\":{},\"errors\":[]}. A provider that is only busy is not spoken for: that is 503 \
+        in any case.";
+    "offline.value_of_unknown" Text.default(r#""25.00""#) =>
+        "What a reward counts as of which no check said what it is worth, or said 0 or what \
+        nobody can read: an amount of the store's currency in quotes, from 0 to 1000000000. \
+        Amounts are exact; more than four decimals round up.";
+    "offline.value_of_unbounded" Text.default(r#""100.00""#) =>
+        "What a percentage counts as for which a check said no most.";
+    "offline.max_exposure" Text.default(r#""25000.00""#) =>
+        "What may be at risk in a lane before tills are refused. At risk is what was given on \
+        trust and is pending, parked, lost, confirmed by inference or taken back, until a person \
+        has handled it.";
+    "offline.max_per_hour_per_till" Integer.default("300").bounds("1", "100000000") =>
+        "How many redemptions of one till may be accepted on trust in a lane within 60 minutes: \
+        {bounds}.";
+    "offline.checked_within" Duration.default(r#""15m""#).bounds("1s", "30d") =>
+        "How old a check may be by which a rule with type goes, unless the rule has its own: \
+        {bounds}.";
+    "offline.max_value" Text.sample(r#""100.00""#) =>
+        "What one reward may be worth. A rule's own max_value takes its place.";
+    "offline.max_per_hour" Integer.sample("500").bounds("0", "100000000") =>
+        "How many may be accepted on trust in a lane within 60 minutes: {bounds}.";
+    "offline.max_per_day" Integer.sample("2000").bounds("0", "100000000") =>
+        "How many may be accepted on trust in a lane within 24 hours: {bounds}.";
+    "offline.hours" Text.sample(r#""08:00-23:30""#) =>
         "When rewards are given on trust, on the clock on the wall: \"08:00-23:30\", \
-            \"18:00-02:00\" past midnight, or \"00:00-24:00\" for all day. In the night in \
-            which the clock is put back an hour comes twice, and so does what lies in it. \
-            While the clock is not synchronised nothing is given. A rule's own hours take \
-            their place.",
-    ),
-    setting("offline.code_form.length", Kind::Text).sample(r#""10-12""#).doc(
-        "How many characters a code has: \"10\" or \"10-12\". A code of another form is \
-            refused with 400 while nobody can be asked. A rule's own code_form takes its \
-            place.",
-    ),
-    setting("offline.code_form.alphabet", Kind::Text).sample(r#""digits""#).doc(
-        "The characters of a code: \"any\", \"digits\", \"hex\", \"letters\" or \
-            \"alphanumeric\".",
-    ),
-    setting("offline.code_form.check", Kind::Text).sample(r#""luhn""#).doc(
-        "How a code's last digits follow from the others: \"luhn\" (ISO/IEC 7812), \
-            \"mod97\" (ISO/IEC 7064) or \"gs1\".",
-    ),
-    setting("offline.rule.name", Kind::Text).sample(r#""vouchers""#).doc(
-        "The rule's name, unique, as refusals and the books show it. Files of conf.d \
-            change a rule by its name. The first rule that fits a redemption is the one; what \
-            a rule does not say fits everything.",
-    ),
-    setting("offline.rule.code", Kind::TextOrTexts)
-        .sample(r#"["V-*", "*-VIP"]"#)
-        .doc("One pattern or a list, with * for anything, that the code fits byte by byte."),
-    setting("offline.rule.business", Kind::TextOrTexts)
-        .sample(r#""shop""#)
-        .doc("One business or a list; they match folded."),
-    setting("offline.rule.branch", Kind::TextOrTexts)
-        .sample(r#"["7", "8"]"#)
-        .doc("One branch or a list."),
-    setting("offline.rule.till", Kind::TextOrTexts)
-        .sample(r#""till-1""#)
-        .doc("One till or a list."),
-    setting("offline.rule.type", Kind::TextOrTexts)
-        .sample(r#""voucher""#)
-        .doc("One type or a list, as a valid check said it within checked_within."),
-    setting("offline.rule.checked_within", Kind::Duration)
-        .sample(r#""2h""#)
-        .bounds("1s", "30d")
-        .doc(
-            "The rule is for codes of which a valid check is remembered that is not older: \
-            {bounds}. Without it, a rule with type takes offline.checked_within.",
-        ),
-    setting("offline.rule.cause", Kind::TextOrTexts)
-        .sample(r#"["tls", "clock"]"#)
-        .doc("One cause or a list, such as \"connect\" or \"tls\": why nobody can be asked."),
-    setting("offline.rule.accept", Kind::FlagOrText).sample("true").doc(
+        \"18:00-02:00\" past midnight, or \"00:00-24:00\" for all day. In the night in which the \
+        clock is put back an hour comes twice, and so does what lies in it. While the clock is \
+        not synchronised nothing is given. A rule's own hours take their place.";
+    "offline.code_form.length" Text.sample(r#""10-12""#) =>
+        "How many characters a code has: \"10\" or \"10-12\". A code of another form is refused \
+        with 400 while nobody can be asked. A rule's own code_form takes its place.";
+    "offline.code_form.alphabet" Text.sample(r#""digits""#) =>
+        "The characters of a code: \"any\", \"digits\", \"hex\", \"letters\" or \"alphanumeric\".";
+    "offline.code_form.check" Text.sample(r#""luhn""#) =>
+        "How a code's last digits follow from the others: \"luhn\" (ISO/IEC 7812), \"mod97\" \
+        (ISO/IEC 7064) or \"gs1\".";
+    "offline.rule.name" Text.sample(r#""vouchers""#) =>
+        "The rule's name, unique, as refusals and the books show it. Files of conf.d change a \
+        rule by its name. The first rule that fits a redemption is the one; what a rule does not \
+        say fits everything.";
+    "offline.rule.code" TextOrTexts.sample(r#"["V-*", "*-VIP"]"#) =>
+        "One pattern or a list, with * for anything, that the code fits byte by byte.";
+    "offline.rule.business" TextOrTexts.sample(r#""shop""#) =>
+        "One business or a list; they match folded.";
+    "offline.rule.branch" TextOrTexts.sample(r#"["7", "8"]"#) => "One branch or a list.";
+    "offline.rule.till" TextOrTexts.sample(r#""till-1""#) => "One till or a list.";
+    "offline.rule.type" TextOrTexts.sample(r#""voucher""#) =>
+        "One type or a list, as a valid check said it within checked_within.";
+    "offline.rule.checked_within" Duration.sample(r#""2h""#).bounds("1s", "30d") =>
+        "The rule is for codes of which a valid check is remembered that is not older: {bounds}. \
+        Without it, a rule with type takes offline.checked_within.";
+    "offline.rule.cause" TextOrTexts.sample(r#"["tls", "clock"]"#) =>
+        "One cause or a list, such as \"connect\" or \"tls\": why nobody can be asked.";
+    "offline.rule.accept" FlagOrText.sample("true") =>
         "true or false: whether what the rule is for is accepted on trust, whatever \
-            offline.accept says. \"override\" waits for a later version.",
-    ),
-    setting("offline.rule.max_value", Kind::Text)
-        .sample(r#""50.00""#)
-        .doc("What one reward may be worth, instead of offline.max_value."),
-    setting("offline.rule.max_exposure", Kind::Text)
-        .sample(r#""1000.00""#)
-        .doc("What may be at risk of the rewards that this rule has let through."),
-    setting("offline.rule.max_pending", Kind::Integer)
-        .sample("100")
-        .bounds("0", "100000000")
-        .doc("How many of them may be pending: {bounds}."),
-    setting("offline.rule.max_per_hour", Kind::Integer)
-        .sample("20")
-        .bounds("0", "100000000")
-        .doc("How many it lets through within 60 minutes: {bounds}."),
-    setting("offline.rule.max_per_day", Kind::Integer)
-        .sample("100")
-        .bounds("0", "100000000")
-        .doc("How many it lets through within 24 hours: {bounds}."),
-    setting("offline.rule.max_outage", Kind::Duration)
-        .sample(r#""4h""#)
-        .bounds("1s", "3650d")
-        .doc("How long the lane may have been down: {bounds}."),
-    setting("offline.rule.hours", Kind::Text)
-        .sample(r#""18:00-02:00""#)
-        .doc("When, on the local clock, instead of offline.hours."),
-    setting("offline.rule.code_form.length", Kind::Text)
-        .sample(r#""12""#)
-        .doc("How many characters a code has."),
-    setting("offline.rule.code_form.alphabet", Kind::Text)
-        .sample(r#""alphanumeric""#)
-        .doc("The characters of a code."),
-    setting("offline.rule.code_form.check", Kind::Text)
-        .sample(r#""mod97""#)
-        .doc("How a code's last digits follow from the others."),
-    setting("forward.max_in_flight", Kind::Integer).default("8").bounds("1", "256").doc(
+        offline.accept says. \"override\" waits for a later version.";
+    "offline.rule.max_value" Text.sample(r#""50.00""#) =>
+        "What one reward may be worth, instead of offline.max_value.";
+    "offline.rule.max_exposure" Text.sample(r#""1000.00""#) =>
+        "What may be at risk of the rewards that this rule has let through.";
+    "offline.rule.max_pending" Integer.sample("100").bounds("0", "100000000") =>
+        "How many of them may be pending: {bounds}.";
+    "offline.rule.max_per_hour" Integer.sample("20").bounds("0", "100000000") =>
+        "How many it lets through within 60 minutes: {bounds}.";
+    "offline.rule.max_per_day" Integer.sample("100").bounds("0", "100000000") =>
+        "How many it lets through within 24 hours: {bounds}.";
+    "offline.rule.max_outage" Duration.sample(r#""4h""#).bounds("1s", "3650d") =>
+        "How long the lane may have been down: {bounds}.";
+    "offline.rule.hours" Text.sample(r#""18:00-02:00""#) =>
+        "When, on the local clock, instead of offline.hours.";
+    "offline.rule.code_form.length" Text.sample(r#""12""#) => "How many characters a code has.";
+    "offline.rule.code_form.alphabet" Text.sample(r#""alphanumeric""#) =>
+        "The characters of a code.";
+    "offline.rule.code_form.check" Text.sample(r#""mod97""#) =>
+        "How a code's last digits follow from the others.";
+    "forward.max_in_flight" Integer.default("8").bounds("1", "256") =>
         "How many requests a drain may have in flight: {bounds}. What tills wait for has 32 \
-            places beside them.",
-    ),
-    setting("forward.retry_min", Kind::Duration)
-        .default(r#""1s""#)
-        .bounds("100ms", "1h")
-        .doc("The first wait after a failure: {bounds}, not longer than retry_max."),
-    setting("forward.retry_max", Kind::Duration)
-        .default(r#""60s""#)
-        .bounds("100ms", "1h")
-        .doc("The longest wait between two probes of a link that is down: {bounds}."),
-    setting("forward.reconnect_spread", Kind::Duration).default(r#""5s""#).bounds("0s", "10m").doc(
+        places beside them.";
+    "forward.retry_min" Duration.default(r#""1s""#).bounds("100ms", "1h") =>
+        "The first wait after a failure: {bounds}, not longer than retry_max.";
+    "forward.retry_max" Duration.default(r#""60s""#).bounds("100ms", "1h") =>
+        "The longest wait between two probes of a link that is down: {bounds}.";
+    "forward.reconnect_spread" Duration.default(r#""5s""#).bounds("0s", "10m") =>
         "When the line is back, the gateways of a fleet begin to drain within this spread: \
-            {bounds}.",
-    ),
-    setting("retention.settled", Kind::Duration).default(r#""30d""#).bounds("1h", "3650d").doc(
+        {bounds}.";
+    "retention.settled" Duration.default(r#""30d""#).bounds("1h", "3650d") =>
         "How long settled redemptions are kept: {bounds}. What was declined after the fact or is \
-            confirmed by inference is kept until a person has handled it. Its code is held for \
-            longer: see codes.",
-    ),
-    setting("retention.codes", Kind::Duration).default(r#""400d""#).bounds("0s", "3650d").doc(
-        "How long codes that were used or refused are remembered, as hashes of 16 bytes, \
-            when their redemptions are gone: {bounds}.",
-    ),
-    setting("admin.listen", Kind::Text).restart().default(r#""127.0.0.1:7734""#).doc(
-        "The operators' side: console, status and metrics. Beyond loopback only with \
-            [admin.tls], an [[admin.user]] and hosts.",
-    ),
-    setting("admin.socket", Kind::Path).restart().sample(r#""/run/redeemd/admin.sock""#).doc(
-        "The socket of redeemd's own commands, at most 107 bytes. Without it: admin.sock \
-            in $RUNTIME_DIRECTORY, else in state_dir.",
-    ),
-    setting("admin.hosts", Kind::Texts).default("[]").doc(
-        "The host names and addresses, without port, by which browsers may call the \
-            console, beside loopback's own. Beyond loopback it takes one at least.",
-    ),
-    setting("admin.token.name", Kind::Text).sample(r#""monitor""#).doc(
-        "Who is recorded for what is done with the token: 1 to 64 bytes, unique among \
-            tokens and users.",
-    ),
-    setting("admin.token.role", Kind::Text).sample(r#""see""#).doc(
-        "What it may do: \"see\", look; \"decide\", also retry, void and handle; \
-            \"engineer\", also lanes, hold, export, import.",
-    ),
-    setting("admin.token.token_file", Kind::Path)
-        .sample(r#""/etc/redeemd/monitor.token""#)
-        .doc("The file that holds the bearer token; this or credential."),
-    setting("admin.token.credential", Kind::Text)
-        .sample(r#""monitor""#)
-        .doc("The systemd credential that holds the bearer token."),
-    setting("admin.user.name", Kind::Text).sample(r#""layla""#).doc(
-        "The name to sign in with, recorded for what the person does: 1 to 64 bytes, \
-            unique among tokens and users.",
-    ),
-    setting("admin.user.role", Kind::Text).sample(r#""decide""#).doc("As for a token."),
-    setting("admin.user.password_file", Kind::Path).sample(r#""/etc/redeemd/layla.password""#).doc(
-        "The file that holds the hash of the password, never the password; this or \
-            credential.",
-    ),
-    setting("admin.user.credential", Kind::Text).sample(r#""layla""#).doc(
+        confirmed by inference is kept until a person has handled it. Its code is held for \
+        longer: see codes.";
+    "retention.codes" Duration.default(r#""400d""#).bounds("0s", "3650d") =>
+        "How long codes that were used or refused are remembered, as hashes of 16 bytes, when \
+        their redemptions are gone: {bounds}.";
+    "admin.listen" Text.restart().default(r#""127.0.0.1:7734""#) =>
+        "The operators' side: console, status and metrics. Beyond loopback only with [admin.tls], \
+        an [[admin.user]] and hosts.";
+    "admin.socket" Path.restart().sample(r#""/run/redeemd/admin.sock""#) =>
+        "The socket of redeemd's own commands, at most 107 bytes. Without it: admin.sock in \
+        $RUNTIME_DIRECTORY, else in state_dir.";
+    "admin.hosts" Texts.default("[]") =>
+        "The host names and addresses, without port, by which browsers may call the console, \
+        beside loopback's own. Beyond loopback it takes one at least.";
+    "admin.token.name" Text.sample(r#""monitor""#) =>
+        "Who is recorded for what is done with the token: 1 to 64 bytes, unique among tokens and \
+        users.";
+    "admin.token.role" Text.sample(r#""see""#) =>
+        "What it may do: \"see\", look; \"decide\", also retry, void and handle; \"engineer\", \
+        also lanes, hold, export, import.";
+    "admin.token.token_file" Path.sample(r#""/etc/redeemd/monitor.token""#) =>
+        "The file that holds the bearer token; this or credential.";
+    "admin.token.credential" Text.sample(r#""monitor""#) =>
+        "The systemd credential that holds the bearer token.";
+    "admin.user.name" Text.sample(r#""layla""#) =>
+        "The name to sign in with, recorded for what the person does: 1 to 64 bytes, unique among \
+        tokens and users.";
+    "admin.user.role" Text.sample(r#""decide""#) => "As for a token.";
+    "admin.user.password_file" Path.sample(r#""/etc/redeemd/layla.password""#) =>
+        "The file that holds the hash of the password, never the password; this or credential.";
+    "admin.user.credential" Text.sample(r#""layla""#) =>
         "The systemd credential that holds the hash of the password. Its earlier name, \
-            password_credential, is taken too.",
-    ),
-    setting("admin.tls.cert_file", Kind::Path)
-        .restart()
-        .sample(r#""/etc/redeemd/tls/console.pem""#)
-        .doc(
-            "The certificate chain of admin.listen in PEM. A certificate that is renewed in \
-            place needs no restart.",
-        ),
-    setting("admin.tls.key_file", Kind::Path)
-        .restart()
-        .sample(r#""/etc/redeemd/tls/console.key""#)
-        .doc("Its key in PEM."),
-    setting("alert.url", Kind::Url).restart().sample(r#""https://alerts.example/hook""#).doc(
+        password_credential, is taken too.";
+    "admin.tls.cert_file" Path.restart().sample(r#""/etc/redeemd/tls/console.pem""#) =>
+        "The certificate chain of admin.listen in PEM. A certificate that is renewed in place \
+        needs no restart.";
+    "admin.tls.key_file" Path.restart().sample(r#""/etc/redeemd/tls/console.key""#) =>
+        "Its key in PEM.";
+    "alert.url" Url.restart().sample(r#""https://alerts.example/hook""#) =>
         "Where the error webhook posts; https, or http to loopback. Without it there is no \
-            webhook.",
-    ),
-    setting("alert.token_file", Kind::Path).restart().sample(r#""/etc/redeemd/alert.token""#).doc(
-        "The file that holds the webhook's bearer token, if it needs one. A token that is \
-            renewed in place needs no restart.",
-    ),
-    setting("alert.credential", Kind::Text)
-        .restart()
-        .sample(r#""alert""#)
-        .doc("The systemd credential that holds the webhook's bearer token."),
-];
+        webhook.";
+    "alert.token_file" Path.restart().sample(r#""/etc/redeemd/alert.token""#) =>
+        "The file that holds the webhook's bearer token, if it needs one. A token that is renewed \
+        in place needs no restart.";
+    "alert.credential" Text.restart().sample(r#""alert""#) =>
+        "The systemd credential that holds the webhook's bearer token.";
+};
 
 /// Every key.
 pub const KEYS: &[Key] = &keys::<{ TABLE.len() }>();
@@ -626,63 +474,25 @@ pub(super) fn advice(section: &str, name: &str) -> String {
     }
 }
 
-/// The name that a slip of the finger away from `name`, or that it is the beginning of.
-fn nearest<'a>(names: &[&'a str], name: &str) -> Option<&'a str> {
-    let slips = |other: &&str| distance(other, name);
-    let near = names
-        .iter()
-        .copied()
-        .min_by_key(slips)
-        .filter(|other| distance(other, name) <= 1 + other.len() / 5);
-    let begun = || names.iter().copied().find(|other| name.len() >= 3 && other.starts_with(name));
-    near.or_else(begun)
-}
-
 /// Longer names are not compared letter by letter.
 const COMPARED_BYTES_MAX: usize = 64;
 
-/// How many letters have to be put in, taken out or changed between the two (Levenshtein's
-/// distance).
-fn distance(a: &str, b: &str) -> usize {
-    if a.len() > COMPARED_BYTES_MAX || b.len() > COMPARED_BYTES_MAX {
-        return usize::MAX;
-    }
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (line, letter) in a.chars().enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        for (cell, other) in row.iter_mut().skip(1).zip(b.chars()) {
-            let above = *cell;
-            left = (diagonal + usize::from(letter != other)).min(above + 1).min(left + 1);
-            diagonal = above;
-            *cell = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = line + 1;
-        }
-    }
-    row.last().copied().unwrap_or(usize::MAX)
+/// The name that a slip of the finger away from `name`, or that it is the beginning of.
+fn nearest<'a>(names: &[&'a str], name: &str) -> Option<&'a str> {
+    let slips = |other: &&str| strsim::levenshtein(other, name);
+    let near = names
+        .iter()
+        .copied()
+        .filter(|_| name.len() <= COMPARED_BYTES_MAX)
+        .min_by_key(slips)
+        .filter(|other| slips(other) <= 1 + other.len() / 5);
+    let begun = || names.iter().copied().find(|other| name.len() >= 3 && other.starts_with(name));
+    near.or_else(begun)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_distance_counts_letters_put_in_taken_out_or_changed() {
-        let cases = [
-            ("", "", 0),
-            ("abc", "abc", 0),
-            ("abc", "", 3),
-            ("", "abc", 3),
-            ("listen", "lisen", 1),
-        ];
-        for (a, b, slips) in
-            cases.into_iter().chain([("kitten", "sitting", 3), ("timeout", "tiemout", 2)])
-        {
-            assert_eq!(distance(a, b), slips, "{a} {b}");
-        }
-    }
 
     #[test]
     fn no_key_is_listed_twice() {

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use redeemd::message::{Cause, Language};
 use redeemd::redemption::{Answer, Id, Seq};
-use redeemd::store::{About, Claim, Ended};
+use redeemd::store::{About, Claim, Ended, Settlement};
 
 use super::{Gateway, served};
 
@@ -101,7 +101,7 @@ pub(super) async fn story(gateway: &Gateway) -> Vec<String> {
         ),
     ];
     for (row, (ended, outcome, status)) in
-        gateway.queue.claim(claim).await.unwrap().into_iter().zip(ended)
+        gateway.queue.ask(claim).await.unwrap().into_iter().zip(ended)
     {
         assert!(gateway.queue.begin(row.seq));
         let about = About {
@@ -110,7 +110,8 @@ pub(super) async fn story(gateway: &Gateway) -> Vec<String> {
             took_ms: 84,
             ..About::default()
         };
-        assert!(gateway.queue.settle(row.seq, row.attempt, ended, about).await.unwrap().applied);
+        let settlement = Settlement { about, ..Settlement::new(row.seq, row.attempt, ended) };
+        assert!(gateway.queue.ask(settlement).await.unwrap().applied);
     }
     gateway.queue.void_by_till(&Id::parse(&ids[3]).unwrap(), "till-2").await.unwrap();
     gateway.queue.configured()[0].publish(|status| {

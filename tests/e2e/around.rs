@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use redeemd::store::seal;
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Gateway, Order, Provider, eventually, skipped};
+use crate::harness::{Gateway, Order, Provider, eventually, skipped, until};
 
 fn two_tills(provider: &Provider, offline: &str) -> Gateway {
     let builder = Gateway::with().lane("main", provider, "").offline(offline);
@@ -160,9 +160,7 @@ fn n4_the_text_of_the_log_says_who_what_and_which() {
     gateway.wait_for_link("main", "held");
     gateway.rewrite("[nonsense]\nx = 1");
     gateway.reload();
-    eventually("the fault is shown", || {
-        (gateway.status()["reload_faults"] != json!([])).then_some(())
-    });
+    until("the fault is shown", || gateway.status()["reload_faults"] != json!([]));
     let user = Command::new("id").arg("-un").output().unwrap().stdout;
     let user = String::from_utf8(user).unwrap();
     let settled = format!("{id} is confirmed (lane main, attempt 1)");
@@ -226,9 +224,9 @@ fn n7_two_tills_whose_tokens_become_the_same_while_it_runs_are_named() {
     let builder = Gateway::with().lane("main", &provider, "");
     let mut gateway = builder.till("till-1", "the-one").till("till-2", "the-other").start();
     std::fs::write(gateway.folder().join("till-2.token"), "the-one").unwrap();
-    eventually("it is told", || {
+    until("it is told", || {
         gateway.till("till-1").redeem("ANY");
-        gateway.log().contains("two tills have the same token").then_some(())
+        gateway.log().contains("two tills have the same token")
     });
     let log = gateway.log();
     let line = log.lines().find(|line| line.contains("the same token")).unwrap();
@@ -425,7 +423,7 @@ fn n19_readiness_ends_where_no_redemption_could_be_taken() {
     assert_eq!(gateway.operators().send("GET", "/livez", &[], b"").status, 200);
     provider.restore();
     gateway.wait_until_drained();
-    eventually("it is ready again", || (ready().status == 200).then_some(()));
+    until("it is ready again", || ready().status == 200);
 }
 
 #[test]
@@ -460,14 +458,14 @@ fn n20_settings_that_wait_for_a_restart_are_shown_until_they_are_taken_back_or_i
     for settings in [other, more] {
         gateway.rewrite(&settings);
         gateway.reload();
-        eventually("the key is shown", || (keys(&gateway) == r#"["admin.socket"]"#).then_some(()));
+        until("the key is shown", || keys(&gateway) == r#"["admin.socket"]"#);
     }
     gateway.rewrite("[alert]\nurl = \"https://hook.example/\"");
     gateway.reload();
-    eventually("the webhook's is shown", || (keys(&gateway) == r#"["alert.url"]"#).then_some(()));
+    until("the webhook's is shown", || keys(&gateway) == r#"["alert.url"]"#);
     gateway.rewrite("");
     gateway.reload();
-    eventually("it is taken back", || (keys(&gateway) == "[]").then_some(()));
+    until("it is taken back", || keys(&gateway) == "[]");
 }
 
 #[test]
@@ -479,8 +477,8 @@ fn n20_a_certificate_that_waits_for_the_restart_locks_nobody_out_of_the_console(
     gateway.says(&["make-certificate", "localhost", "--cert-file", &cert, "--key-file", &key]);
     gateway.rewrite(&format!("[admin.tls]\ncert_file = \"{cert}\"\nkey_file = \"{key}\""));
     gateway.reload();
-    eventually("it waits for the restart", || {
-        gateway.status()["restart_keys"].to_string().contains("admin.tls.cert_file").then_some(())
+    until("it waits for the restart", || {
+        gateway.status()["restart_keys"].to_string().contains("admin.tls.cert_file")
     });
     let origin = format!("http://{}", gateway.admin_address());
     let form = "application/x-www-form-urlencoded";

@@ -12,7 +12,7 @@ use redeemd::store::{Accept, NewRedemption, Store, Surroundings, inspect};
 use redeemd::value::Amount;
 
 use crate::harness::{
-    Fault, Gateway, Order, Provider, Witness, at_once, eventually, spoil, within,
+    Fault, Gateway, Order, Provider, Witness, at_once, spoil, until, until_within, within,
 };
 use crate::oracle::Ledger;
 
@@ -89,8 +89,7 @@ fn status_kib(pid: u32, name: &str) -> u64 {
 fn start_with(rows: usize) -> (Duration, u64) {
     let mut witness = Witness::start(1);
     witness.cut();
-    let lane =
-        Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 2000000");
+    let lane = Gateway::behind(&witness).offline("max_pending = 2000000");
     let mut gateway = lane.stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     fill(&gateway, rows);
@@ -130,13 +129,13 @@ fn a_long_outages_rows_are_ready_as_soon_as_a_thousand_and_take_no_more_memory()
 fn salvage_of(rows: usize) -> (Duration, u64) {
     let mut witness = Witness::start(1);
     witness.cut();
-    let mut gateway = Gateway::with().lane_at("main", &witness.redeem_url(), "").stopped();
+    let mut gateway = Gateway::behind(&witness).stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     fill(&gateway, rows);
     spoil(&gateway.state_dir());
     let began = Instant::now();
     gateway.launch();
-    within(SALVAGE_MAX, "the gateway is ready", || gateway.is_ready().then_some(()));
+    until_within(SALVAGE_MAX, "the gateway is ready", || gateway.is_ready());
     let (took, peak) = (began.elapsed(), status_kib(gateway.pid(), "VmHWM:"));
     let counts = gateway.counts();
     assert_eq!(
@@ -240,7 +239,7 @@ fn damage_that_a_start_had_no_time_to_see_is_found_in_the_background_and_rescued
 fn start_on_a_copy_of(rows: usize) -> u64 {
     let mut witness = Witness::start(1);
     witness.cut();
-    let mut gateway = Gateway::with().lane_at("main", &witness.redeem_url(), "").stopped();
+    let mut gateway = Gateway::behind(&witness).stopped();
     std::fs::create_dir_all(gateway.state_dir()).unwrap();
     fill(&gateway, rows);
     let (database, copy) =
@@ -249,7 +248,7 @@ fn start_on_a_copy_of(rows: usize) -> u64 {
     std::fs::rename(&copy, &database).unwrap();
     let began = Instant::now();
     gateway.launch();
-    within(SALVAGE_MAX, "the gateway is ready", || gateway.is_ready().then_some(()));
+    until_within(SALVAGE_MAX, "the gateway is ready", || gateway.is_ready());
     let (took, peak) = (began.elapsed(), status_kib(gateway.pid(), "VmHWM:"));
     println!("{rows} rows of a copy put in doubt in {took:?}, {peak} KiB at its peak");
     let newest = format!("/api/v1/redemptions?state=pending&after={}", rows - 1);
@@ -272,7 +271,7 @@ fn a_million_rows_of_a_copy_are_put_in_doubt_in_the_memory_of_few() {
 #[test]
 fn sigterm_in_the_middle_of_a_drain_ends_in_time_and_nothing_is_lost() {
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let mut gateway = Gateway::with().lane_at("main", &witness.redeem_url(), "").start();
+    let mut gateway = Gateway::behind(&witness).start();
     witness.cut();
     for n in 0..300 {
         assert_eq!(ledger.redeem(&gateway.till(""), &format!("ROW-{n}")), Some(200));
@@ -329,8 +328,7 @@ fn a_reader_that_stays_costs_log_but_no_service_and_the_log_is_cut_back_when_it_
     let rows = if is_long_run() { 20_480 } else { 6_400 };
     let mut witness = Witness::start(1);
     witness.cut();
-    let lane =
-        Gateway::with().lane_at("main", &witness.redeem_url(), "").offline("max_pending = 1000000");
+    let lane = Gateway::behind(&witness).offline("max_pending = 1000000");
     let gateway = lane.start();
     let log_bytes = || gateway.state_dir().join("redeemd.db-wal").metadata().unwrap().len();
     let without = redeem_many(&gateway, "BEFORE", rows / 4);
@@ -362,10 +360,10 @@ fn a_reader_that_stays_costs_log_but_no_service_and_the_log_is_cut_back_when_it_
 
     drop(reader);
     let mut n = 0;
-    eventually("the log is cut back", || {
+    until("the log is cut back", || {
         n += 1;
         redeem_many(&gateway, &format!("AFTER-{n}"), 16);
-        (log_bytes() <= LOG_BYTES_MAX).then_some(())
+        log_bytes() <= LOG_BYTES_MAX
     });
     redeem_many(&gateway, "LATER", rows / 4);
     println!("log: {bound} bytes without a reader, {grown} with it, {} after it", log_bytes());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Builder, Gateway, Mount, Order, Provider, Reply, Till, at_once, eventually, moment,
+    Builder, Gateway, Mount, Order, Provider, Reply, Till, at_once, eventually, moment, until,
 };
 
 /// The customer's number in the sandbox's answers.
@@ -116,9 +116,7 @@ fn a_code_that_is_held_here_has_been_used_and_a_provider_that_can_be_asked_decid
     assert_eq!((asked(&provider), checks(&gateway)["held"].clone()), (1, json!(3)));
     provider.rules(&["fault=hang-before-taking,call=redeem"]);
     provider.restore();
-    eventually("checks are passed on again", || {
-        (other.check("CK-NEW").header("redeemd-state").is_none()).then_some(())
-    });
+    until("checks are passed on again", || other.check("CK-NEW").header("redeemd-state").is_none());
     assert_eq!(
         other.check("CK-PENDING").status,
         400,
@@ -245,9 +243,7 @@ fn memory_outlives_restarts_and_kills_and_ends_with_its_time() {
     gateway.till("till-1").redeem("NOTICED-3");
     ages.push(age(&gateway.till("till-1").check("CK-1")));
     assert!(ages.is_sorted(), "{ages:?}");
-    eventually("it is forgotten", || {
-        (gateway.till("till-1").check("CK-1").status == 503).then_some(())
-    });
+    until("it is forgotten", || gateway.till("till-1").check("CK-1").status == 503);
     assert!(began.elapsed() >= Duration::from_secs(6), "no earlier: {:?}", began.elapsed());
 }
 
@@ -283,7 +279,7 @@ fn sixty_four_tills_at_once_never_overrun_the_memory_by_one_and_each_keeps_its_s
         for turn in 0..4 {
             let till = gateway.till(&names[n]);
             let code = format!("CK-{n}-{turn}");
-            eventually("there is a place", || (till.check(&code).status == 200).then_some(()));
+            until("there is a place", || till.check(&code).status == 200);
             assert!(remembered(&gateway) <= 100);
         }
     });
@@ -347,9 +343,7 @@ fn a_check_waits_no_longer_than_a_redemption_and_its_late_answer_is_kept() {
     assert_eq!((till.check("CK-LATE").status, age(&till.check("CK-1")) < 60), (503, true));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     assert_eq!(gateway.lane("main")["link"], "up", "a till's check is no evidence of silence");
-    eventually("the late answer is kept", || {
-        (gateway.status()["checks_remembered"] == 2).then_some(())
-    });
+    until("the late answer is kept", || gateway.status()["checks_remembered"] == 2);
     cut(&provider, &gateway);
     age(&till.check("CK-LATE"));
 }
@@ -403,9 +397,7 @@ fn the_customers_number_goes_back_to_tills_and_nowhere_else() {
     for (name, text) in &views {
         assert!(!text.contains(CUSTOMER), "{name}: {text}");
     }
-    eventually("the log tells of the checks", || {
-        gateway.log().contains("was answered: remembered").then_some(())
-    });
+    until("the log tells of the checks", || gateway.log().contains("was answered: remembered"));
     let log = gateway.log();
     assert!(!log.contains(CUSTOMER) && !log.contains("CK-LONG-CODE-1"), "{log}");
 }
@@ -444,7 +436,7 @@ fn a_full_disk_remembers_nothing_new_and_passes_checks_on() {
     assert_eq!((till.check("CK-2").status, till.check("CK-1").status), (200, 200));
     assert_eq!(gateway.status()["checks_remembered"], 1);
     provider.cut();
-    eventually("the line is known to be down", || (till.check("CK-2").status == 503).then_some(()));
+    until("the line is known to be down", || till.check("CK-2").status == 503);
     age(&till.check("CK-1"));
 }
 
@@ -491,7 +483,7 @@ fn a_till_is_refused_in_its_language_and_in_the_stores_own_words() {
     gateway.rewrite(&format!("{arabic}{texts}"));
     gateway.reload();
     let own = "Sorry: CK-1 went at till-1, 2026-11-23 10:00:00";
-    eventually("the store's words hold", || (told(other.redeem("CK-1")) == own).then_some(()));
+    until("the store's words hold", || told(other.redeem("CK-1")) == own);
     assert_eq!(told(other.check("CK-1")), own);
     assert_eq!(told(in_arabic(&other, "CK-1")), "عذرًا: \u{2068}CK-1\u{2069}");
     assert_eq!(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::harness::{
     Builder, FakeTime, Gateway, Order, Provider, Witness, eventually, set_clock, synchronised,
+    until,
 };
 
 /// Long before any build.
@@ -94,9 +95,7 @@ fn wait_of_four_seconds(rule: &str, change: impl Fn(&mut Gateway)) -> Duration {
     gateway.wait_for_link("main", "down");
     provider.rules(&[rule]);
     provider.restore();
-    eventually("the provider has asked for time", || {
-        (!provider.requests().is_empty()).then_some(())
-    });
+    until("the provider has asked for time", || !provider.requests().is_empty());
     eventually("the lane waits", || gateway.lane("main")["waiting_s"].as_u64());
     change(&mut gateway);
     gateway.wait_until_drained();

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use redeemd::store::free_bytes;
 
-use crate::harness::{Gateway, Mount, Order, Provider, eventually, spoil, within};
+use crate::harness::{Gateway, Mount, Order, Provider, eventually, spoil, until, within};
 
 const DB: &str = "redeemd.db";
 
@@ -136,7 +136,7 @@ fn how_many_redemptions_a_salvage_lost_is_told_by_status_and_console() {
     }
     gateway.start();
     let told = |gateway: &Gateway| gateway.status()["storage"]["detail"].to_string();
-    eventually("the damage is met", || told(&gateway).contains("set aside").then_some(()));
+    until("the damage is met", || told(&gateway).contains("set aside"));
     assert!(told(&gateway).contains("3 were lost"), "{}", told(&gateway));
     assert!(gateway.says(&["status"]).contains("3 were lost"));
     let home = gateway.operators().send("GET", "/", &[], b"").body;

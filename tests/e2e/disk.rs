@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use crate::harness::{
     DATABASE, EDQUOT, EIO, EROFS, Gateway, LOG, Mount, Reply, Shim, Till, Witness, Word, at_once,
-    eventually,
+    eventually, until,
 };
 use crate::oracle::Ledger;
 
@@ -64,27 +64,26 @@ fn the_log_is_made_large_in_advance_where_there_is_room_for_it() {
     }
 }
 
+/// A gateway whose state lies on `disk`: the line is cut and `count` redemptions wait.
+fn backlogged(disk: &Mount, name: &str, count: usize) -> (Witness, Ledger, Gateway) {
+    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
+    let gateway = Gateway::behind(&witness).state_in(&disk.path().join("state")).start();
+    witness.cut();
+    redeem(&ledger, &gateway, name, count);
+    (witness, ledger, gateway)
+}
+
 /// With a backlog, `disk` is filled before the line comes back.
 fn full_by_others(disk: &Mount) {
-    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let gateway = Gateway::with()
-        .lane_at("main", &witness.redeem_url(), "")
-        .state_in(&disk.path().join("state"))
-        .start();
-    witness.cut();
-    redeem(&ledger, &gateway, "BEFORE", 60);
+    let (mut witness, _, gateway) = backlogged(disk, "BEFORE", 60);
     disk.fill();
     assert!(wait_until_refused(&gateway).contains("disk is full"));
     witness.restore();
-    eventually("the backlog is delivered and settled", || {
-        (gateway.counts().pending == 0).then_some(())
-    });
+    until("the backlog is delivered and settled", || gateway.counts().pending == 0);
     assert_eq!(wait_until_refused(&gateway), wait_until_refused(&gateway));
     disk.empty();
     wait_until_taken(&gateway, "AFTER");
-    eventually("the reserve is there again", || {
-        gateway.state_dir().join("reserve").exists().then_some(())
-    });
+    until("the reserve is there again", || gateway.state_dir().join("reserve").exists());
     for (code, seen) in &witness.notes().codes {
         assert_eq!((seen.taken, seen.keys.len()), (1, 1), "{code}");
     }
@@ -106,13 +105,7 @@ fn an_ext4_full_of_other_programs_files_stops_intake_alone_and_all_is_well_when_
 #[test]
 fn intake_stops_while_there_is_still_a_little_space_and_settling_needs_no_reserve() {
     let Some(disk) = Mount::tmpfs() else { return };
-    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let gateway = Gateway::with()
-        .lane_at("main", &witness.redeem_url(), "")
-        .state_in(&disk.path().join("state"))
-        .start();
-    witness.cut();
-    redeem(&ledger, &gateway, "BEFORE", 30);
+    let (mut witness, _, gateway) = backlogged(&disk, "BEFORE", 30);
     disk.leave(512 * 1024);
     // A flood would use up the rest before a second is over: the very next request is refused.
     assert!(wait_until_refused(&gateway).contains("disk is full"));
@@ -120,22 +113,14 @@ fn intake_stops_while_there_is_still_a_little_space_and_settling_needs_no_reserv
     let has_reserve = || gateway.state_dir().join("reserve").exists();
     assert!(has_reserve(), "it was given up before it was needed");
     witness.restore();
-    eventually("the backlog is delivered and settled", || {
-        (gateway.counts().pending == 0).then_some(())
-    });
+    until("the backlog is delivered and settled", || gateway.counts().pending == 0);
     assert!(has_reserve());
     disk.empty();
     wait_until_taken(&gateway, "AFTER");
 }
 
 fn full_during_a_drain(disk: &Mount) {
-    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let gateway = Gateway::with()
-        .lane_at("main", &witness.redeem_url(), "")
-        .state_in(&disk.path().join("state"))
-        .start();
-    witness.cut();
-    redeem(&ledger, &gateway, "ROW", 600);
+    let (mut witness, _, gateway) = backlogged(disk, "ROW", 600);
     witness.restore();
     gateway.wait_for_counts("the drain has begun", |counts| counts.confirmed > 20);
     disk.fill();
@@ -187,13 +172,7 @@ fn a_backlog_that_came_in_few_commits_is_settled_in_many_on_a_full_disk() {
 #[test]
 fn a_start_on_a_full_disk_delivers_what_is_pending() {
     let Some(disk) = Mount::ext4() else { return };
-    let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let mut gateway = Gateway::with()
-        .lane_at("main", &witness.redeem_url(), "")
-        .state_in(&disk.path().join("state"))
-        .start();
-    witness.cut();
-    redeem(&ledger, &gateway, "ROW", 60);
+    let (mut witness, ledger, mut gateway) = backlogged(&disk, "ROW", 60);
     gateway.kill9();
     disk.fill();
     gateway.start();
@@ -209,8 +188,7 @@ fn a_start_on_a_full_disk_delivers_what_is_pending() {
 fn a_file_system_that_turned_read_only_takes_and_sends_nothing_and_a_later_start_has_it_all() {
     let Some(disk) = Mount::ext4() else { return };
     let (mut witness, ledger) = (Witness::start(1), Ledger::default());
-    let mut gateway = Gateway::with()
-        .lane_at("main", &witness.redeem_url(), "")
+    let mut gateway = Gateway::behind(&witness)
         .state_in(&disk.path().join("state"))
         .environment("REDEEMD_LOG", "debug")
         .start();
@@ -253,7 +231,7 @@ fn a_file_system_that_turned_read_only_takes_and_sends_nothing_and_a_later_start
 /// The line is cut, `count` redemptions wait, and the disk is a shim's.
 fn shimmed(count: usize) -> (Shim, Witness, Ledger, Gateway) {
     let (shim, mut witness, ledger) = (Shim::build(), Witness::start(1), Ledger::default());
-    let gateway = shim.under(Gateway::with().lane_at("main", &witness.redeem_url(), "")).start();
+    let gateway = shim.under(Gateway::behind(&witness)).start();
     if count > 0 {
         witness.cut();
         redeem(&ledger, &gateway, "ROW", count);
@@ -313,9 +291,7 @@ fn unwritable(errno: i32) {
     wait_until_refused(&gateway);
     witness.restore();
     let failed = shim.get(Word::Failed);
-    eventually("writing is tried three times more", || {
-        (shim.get(Word::Failed) >= failed + 3).then_some(())
-    });
+    until("writing is tried three times more", || shim.get(Word::Failed) >= failed + 3);
     assert!(witness.notes().codes.is_empty(), "what could not be settled was sent");
     wait_until_refused(&gateway);
     assert_eq!(
@@ -326,9 +302,7 @@ fn unwritable(errno: i32) {
     shim.set(Word::WriteErrno, 0);
     // Tills that knock all the time do not keep it from finding out.
     wait_until_taken(&gateway, "AFTER");
-    eventually("what waited is delivered by itself", || {
-        (gateway.counts().pending == 0).then_some(())
-    });
+    until("what waited is delivered by itself", || gateway.counts().pending == 0);
     let notes = witness.notes();
     assert!((0..20).all(|n| notes.codes[&format!("ROW-{n}")].taken == 1));
     drop((notes, ledger));
@@ -372,15 +346,11 @@ fn an_answer_that_cannot_be_written_now_is_kept_and_not_asked_for_again() {
     let till = gateway.till("");
     std::thread::scope(|scope| {
         scope.spawn(|| send(&till, "LATE"));
-        eventually("the provider has it", || {
-            witness.notes().codes.contains_key("LATE").then_some(())
-        });
+        until("the provider has it", || witness.notes().codes.contains_key("LATE"));
         shim.set(Word::WriteErrno, EIO);
     });
     witness.fail(&[]);
-    eventually("the answer could not be written", || {
-        (gateway.status()["storage"]["ok"] == false).then_some(())
-    });
+    until("the answer could not be written", || gateway.status()["storage"]["ok"] == false);
     shim.set(Word::WriteErrno, 0);
     let counts = gateway.wait_until_drained();
     assert_eq!((counts.confirmed, counts.accepted), (2, 2));

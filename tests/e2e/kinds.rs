@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{Gateway, Order, Provider, Reply, at_once, eventually, within};
+use crate::harness::{Gateway, Order, Provider, Reply, at_once, until, within};
 
 /// How long a table may take until its last row is settled.
 const TABLE_MAX: Duration = Duration::from_secs(90);
@@ -451,7 +451,5 @@ fn m10_no_date_that_cannot_be_is_given_on_trust_and_each_that_can_be_is() {
     for (n, date) in possible.iter().enumerate() {
         assert_eq!(ask(100 + n, date).status, 200, "{date}");
     }
-    eventually("the books hold them alone", || {
-        (gateway.counts().accepted == 1 + possible.len() as u64).then_some(())
-    });
+    until("the books hold them alone", || gateway.counts().accepted == 1 + possible.len() as u64);
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::harness::{
     BLOCKED, Chance, Fault, Gateway, INVENTED, Order, Shares, Till, Witness, eventually, moment,
-    seed, within,
+    seed, until_within,
 };
 
 /// Cycles of every run; `REDEEMD_TORTURE_CYCLES` says otherwise.
@@ -171,7 +171,7 @@ impl Store {
             let began = Instant::now();
             let given = || heards.yes.load(Ordering::SeqCst) >= goal || began.elapsed() > GIVEN_MAX;
             let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                within(SETTLED_MAX, "enough is given", || given().then_some(()));
+                until_within(SETTLED_MAX, "enough is given", given);
                 end(self);
             }));
             over.store(true, Ordering::SeqCst);
@@ -186,7 +186,7 @@ impl Store {
         // What was blocked a dozen times would wait its own backoff.
         self.gateway.restart();
         let mut tried = BTreeSet::new();
-        within(SETTLED_MAX, "all is settled", || {
+        until_within(SETTLED_MAX, "all is settled", || {
             if self.gateway.lane("main")["cause"] == "declines" {
                 self.gateway.says(&["release", "main"]);
             }
@@ -200,7 +200,7 @@ impl Store {
                 }
             }
             let books = self.gateway.counts();
-            (books.pending + books.parked == 0).then_some(())
+            books.pending + books.parked == 0
         });
     }
 

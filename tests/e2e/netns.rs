@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::network::{PROVIDER, redeem_url};
 use crate::harness::{
-    Gateway, Network, Order, Provider, eventually, in_a_network_of_its_own, moment, within,
+    Gateway, Network, Order, Provider, in_a_network_of_its_own, moment, until, until_within, within,
 };
 
 /// No backoff probe falls due within a test: what is delivered was brought on by an event.
@@ -40,9 +40,7 @@ fn redeem_into_the_dark(gateway: &Gateway, code: &str) {
 
 /// Events are told at most once a second: the outage lasts longer, as outages do.
 fn last_a_while(began: Instant) {
-    eventually("the outage has lasted a while", || {
-        (began.elapsed() > Duration::from_millis(1300)).then_some(())
-    });
+    until("the outage has lasted a while", || began.elapsed() > Duration::from_millis(1300));
 }
 
 /// Does `restore` and measures until the provider has taken `code`.
@@ -150,7 +148,7 @@ fn black_hole(url: &str, more: &str, args: &[&str]) {
     network.lose_nothing();
     let began = Instant::now();
     assert_eq!(till.redeem("PROBE").status, 200);
-    within(SOON, "a new redemption finds out", || (gateway.counts().pending == 0).then_some(()));
+    until_within(SOON, "a new redemption finds out", || gateway.counts().pending == 0);
     println!(
         "a black hole ended: all delivered {} ms after a new redemption",
         began.elapsed().as_millis()
@@ -250,9 +248,7 @@ fn a_name_that_appears_late_and_then_changes_is_followed() {
         let last = Arc::new(AtomicU8::new(9));
         name_server(&last);
         assert_eq!(till.redeem("NAMED").status, 200);
-        within(SOON, "a new redemption finds the name", || {
-            (gateway.counts().pending == 0).then_some(())
-        });
+        until_within(SOON, "a new redemption finds the name", || gateway.counts().pending == 0);
 
         last.store(8, Ordering::SeqCst);
         network.far("ip addr del 10.9.9.9/32 dev lo");
@@ -261,9 +257,9 @@ fn a_name_that_appears_late_and_then_changes_is_followed() {
             // Where the second try does not find the new address in time, the till asks again as it
             // is told.
             let code = format!("MOVED-{n}");
-            eventually("it is taken", || (till.redeem(&code).status == 200).then_some(()));
+            until("it is taken", || till.redeem(&code).status == 200);
         }
-        within(SOON, "the new address is found", || (gateway.counts().pending == 0).then_some(()));
+        until_within(SOON, "the new address is found", || gateway.counts().pending == 0);
         assert_eq!(gateway.counts().confirmed, 4);
         provider.assert_one_key_each();
     });

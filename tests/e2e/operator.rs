@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, Provider, eventually, within};
+use crate::harness::{Gateway, Provider, eventually, until_within};
 
 /// What `show` tells of a redemption's events.
 fn events(gateway: &Gateway, id: &str) -> Vec<(String, String, String)> {
@@ -203,9 +203,7 @@ fn what_was_refused_outlives_a_kill_but_for_seconds() {
     let written = || std::fs::metadata(&log).and_then(|log| log.modified()).ok();
     let before = written();
     refuse(&gateway);
-    within(std::time::Duration::from_secs(30), "it is kept", || {
-        (written() != before).then_some(())
-    });
+    until_within(std::time::Duration::from_secs(30), "it is kept", || written() != before);
     gateway.kill9();
     gateway.start();
     assert_eq!(unreadable(&gateway), 4);

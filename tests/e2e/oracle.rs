@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::harness::{Counts, Gateway, Notes, Till, Witness, within};
+use crate::harness::{Counts, Gateway, Notes, Till, Witness, until_within};
 
 /// How long a backlog may take to drain when nothing fails any more.
 const DRAIN_MAX: Duration = Duration::from_secs(180);
@@ -116,17 +116,13 @@ impl Ledger {
     pub(crate) fn settle_up(&self, gateway: &Gateway, witness: &Witness) -> Finding {
         let till = gateway.till("");
         while let Some(code) = self.unanswered() {
-            within(DRAIN_MAX, "it is answered", || {
-                (self.redeem(&till, &code) == Some(200)).then_some(())
-            });
+            until_within(DRAIN_MAX, "it is answered", || self.redeem(&till, &code) == Some(200));
         }
-        within(DRAIN_MAX, "nothing is pending", || (gateway.counts().pending == 0).then_some(()));
+        until_within(DRAIN_MAX, "nothing is pending", || gateway.counts().pending == 0);
         self.sent.lock().unwrap().insert("FRESH".to_owned(), body_of("FRESH"));
         let fresh = till.send("POST", "/redeem", &[], body_of("FRESH").as_bytes());
         assert_eq!(fresh.status, 200, "{fresh:?}");
-        within(DRAIN_MAX, "a fresh redemption flows", || {
-            (gateway.counts().pending == 0).then_some(())
-        });
+        until_within(DRAIN_MAX, "a fresh redemption flows", || gateway.counts().pending == 0);
         self.owed.lock().unwrap().insert("FRESH".to_owned());
         let (counts, notes) = (gateway.counts(), witness.notes());
         // What was told "ask again" before a byte left is voided.

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use crate::harness::{Gateway, Order, Provider, Reply, Till, eventually};
+use crate::harness::{Gateway, Order, Provider, Reply, Till, eventually, until};
 
 const PASSWORD: &str = "a long enough password";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
@@ -354,9 +354,7 @@ fn trust_is_switched_off_at_the_console_by_engineers_alone_with_a_reason_and_sta
     assert_eq!(gateway.till("<b>till").redeem("OFF-1").status, 503);
     assert_eq!(post(&gateway, "/lanes/main/trust-on", &cookie, "").status, 303);
     assert!(!get(&gateway, "/", &cookie).body.contains("codes are guessed"));
-    eventually("it is given on trust again", || {
-        (gateway.till("<b>till").redeem("OFF-2").status == 200).then_some(())
-    });
+    until("it is given on trust again", || gateway.till("<b>till").redeem("OFF-2").status == 200);
 }
 
 #[test]
@@ -412,10 +410,10 @@ fn a_session_ends_with_sign_out_with_another_password_and_with_a_reload() {
     assert!(!is_in(&gateway, &second));
     let third = signed_in(&gateway, "engineer-person");
     std::fs::write(gateway.folder().join("engineer.password"), hash()).unwrap();
-    eventually("another hash ends the session", || (!is_in(&gateway, &third)).then_some(()));
+    until("another hash ends the session", || !is_in(&gateway, &third));
     let fourth = signed_in(&gateway, "engineer-person");
     gateway.reload();
-    eventually("a reload ends the session", || (!is_in(&gateway, &fourth)).then_some(()));
+    until("a reload ends the session", || !is_in(&gateway, &fourth));
 }
 
 #[test]
@@ -769,9 +767,7 @@ fn a_thousand_streams_and_bombs_of_headers_and_forms_leave_the_listener_in_servi
     assert_eq!(get(&gateway, "/api/v1/status", "x=1").status, 200);
     drop(streams);
     send_bombs(&gateway);
-    eventually("the console answers again", || {
-        (get(&gateway, "/", "x=1").status == 200).then_some(())
-    });
+    until("the console answers again", || get(&gateway, "/", "x=1").status == 200);
     let begun = std::time::Instant::now();
     assert!(gateway.terminate().success());
     assert!(begun.elapsed() < Duration::from_secs(8), "open streams do not hold up the stop");
@@ -869,9 +865,9 @@ fn after_a_day_with(pages: usize) -> (f64, usize) {
     };
     // Both have had pages open before, which are gone when the next may come.
     day(16, 1);
-    eventually("the places are free", || {
+    until("the places are free", || {
         let again = gateway.operators().raw(request.as_bytes(), Duration::from_millis(300));
-        again.starts_with("HTTP/1.1 200").then_some(())
+        again.starts_with("HTTP/1.1 200")
     });
     let bytes = day(pages, 12);
     assert!(gateway.counts().accepted >= 2_400, "{:?}", gateway.counts());
@@ -1024,9 +1020,7 @@ fn beyond_this_machine_the_console_is_there_by_tls_by_its_names_and_for_who_sign
             .unwrap();
         String::from_utf8_lossy(&out.stdout).into_owned()
     };
-    eventually("it serves TLS under its name", || {
-        ask(&[]).starts_with("HTTP/1.1 200").then_some(())
-    });
+    until("it serves TLS under its name", || ask(&[]).starts_with("HTTP/1.1 200"));
     let origin = format!("origin: https://store-042.example:{}", tls.admin_address().port());
     let form = ["--header", &origin, "--data", "name=amal&password=a+long+enough+password"];
     let said = ask(&form).to_lowercase();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Chance, Gateway, Moment, Volatile, Witness, eventually, moment, seed, spoil};
+use crate::harness::{Chance, Gateway, Moment, Volatile, Witness, moment, seed, spoil, until};
 use crate::oracle::{Finding, Ledger};
 use crate::torture::{Crowd, FLAKY};
 use crate::volatile::{Fate, Toll};
@@ -83,17 +83,17 @@ impl Store {
 
     fn start(&mut self) {
         self.gateway.launch();
-        eventually("the gateway is ready", || {
+        until("the gateway is ready", || {
             assert!(!self.gateway.has_ended(), "it ended: {}", self.gateway.log());
-            self.gateway.is_ready().then_some(())
+            self.gateway.is_ready()
         });
     }
 
     /// Starts it and takes its power, at the armed moment or once it is ready.
     fn start_and_lose_power(&mut self, fate: Fate) -> Toll {
         self.gateway.launch();
-        eventually("the power goes or the gateway is ready", || {
-            (self.disk.is_dark() || self.gateway.log().contains(READY)).then_some(())
+        until("the power goes or the gateway is ready", || {
+            self.disk.is_dark() || self.gateway.log().contains(READY)
         });
         self.lose_power(fate)
     }

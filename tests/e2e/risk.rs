@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{
     Builder, FakeTime, Gateway, Order, Provider, Reply, Till, at_once, eventually, moment,
-    set_clock, skipped, synchronised,
+    set_clock, skipped, synchronised, until,
 };
 
 /// How many tills ask at once.
@@ -176,7 +176,7 @@ fn the_limits_on_an_outage_are_told_when_their_time_comes_without_any_till_and_o
         [(most, "vouchers"), (all, "vouchers"), (most, "offline"), (all, "offline")]
             .map(|(used, rule)| times(used, rule))
     };
-    eventually("each is told", || (told(&gateway) == [1; 4]).then_some(()));
+    until("each is told", || told(&gateway) == [1; 4]);
     gateway.restart();
     assert_eq!(gateway.till("till-0").redeem("V-LATE").status, 503);
     gateway.wait_for_link("main", "down");
@@ -223,9 +223,9 @@ fn readiness_says_where_trust_is_off_and_ends_where_nothing_could_be_given() {
     let said = "ready\ntrust is off in lane main\n";
     assert_eq!((off.status, off.body.as_str()), (200, said), "the provider can be asked");
     provider.cut();
-    eventually("nothing can be taken", || {
+    until("nothing can be taken", || {
         gateway.till("till-0").redeem("NOTICED");
-        (ready().status == 503).then_some(())
+        ready().status == 503
     });
     gateway.says(&["trust", "on"]);
     let on = ready();
@@ -242,9 +242,9 @@ fn beyond_the_hours_nothing_is_promised_and_the_store_is_not_ready() {
     let builder = with_tills(1, &hours).environment("TZ", "UTC");
     let gateway = builder.lane("main", &provider, "").start();
     provider.cut();
-    eventually("nothing can be taken", || {
+    until("nothing can be taken", || {
         gateway.till("till-0").redeem("NOTICED");
-        (gateway.operators().send("GET", "/readyz", &[], b"").status == 503).then_some(())
+        gateway.operators().send("GET", "/readyz", &[], b"").status == 503
     });
     let lane = gateway.lane("main");
     assert_eq!((&lane["trust"], &lane["may_give"]), (&"at_once".into(), &0.into()));
@@ -295,7 +295,7 @@ fn kill_in_the_middle(gateway: &mut Gateway, tills: fn(&Gateway) -> Vec<Till>) {
                 while ask(0).is_ok() && answered.fetch_add(1, Ordering::Relaxed) < 25 {}
             });
         }
-        eventually("some were answered", || (answered.load(Ordering::Relaxed) > 10).then_some(()));
+        until("some were answered", || answered.load(Ordering::Relaxed) > 10);
         gateway.kill9();
     });
 }
@@ -387,7 +387,7 @@ fn a_void_after_a_2xx_gives_back_neither_rate_nor_exposure() {
     let till = gateway.till("till-0");
     for code in ["A", "B"] {
         let reply = till.redeem(code);
-        eventually("it is taken back", || (till.void(&reply.id()).status == 200).then_some(()));
+        until("it is taken back", || till.void(&reply.id()).status == 200);
     }
     let refused = till.redeem("C");
     assert!(refused.refusal().contains("no more than 75.00 may be at risk"), "{refused:?}");
@@ -420,9 +420,7 @@ fn rules_say_who_is_trusted_with_what_and_a_reload_takes_them_live() {
     std::fs::write(conf.join("10.toml"), "[[offline.rule]]\nname = \"no-gifts\"\naccept = true\n")
         .unwrap();
     gateway.reload();
-    eventually("the rule is changed", || {
-        (gateway.till("till-0").redeem("GIFT-2").status == 200).then_some(())
-    });
+    until("the rule is changed", || gateway.till("till-0").redeem("GIFT-2").status == 200);
 }
 
 #[test]
@@ -487,7 +485,7 @@ fn a_first_start_in_an_outage_trusts_and_still_gives_a_code_once_whatever_the_bu
     provider.restore();
     gateway.wait_until_drained();
     provider.cut();
-    eventually("the cut is noticed", || (of("THIRD", "alpha").status == 200).then_some(()));
+    until("the cut is noticed", || of("THIRD", "alpha").status == 200);
     assert_eq!(of("FOURTH", "gamma").status, 503);
 }
 
@@ -517,9 +515,7 @@ fn trust_switched_off_gives_nothing_over_a_restart_is_said_first_and_ends_with_i
     assert_eq!(gateway.till("till-0").redeem("A").status, 200);
     gateway.says(&["trust", "off", "--note", "a moment", "--for", "1s"]);
     assert_eq!(gateway.till("till-0").redeem("B").status, 503);
-    eventually("its time is over", || {
-        (gateway.till("till-0").redeem("B").status == 200).then_some(())
-    });
+    until("its time is over", || gateway.till("till-0").redeem("B").status == 200);
     for wrong in [
         &["trust", "off"][..],
         &["trust", "off", "nowhere", "--note", "x"],

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::harness::{Chance, Gateway, Order, Provider, at_once, eventually, seed};
+use crate::harness::{Chance, Gateway, Order, Provider, at_once, seed, until};
 
 #[test]
 fn an_outage_with_a_sigkill_in_it_loses_nothing_and_redeems_nothing_twice() {
@@ -148,7 +148,7 @@ fn sigterm_in_the_middle_of_traffic_is_an_ordered_stop_that_loses_nothing() {
         for thread in 0..4 {
             scope.spawn(move || redeem(thread));
         }
-        eventually("traffic flows", || (acknowledged.load(Ordering::SeqCst) > 40).then_some(()));
+        until("traffic flows", || acknowledged.load(Ordering::SeqCst) > 40);
         let status = gateway.terminate();
         stop.store(true, Ordering::SeqCst);
         status
@@ -209,9 +209,7 @@ fn redeem_until_killed(gateway: &mut Gateway, round: usize, wanted: usize) -> Ve
     std::thread::scope(|scope| {
         let redeem = &redeem;
         let threads: Vec<_> = (0..4).map(|thread| scope.spawn(move || redeem(thread))).collect();
-        eventually("enough is acknowledged", || {
-            (count.load(Ordering::SeqCst) >= wanted).then_some(())
-        });
+        until("enough is acknowledged", || count.load(Ordering::SeqCst) >= wanted);
         gateway.kill9();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     })

@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::{PermissionsExt, chown};
 
-use crate::harness::{Builder, Gateway, Mount, Provider, Till, eventually, skipped};
+use crate::harness::{Builder, Gateway, Mount, Provider, Till, eventually, skipped, until};
 
 /// Debian's `nobody`.
 const NOBODY: u32 = 65534;
@@ -158,8 +158,8 @@ fn settings_that_are_wrong_at_a_reload_change_nothing_and_are_shown_until_they_a
     assert_eq!(gateway.till("").redeem("OFFLINE-3").status, 503);
     gateway.rewrite("[retention]\nsettled = \"2h\"");
     gateway.reload();
-    eventually("the faults are gone", || {
-        gateway.status()["reload_faults"].as_array().is_some_and(Vec::is_empty).then_some(())
+    until("the faults are gone", || {
+        gateway.status()["reload_faults"].as_array().is_some_and(Vec::is_empty)
     });
 }
 
@@ -217,8 +217,8 @@ fn a_provider_whose_file_is_broken_at_the_start_has_its_lane_held_and_the_others
     let pid = gateway.pid();
     // Still broken: the reload says so and changes nothing.
     gateway.reload();
-    eventually("the fault is shown", || {
-        gateway.status()["reload_faults"].to_string().contains("ca.pem").then_some(())
+    until("the fault is shown", || {
+        gateway.status()["reload_faults"].to_string().contains("ca.pem")
     });
     std::fs::write(gateway.folder().join("ca.pem"), authorities()).unwrap();
     gateway.reload();
@@ -236,16 +236,16 @@ fn a_reload_with_one_broken_file_changes_nothing_and_the_next_one_tries_again() 
     let wanted = format!("{settings}\n[retention]\nsettled = \"2h\"");
     gateway.rewrite(&wanted);
     gateway.reload();
-    eventually("the fault is shown", || {
-        gateway.status()["reload_faults"].to_string().contains("ca.pem").then_some(())
+    until("the fault is shown", || {
+        gateway.status()["reload_faults"].to_string().contains("ca.pem")
     });
     let lanes = gateway.status()["lanes"].as_array().unwrap().len();
     assert_eq!(lanes, 1, "a lane of the faulty settings runs");
     assert_eq!(gateway.till("").redeem("AS-BEFORE").state(), "confirmed");
     std::fs::write(gateway.folder().join("ca.pem"), authorities()).unwrap();
     gateway.reload();
-    eventually("the fault is gone", || {
-        gateway.status()["reload_faults"].as_array().is_some_and(Vec::is_empty).then_some(())
+    until("the fault is gone", || {
+        gateway.status()["reload_faults"].as_array().is_some_and(Vec::is_empty)
     });
     gateway.wait_for_link("other", "up");
 }
@@ -275,9 +275,9 @@ fn a_certificate_authority_that_is_renewed_or_taken_out_in_place_is_followed_by_
             std::fs::write(&trusted, authorities()).unwrap();
             gateway.reload();
             let mut codes = (0..).map(|n| format!("AFTER-{n}"));
-            eventually("the provider is not trusted any more", || {
-                let answer = gateway.till("").redeem(&codes.next()?);
-                (answer.state() == "pending").then_some(())
+            until("the provider is not trusted any more", || {
+                let answer = gateway.till("").redeem(&codes.next().unwrap());
+                answer.state() == "pending"
             });
             assert_eq!(gateway.wait_for_link("main", "down")["cause"], "tls");
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 
-use crate::harness::{Gateway, Provider, eventually, moment, within};
+use crate::harness::{Gateway, Provider, moment, until, within};
 
 /// In the suite; more than the gateway has places.
 const STRANGERS: usize = 1050;
@@ -115,9 +115,7 @@ impl Flood {
             .collect();
         let flood = Self { stop, opened: Arc::clone(&opened), threads };
         let expected = count / kinds.len() * kinds.len();
-        eventually("all strangers have come", || {
-            (opened.load(Ordering::Relaxed) >= expected).then_some(())
-        });
+        until("all strangers have come", || opened.load(Ordering::Relaxed) >= expected);
         flood
     }
 

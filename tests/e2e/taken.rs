@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Gateway, Provider, eventually};
+use crate::harness::{Gateway, Provider, eventually, until};
 
 const FILES: [&str; 3] = ["redeemd.db", "redeemd.db-wal", "redeemd.db-shm"];
 
@@ -36,7 +36,7 @@ fn refuses_and_goes_on_after_a_start(gateway: &mut Gateway, provider: &Provider,
         storage["ok"] == false && storage["detail"].as_str().unwrap().contains(how),
         "{storage}"
     );
-    eventually("the log says so", || gateway.log().contains(how).then_some(()));
+    until("the log says so", || gateway.log().contains(how));
     assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
     assert!(gateway.terminate().success());
     gateway.start();
@@ -76,7 +76,7 @@ fn a_database_that_is_deleted_while_nothing_is_asked_is_noticed_and_saved() {
     let said = gateway.command(&["list"]);
     assert_eq!(said.code, Some(1), "{}", said.out);
     assert!(said.err.contains("the database was taken away"), "{}", said.err);
-    eventually("it is noticed", || (gateway.status()["storage"]["ok"] == false).then_some(()));
+    until("it is noticed", || gateway.status()["storage"]["ok"] == false);
     assert!(gateway.terminate().success());
     gateway.start();
     assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
@@ -176,9 +176,7 @@ fn a_database_that_is_put_back_goes_on_and_no_older_copy_of_it_is_left() {
     fs::rename(dir.join("redeemd.db"), &elsewhere).unwrap();
     assert_eq!(gateway.till("").redeem("IN-VAIN").status, 503);
     fs::rename(&elsewhere, dir.join("redeemd.db")).unwrap();
-    eventually("redemptions are taken again", || {
-        (gateway.till("").redeem("AGAIN").status == 200).then_some(())
-    });
+    until("redemptions are taken again", || gateway.till("").redeem("AGAIN").status == 200);
     assert!(begins_with(&dir, "redeemd.db.rescued-").is_empty());
     provider.restore();
     assert_eq!(gateway.wait_until_drained().confirmed, 4);
@@ -257,9 +255,7 @@ fn a_circle_of_links_in_the_place_of_the_state_directory_is_no_full_disk() {
     assert!(detail.contains("it was deleted or renamed"), "{detail}");
     fs::remove_file(&dir).unwrap();
     fs::rename(&elsewhere, &dir).unwrap();
-    eventually("redemptions are taken again", || {
-        (gateway.till("").redeem("AGAIN").status == 200).then_some(())
-    });
+    until("redemptions are taken again", || gateway.till("").redeem("AGAIN").status == 200);
 }
 
 /// What happens next after a file was emptied.
@@ -297,9 +293,7 @@ fn is_emptied(file: &str, next: Next) {
     if matches!(next, Next::Stopped) {
         gateway.start();
     } else {
-        eventually("the log says so", || {
-            gateway.log().contains("was cut short while redeemd ran").then_some(())
-        });
+        until("the log says so", || gateway.log().contains("was cut short while redeemd ran"));
     }
     let detail = eventually("it is told", || {
         let detail = gateway.status()["storage"]["detail"].to_string();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, Order, Provider, Reply, at_once, eventually};
+use crate::harness::{Gateway, Order, Provider, Reply, at_once, eventually, until};
 
 /// A gateway with two tills before a provider whose line is cut, and known to be.
 fn offline() -> (Provider, Gateway) {
@@ -339,9 +339,9 @@ mod t5 {
         let gateway = two_tills(&provider);
         let mut slow: Vec<_> = (0..20).map(|number| Slow::start(&gateway, number)).collect();
         assert_eq!(gateway.till("till-2").redeem("T5").status, 200);
-        eventually("the slow ones are ended although they go on", || {
+        until("the slow ones are ended although they go on", || {
             let going = slow.iter_mut().map(Slow::is_ended).filter(|ended| !ended).count();
-            (going == 0).then_some(())
+            going == 0
         });
         for one in &slow {
             let told = String::from_utf8_lossy(&one.told);
@@ -434,7 +434,7 @@ fn t6_who_guesses_tokens_is_named_in_the_log_and_the_till_at_the_same_address_is
     assert!(took >= Duration::from_millis(200), "the fourth after twenty came after {took:?}");
     assert_eq!(gateway.till("till-1").redeem("T6").status, 200);
     let named = "127.0.0.1 has asked 10 times without a token of a till";
-    eventually("the guesser is named", || gateway.log().contains(named).then_some(()));
+    until("the guesser is named", || gateway.log().contains(named));
     assert!(!gateway.log().contains("guess-"), "a guess may be nearly a token");
 }
 

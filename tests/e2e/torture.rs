@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Chance, Fault, Gateway, Shares, Till, Witness, eventually, moment, seed};
+use crate::harness::{Chance, Fault, Gateway, Shares, Till, Witness, moment, seed, until};
 use crate::oracle::Ledger;
 
 /// Cycles of every run; `REDEEMD_TORTURE_CYCLES` says otherwise.
@@ -183,8 +183,8 @@ impl Crowd {
                 scope.spawn(move || redeem_until_it_is_gone(ledger, &till, next, over, chance));
             }
             let scraper = scope.spawn(|| scrape_until_it_is_gone(ledger, &operators, &over));
-            eventually("enough is acknowledged", || {
-                (ledger.acknowledged() >= goal || scraper.is_finished()).then_some(())
+            until("enough is acknowledged", || {
+                ledger.acknowledged() >= goal || scraper.is_finished()
             });
             end();
         });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{
-    Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port,
+    Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port, until,
 };
 
 /// How a store is set up: whose silence is evidence.
@@ -51,7 +51,7 @@ fn quick(reply_within: &str, tills: &[&str]) -> Builder {
 /// Takes a redemption back; one whose probe is on the wire at this moment a moment later.
 fn take_back(till: &Till, reply: &Reply) {
     let id = reply.id();
-    eventually("it is taken back", || (till.void(&id).status == 200).then_some(()));
+    until("it is taken back", || till.void(&id).status == 200);
 }
 
 /// The redemption of this id as operators see it.
@@ -126,8 +126,8 @@ fn m13_a_provider_that_only_queues_what_it_gets_ends_the_trust_of_an_outage() {
         cut(&provider, &gateway, &gateway.till("till-1"));
         provider.rules(&[&format!("fault={}", words[n])]);
         provider.restore();
-        eventually("it is heard that the line is back", || {
-            (gateway.lane("main")["trust"] == "unanswered").then_some(())
+        until("it is heard that the line is back", || {
+            gateway.lane("main")["trust"] == "unanswered"
         });
         for till in ["till-1", "till-2"] {
             let invented = redeem_all(&gateway.till(till), &format!("INV-{till}"), 5);
@@ -180,10 +180,10 @@ fn a_token_endpoint_that_leads_nowhere_opens_nothing_and_a_line_that_is_cut_does
     assert_eq!(given(&invented), 0, "{invented:?}");
     assert_eq!(gateway.lane("main")["cause"], "credential");
     provider.cut();
-    eventually("the line is down", || (till.redeem("CUT-1").status == 200).then_some(()));
+    until("the line is down", || till.redeem("CUT-1").status == 200);
     assert_eq!(gateway.lane("main")["cause"], "connect");
     provider.restore();
-    eventually("it is back", || (gateway.lane("main")["cause"] == "credential").then_some(()));
+    until("it is back", || gateway.lane("main")["cause"] == "credential");
 }
 
 #[test]
@@ -367,7 +367,7 @@ fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits()
     assert_eq!((provider.requests().len(), gateway.counts().accepted), (0, 0));
     assert_ne!(gateway.command(&["hold", "main", "--trust"]).code, Some(0), "without a note");
     gateway.says(&["hold", "main", "--trust", "--note", "the provider moves house"]);
-    eventually("tills are trusted", || (gateway.lane("main")["trust"] == "at_once").then_some(()));
+    until("tills are trusted", || gateway.lane("main")["trust"] == "at_once");
     let statuses: Vec<u16> = (0..5).map(|n| till.redeem(&format!("TRUSTED-{n}")).status).collect();
     assert_eq!(statuses, [200, 200, 200, 503, 503]);
     assert!(
@@ -419,9 +419,9 @@ fn an_outage_that_goes_on_over_a_restart_has_begun_before_it() {
         humantime::parse_rfc3339(lane["since"].as_str().unwrap()).unwrap()
     };
     let began = since(&gateway);
-    eventually("three seconds of it are used", || {
+    until("three seconds of it are used", || {
         let used = &gateway.status()["lanes"][0]["headroom"]["max_outage"]["used"];
-        (used.as_u64() >= Some(3)).then_some(())
+        used.as_u64() >= Some(3)
     });
     assert!(gateway.terminate().success());
     gateway.start();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::harness::{DATABASE, Gateway, Provider, Shim, Witness, Word, eventually};
+use crate::harness::{DATABASE, Gateway, Provider, Shim, Witness, Word, until};
 
 /// `WATCHDOG_USEC`, in milliseconds.
 const INTERVAL_MS: u64 = 400;
@@ -68,7 +68,7 @@ fn the_watchdog_is_fed_while_work_gets_done_and_starves_while_the_store_is_stuck
     std::thread::scope(|scope| {
         // Its till waits in vain, too.
         scope.spawn(|| gateway.till("").redeem("STUCK"));
-        eventually("a write is held up", || (shim.get(Word::Blocked) > 0).then_some(()));
+        until("a write is held up", || shim.get(Word::Blocked) > 0);
         manager.hear(Duration::from_millis(INTERVAL_MS));
         assert_eq!(
             manager.feeds(Duration::from_millis(6 * INTERVAL_MS)),
@@ -115,10 +115,10 @@ fn the_watchdog_is_fed_while_a_database_is_salvaged_under_the_daemon() {
     shim.set(Word::Block, 1);
     gateway.operators().send("GET", &format!("/api/v1/redemptions/{id}"), &[], b"");
     let told = |word: &str| {
-        eventually(word, || gateway.status()["storage"].to_string().contains(word).then_some(()));
+        until(word, || gateway.status()["storage"].to_string().contains(word));
     };
     told("salvaged");
-    eventually("the salvage is held up", || (shim.get(Word::Blocked) > 0).then_some(()));
+    until("the salvage is held up", || shim.get(Word::Blocked) > 0);
     manager.hear(Duration::from_millis(INTERVAL_MS));
     assert!(manager.feeds(Duration::from_millis(4 * INTERVAL_MS)) >= 3, "it would be ended");
     shim.set(Word::Block, 0);
@@ -128,7 +128,7 @@ fn the_watchdog_is_fed_while_a_database_is_salvaged_under_the_daemon() {
 #[test]
 fn the_watchdog_is_fed_while_the_line_is_down_and_while_the_provider_hangs() {
     let mut witness = Witness::start(1);
-    let (manager, builder) = managed(Gateway::with().lane_at("main", &witness.redeem_url(), ""));
+    let (manager, builder) = managed(Gateway::behind(&witness));
     let gateway = builder.start();
     witness.cut();
     assert_eq!(gateway.till("").redeem("OFFLINE").state(), "pending");

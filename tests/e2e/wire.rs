@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{
-    Chance, Gateway, Order, Provider, Recorded, at_once, eventually, seed, within,
+    Chance, Gateway, Order, Provider, Recorded, at_once, eventually, seed, until, within,
 };
 
 /// How the gateway reaches its provider.
@@ -265,9 +265,7 @@ fn r2_two_sigkills_in_an_outage_with_lost_replies_leave_all_confirmed_under_one_
         redeem_offline(&gateway, &codes(&format!("R2-{round}"), 15));
         stage.provider.restore();
         let wanted = 1 + chance.below(8);
-        eventually("some were taken", || {
-            (stage.provider.summary("codes_taken") > wanted).then_some(())
-        });
+        until("some were taken", || stage.provider.summary("codes_taken") > wanted);
         gateway.kill9();
         stage.provider.cut();
         gateway.start();
@@ -310,9 +308,7 @@ fn r4_a_token_rotated_in_an_outage_holds_the_lane_charges_no_row_and_is_picked_u
     for _ in 0..3 {
         let before = stage.provider.requests().len();
         gateway.says(&["flush"]);
-        eventually("another probe was refused", || {
-            (stage.provider.requests().len() > before).then_some(())
-        });
+        until("another probe was refused", || stage.provider.requests().len() > before);
     }
     redeem_on_evidence(&gateway, "R4-WHILE-HELD");
     let no_probe = || Some(attempts(&gateway)).filter(|now| now[..charged.len()] == charged[..]);
@@ -387,11 +383,9 @@ fn r5_an_absurd_retry_after_is_an_hour_and_survives_a_restart(wire: Wire) {
     let stage = Stage::new(wire);
     let mut gateway = told_to_wait(&stage, "503,retry_after=9999999999", 1);
     let waiting = |gateway: &Gateway| gateway.lane("main")["waiting_s"].as_u64().unwrap_or(0);
-    eventually("the lane waits", || (3500..=3600).contains(&waiting(&gateway)).then_some(()));
+    until("the lane waits", || (3500..=3600).contains(&waiting(&gateway)));
     gateway.restart();
-    eventually("the wait is taken up again", || {
-        (3400..=3600).contains(&waiting(&gateway)).then_some(())
-    });
+    until("the wait is taken up again", || (3400..=3600).contains(&waiting(&gateway)));
     gateway.says(&["flush"]);
     // The backlog waits; what a till asks for meanwhile is the provider's to decide. What the flush
     // would have sent went before it.
@@ -435,9 +429,7 @@ fn r6_a_row_that_always_meets_500_waits_alone(wire: Wire) {
         assert_eq!(till.redeem(&code).state(), "confirmed", "{code}");
     }
     assert_eq!((gateway.lane("main")["link"].as_str(), gateway.counts().pending), (Some("up"), 1));
-    eventually("it is tried again and again", || {
-        (stage.provider.requests_for("R6-POISONED").len() >= 3).then_some(())
-    });
+    until("it is tried again and again", || stage.provider.requests_for("R6-POISONED").len() >= 3);
     stage.provider.rules(&[]);
     all_confirmed(&gateway, 21);
     let owed = till.redeem("R6-POISONED");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{
-    Builder, FakeTime, Gateway, Provider, at_once, eventually, moment, set_clock, synchronised,
+    Builder, FakeTime, Gateway, Provider, at_once, moment, set_clock, synchronised, until,
 };
 
 /// What counts for a code of which no check said what it is worth, and for a percentage without a
@@ -140,7 +140,7 @@ fn set(gateway: &mut Gateway, lines: &str, is_read: impl Fn(&Gateway) -> bool) {
     std::fs::create_dir_all(&conf).unwrap();
     std::fs::write(conf.join("10.toml"), lines).unwrap();
     gateway.reload();
-    eventually("the settings are taken over", || is_read(gateway).then_some(()));
+    until("the settings are taken over", || is_read(gateway));
 }
 
 fn rules(narrow: u32, wide: u32) -> String {

@@ -12,7 +12,7 @@ use redeemd::listen::{Bounds, Socket, serve};
 use redeemd::queue::{Gate, Lane, LaneSettings, Mailboxes, Queue, Waited};
 use redeemd::redemption::{Answer, Seq};
 use redeemd::settings::{self, Settings};
-use redeemd::store::{About, Claimed, Ended, Store};
+use redeemd::store::{Claimed, Ended, Settlement, Store};
 use redeemd::trust::{End, RowAsker, Trust, TrustEvidence};
 use redeemd::verdict::{Outcome, Reply};
 use tempfile::TempDir;
@@ -167,6 +167,13 @@ impl Shop {
         self.asks(&redeem(till, code, "")).await
     }
 
+    /// A till that waits for the answer to what it asked.
+    async fn waits(&self, text: &str) -> TcpStream {
+        let mut till = self.connect().await;
+        till.write_all(text.as_bytes()).await.expect("written");
+        till
+    }
+
     /// The next redemption that goes to the provider at once; its bytes leave.
     async fn attempt(&mut self) -> Claimed {
         let row =
@@ -176,13 +183,8 @@ impl Shop {
     }
 
     async fn settle(&self, row: &Claimed, ended: Ended) {
-        assert!(
-            self.queue
-                .settle(row.seq, row.attempt, ended, About::default())
-                .await
-                .expect("settled")
-                .applied
-        );
+        let settled = self.queue.ask(Settlement::new(row.seq, row.attempt, ended)).await;
+        assert!(settled.expect("settled").applied);
     }
 }
 
@@ -306,8 +308,7 @@ async fn a_receipt_and_a_void_are_its_own_tills_alone() {
 async fn while_the_line_is_up_the_providers_own_answer_is_relayed() {
     let mut shop = Shop::open("20s").await;
     shop.up();
-    let mut till = shop.connect().await;
-    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let mut till = shop.waits(&redeem("till-1", "1", "")).await;
     let row = shop.attempt().await;
     let path = format!("/redemptions/{}", row.id);
     shop.asks(&request("DELETE", &path, "till-1", "", ""))
@@ -326,8 +327,7 @@ async fn while_the_line_is_up_the_providers_own_answer_is_relayed() {
 async fn what_is_not_answered_in_time_is_given_on_evidence_from_others_alone() {
     let mut shop = Shop::open("300ms").await;
     shop.up();
-    let mut till = shop.connect().await;
-    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let mut till = shop.waits(&redeem("till-1", "1", "")).await;
     let row = shop.attempt().await;
     let told = Told(answer(&mut till).await);
     told.says("503", "the provider has not answered about this reward; do not hand it out");
@@ -337,8 +337,7 @@ async fn what_is_not_answered_in_time_is_given_on_evidence_from_others_alone() {
     );
     shop.settle(&row, Ended::Unclear).await;
 
-    let mut till = shop.connect().await;
-    till.write_all(redeem("till-2", "2", "").as_bytes()).await.expect("written");
+    let mut till = shop.waits(&redeem("till-2", "2", "")).await;
     let row = shop.attempt().await;
     shop.nobody_is_answered(&row);
     Told(answer(&mut till).await).is("200", Some("pending"), "{}");
@@ -349,8 +348,7 @@ async fn what_is_not_answered_in_time_is_given_on_evidence_from_others_alone() {
 async fn a_link_that_goes_down_while_a_till_waits_decides_at_once() {
     let mut shop = Shop::open("20s").await;
     shop.up();
-    let mut till = shop.connect().await;
-    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let mut till = shop.waits(&redeem("till-1", "1", "")).await;
     let row = shop.attempt().await;
     shop.settle(&row, Ended::Unclear).await;
     shop.down();
@@ -362,8 +360,7 @@ async fn a_link_that_goes_down_while_a_till_waits_decides_at_once() {
 async fn a_provider_that_takes_no_more_is_not_stood_in_for() {
     let mut shop = Shop::open("20s").await;
     shop.up();
-    let mut till = shop.connect().await;
-    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let mut till = shop.waits(&redeem("till-1", "1", "")).await;
     let row =
         timeout(PATIENCE, shop.mailboxes.live.recv()).await.expect("in time").expect("a lane");
     shop.queue.tell(row.seq, Waited::TurnedAway { retry_after_s: Some(17) });
@@ -380,8 +377,7 @@ async fn a_provider_that_takes_no_more_is_not_stood_in_for() {
 async fn a_till_that_hangs_up_cancels_nothing() {
     let mut shop = Shop::open("20s").await;
     shop.up();
-    let mut till = shop.connect().await;
-    till.write_all(redeem("till-1", "1", "").as_bytes()).await.expect("written");
+    let till = shop.waits(&redeem("till-1", "1", "")).await;
     let row = shop.attempt().await;
     drop(till);
     shop.settle(&row, Ended::Confirmed(Answer::success())).await;
@@ -394,8 +390,7 @@ async fn a_till_that_hangs_up_cancels_nothing() {
 impl Shop {
     /// A redemption of till-1 that was sent, and of which its till was told "ask again".
     async fn refused(&mut self, code: &str) -> Claimed {
-        let mut till = self.connect().await;
-        till.write_all(redeem("till-1", code, "").as_bytes()).await.expect("written");
+        let mut till = self.waits(&redeem("till-1", code, "")).await;
         let row = self.attempt().await;
         Told(answer(&mut till).await).says("503", "do not hand it out");
         row
@@ -403,8 +398,7 @@ impl Shop {
 
     /// Asks again for a redemption that is on its way, and waits for its answer.
     async fn asks_again(&self, code: &str, seq: Seq) -> TcpStream {
-        let mut till = self.connect().await;
-        till.write_all(redeem("till-1", code, "").as_bytes()).await.expect("written");
+        let till = self.waits(&redeem("till-1", code, "")).await;
         while !self.queue.is_waited_for(seq) {
             tokio::task::yield_now().await;
         }
@@ -436,8 +430,7 @@ async fn what_a_till_hung_up_on_after_it_was_refused_is_owed_to_whoever_asks_nex
 async fn a_code_that_was_confirmed_before_is_the_providers_to_decide_or_nobodys() {
     let mut shop = Shop::open("300ms").await;
     shop.up();
-    let mut till = shop.connect().await;
-    till.write_all(redeem("till-1", "1111222233334444", "").as_bytes()).await.expect("written");
+    let mut till = shop.waits(&redeem("till-1", "1111222233334444", "")).await;
     let row = shop.attempt().await;
     shop.settle(&row, Ended::Confirmed(Answer::success())).await;
     Told(answer(&mut till).await).is("200", Some("confirmed"), "{}");
@@ -451,8 +444,7 @@ async fn a_code_that_was_confirmed_before_is_the_providers_to_decide_or_nobodys(
 
     // Taken up, but not answered: the till gets no acceptance, now or when it asks again.
     let again = redeem("till-2", "1111222233334444", "idempotency-key: again\r\n");
-    let mut till = shop.connect().await;
-    till.write_all(again.as_bytes()).await.expect("written");
+    let mut till = shop.waits(&again).await;
     let row = shop.attempt().await;
     let told = Told(answer(&mut till).await);
     told.says("503", "do not hand out the reward");

@@ -26,6 +26,14 @@ fn conclude(world: &mut World, seq: Seq, withdrawn: bool) -> Concluded {
     world.one(Conclusion { seq, end: WaitEnd::InVain, withdrawn })
 }
 
+/// A redemption that is on its way, and whose till has waited in vain.
+fn told_no() -> (World, Taken) {
+    let mut world = World::up();
+    let asked = world.take("till-1", "A");
+    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    (world, asked)
+}
+
 fn unknown() -> Conclusion {
     Conclusion { seq: Seq(77), end: WaitEnd::InVain, withdrawn: false }
 }
@@ -312,9 +320,7 @@ fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
 
 #[test]
 fn a_repeat_of_the_request_that_was_given_what_was_owed_gets_the_same_and_another_does_not() {
-    let mut world = World::up();
-    let asked = world.take("till-1", "A");
-    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    let (mut world, asked) = told_no();
     world.one(Settlement::new(asked.seq, 1, confirmed()));
     world.decide(later("till-2", "A"));
     assert!(world.show(&asked.id).owed_paid);
@@ -340,9 +346,7 @@ fn what_was_owed_is_given_again_to_the_same_key_or_where_one_has_none_and_to_no_
         (keyless.clone(), of_key("a"), true),
         (of_key("a"), of_key("b"), false),
     ] {
-        let mut world = World::up();
-        let asked = world.take("till-1", "A");
-        assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+        let (mut world, asked) = told_no();
         world.one(Settlement::new(asked.seq, 1, confirmed()));
         assert!(matches!(world.decide(first), Decision::Owed(_)));
         world.lane = LaneNow::down();
@@ -353,18 +357,14 @@ fn what_was_owed_is_given_again_to_the_same_key_or_where_one_has_none_and_to_no_
 
 #[test]
 fn what_a_till_that_asked_again_hears_itself_is_not_owed() {
-    let mut world = World::up();
-    let asked = world.take("till-1", "A");
-    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    let (mut world, asked) = told_no();
     world.settle(asked.seq, 1, confirmed());
     assert!(!world.show(&asked.id).owed);
 }
 
 #[test]
 fn what_nobody_heard_who_asked_again_is_owed_until_it_is_given() {
-    let mut world = World::up();
-    let asked = world.take("till-1", "A");
-    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    let (mut world, asked) = told_no();
     world.settle(asked.seq, 1, confirmed());
     for till in ["till-2", "till-3"] {
         world.one(Unheard(vec![asked.seq]));
@@ -382,9 +382,7 @@ fn what_nobody_heard_who_asked_again_is_owed_until_it_is_given() {
 
 #[test]
 fn a_till_whose_wait_ended_a_moment_before_the_confirmation_is_given_it_and_nobody_else() {
-    let mut world = World::up();
-    let asked = world.take("till-1", "A");
-    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    let (mut world, asked) = told_no();
     assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(_)));
     world.one(Settlement::new(asked.seq, 1, confirmed()));
     let Concluded::Settled { row, pays } = conclude(&mut world, asked.seq, false) else { panic!() };
@@ -457,9 +455,7 @@ fn used_is_a_decline_where_a_rival_took_the_code_later_and_nothing_is_owed() {
 
 #[test]
 fn a_repeat_is_asked_about_in_the_lane_that_took_it_whatever_serves_its_business_now() {
-    let mut world = World::up();
-    let asked = world.take("till-1", "A");
-    assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+    let (mut world, asked) = told_no();
     world.one(Settlement::new(asked.seq, 1, Ended::Unclear));
     let moved = NewRedemption { lane: "another".to_owned(), ..new("till-1", "A") };
     let decided = world.one(accept_op(moved));

@@ -85,7 +85,7 @@ fn a_batch_that_meets_damage_is_refused_whole_and_not_tried_in_parts() {
 #[tokio::test]
 async fn a_request_that_meets_damage_is_decided_by_the_new_store() {
     let (_dir, queue) = damaged();
-    let claimed = queue.claim(claim()).await.unwrap();
+    let claimed = queue.ask(claim()).await.unwrap();
     assert!(claimed.len() > ROWS / 2, "{}", claimed.len());
     assert!(claimed.iter().all(|row| row.body.len() == 2000 && row.used_is_ours));
     let storage = queue.storage();

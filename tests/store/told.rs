@@ -6,7 +6,7 @@ use redeemd::clock::Clock;
 use redeemd::decide::WaitEnd;
 use redeemd::queue::{Audience, Queue, Waited};
 use redeemd::redemption::Id;
-use redeemd::store::{About, Concluded, Decision, NewRedemption, Settled, Taken};
+use redeemd::store::{Concluded, Decision, NewRedemption, Settled, Settlement, Taken};
 use tokio::task::JoinSet;
 
 use crate::world::{NOW_MS, World, confirmed, new, offline, request_at};
@@ -48,7 +48,7 @@ impl House {
     }
 
     async fn confirm(&self) -> Settled {
-        self.queue.settle(self.asked.seq, 1, confirmed(), About::default()).await.unwrap()
+        self.queue.ask(Settlement::new(self.asked.seq, 1, confirmed())).await.unwrap()
     }
 
     async fn ask(&self, new: NewRedemption) -> (Decision, Option<Audience>) {

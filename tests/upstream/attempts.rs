@@ -9,15 +9,15 @@ use redeemd::verdict::Phase;
 use tokio::net::TcpListener;
 
 use crate::server::{Reaction, Server, answer, ok};
-use crate::{BODY, Bench, answered, attempt, comes, failed, unwatched};
+use crate::{
+    BODY, Bench, answer_of, answered, attempt, comes, failed, failure_of, nothing_left, unwatched,
+};
 
 #[tokio::test]
 async fn an_attempt_carries_the_stored_bytes_and_says_which_it_is() {
     let server = Server::plain(|_| ok()).await;
     let here = Bench::new();
-    let reply = answered(
-        here.upstream(&server.url("/api/redeem?x=1")).redeem(&attempt(), &unwatched()).await,
-    );
+    let reply = answer_of(&here.upstream(&server.url("/api/redeem?x=1"))).await;
     assert_eq!(reply.answer, Answer::success());
     assert!(!reply.truncated && reply.framed);
     assert_eq!(reply.content_encoding, None);
@@ -54,8 +54,7 @@ async fn an_answer_is_handed_on_with_the_headers_that_the_verdict_reads() {
     let headers =
         "retry-after: 7\r\ndate: D\r\nwww-authenticate: Basic\r\nwww-authenticate: Bearer\r\n";
     let server = Server::plain(move |_| answer(429, headers, "slow")).await;
-    let reply =
-        answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let reply = answer_of(&Bench::new().upstream(&server.url("/"))).await;
     assert_eq!(reply.answer, Answer { status: 429, content_type: None, body: "slow".into() });
     assert_eq!(reply.retry_after.as_deref(), Some("7"));
     assert_eq!(reply.date.as_deref(), Some("D"));
@@ -84,9 +83,7 @@ async fn a_check_is_relayed_without_an_idempotency_key_and_only_where_there_is_o
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let server = Server::plain(move |_| answer(status, "location: /elsewhere\r\n", "")).await;
-        let reply = answered(
-            Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await,
-        );
+        let reply = answer_of(&Bench::new().upstream(&server.url("/"))).await;
         assert_eq!(reply.answer.status, status);
         assert_eq!(server.seen().len(), 1);
     }
@@ -95,8 +92,7 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
 #[tokio::test]
 async fn a_server_fault_is_not_tried_again_by_itself() {
     let server = Server::plain(|_| answer(503, "retry-after: 0\r\n", "")).await;
-    let reply =
-        answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let reply = answer_of(&Bench::new().upstream(&server.url("/"))).await;
     assert_eq!(reply.answer.status, 503);
     assert_eq!(server.seen().len(), 1);
 }
@@ -104,12 +100,8 @@ async fn a_server_fault_is_not_tried_again_by_itself() {
 #[tokio::test]
 async fn a_refused_connection_is_the_connects_failure_and_no_byte_left() {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let failure = failed(
-        Bench::new()
-            .upstream(&format!("http://{address}/secret-path"))
-            .redeem(&attempt(), &unwatched())
-            .await,
-    );
+    let failure =
+        failure_of(&Bench::new().upstream(&format!("http://{address}/secret-path"))).await;
     assert_eq!(
         (failure.phase, failure.bytes_may_have_left, failure.deadline),
         (Phase::Connect, false, false)
@@ -121,15 +113,8 @@ async fn a_refused_connection_is_the_connects_failure_and_no_byte_left() {
 
 #[tokio::test]
 async fn a_name_without_an_address_is_the_resolvers_failure_and_no_byte_left() {
-    let failure = failed(
-        Bench::new().upstream("http://name.invalid/").redeem(&attempt(), &unwatched()).await,
-    );
-    assert_eq!(
-        (failure.phase, failure.bytes_may_have_left),
-        (Phase::Resolve, false),
-        "{}",
-        failure.detail
-    );
+    let failure = failure_of(&Bench::new().upstream("http://name.invalid/")).await;
+    nothing_left(&failure, Phase::Resolve);
     assert!(failure.detail.starts_with("cannot resolve name.invalid: "), "{}", failure.detail);
 }
 
@@ -137,10 +122,7 @@ async fn a_name_without_an_address_is_the_resolvers_failure_and_no_byte_left() {
 async fn a_name_is_resolved_for_the_connection() {
     let server = Server::plain(|_| ok()).await;
     let url = format!("http://localhost:{}/", server.address.port());
-    assert_eq!(
-        answered(Bench::new().upstream(&url).redeem(&attempt(), &unwatched()).await).answer.status,
-        200
-    );
+    assert_eq!(answer_of(&Bench::new().upstream(&url)).await.answer.status, 200);
 }
 
 #[tokio::test]
@@ -179,8 +161,7 @@ async fn an_answer_whose_end_did_not_come_is_cut_and_never_an_answer() {
     for head in heads {
         let server =
             Server::plain(move |_| Reaction::Close(format!("HTTP/1.1 200 OK\r\n{head}"))).await;
-        let failure =
-            failed(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+        let failure = failure_of(&Bench::new().upstream(&server.url("/"))).await;
         assert!(failure.sent_whole && failure.bytes_may_have_left, "{head:?}: {failure:?}");
         assert!(failure.detail.contains("was cut"), "{}", failure.detail);
     }
@@ -200,9 +181,7 @@ async fn an_end_that_only_the_connections_end_told_is_no_frame() {
     ];
     for (text, framed, body) in answers {
         let server = Server::plain(move |_| Reaction::Close(format!("HTTP/1.1 {text}"))).await;
-        let reply = answered(
-            Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await,
-        );
+        let reply = answer_of(&Bench::new().upstream(&server.url("/"))).await;
         assert_eq!(
             (reply.framed, reply.answer.body.as_ref()),
             (framed, body.as_bytes()),
@@ -217,7 +196,7 @@ async fn the_language_is_the_settings() {
     let here = Bench::new();
     let mut provider = here.provider(&server.url("/"));
     provider.accept_language = "ar, en;q=0.5".to_owned();
-    answered(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+    answer_of(&here.upstream_of(&provider)).await;
     assert_eq!(server.seen()[0].header("accept-language"), Some("ar, en;q=0.5"));
 }
 
@@ -312,8 +291,7 @@ async fn the_gateways_own_check_repeats_nothing_of_a_redemption_that_was_not_tak
 #[tokio::test]
 async fn what_is_not_http_may_have_been_delivered() {
     let server = Server::plain(|_| Reaction::Close("220 mail.example ESMTP\r\n".to_owned())).await;
-    let failure =
-        failed(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let failure = failure_of(&Bench::new().upstream(&server.url("/"))).await;
     assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Answer, true));
 }
 
@@ -324,7 +302,7 @@ async fn a_deadline_after_the_request_is_the_answers() {
         let here = Bench::new();
         let mut provider = here.provider(&server.url("/"));
         provider.timeout = Duration::from_millis(300);
-        let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+        let failure = failure_of(&here.upstream_of(&provider)).await;
         assert_eq!((failure.phase, failure.deadline), (Phase::Answer, true), "{text:?}");
         assert!(failure.bytes_may_have_left && failure.sent_whole);
     }
@@ -369,7 +347,7 @@ async fn a_deadline_before_the_peers_first_answer_is_the_connects() {
         let here = Bench::new();
         let mut provider = here.provider(&format!("{scheme}://{address}/"));
         provider.timeout = Duration::from_millis(300);
-        let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+        let failure = failure_of(&here.upstream_of(&provider)).await;
         assert_eq!(
             (failure.phase, failure.deadline, failure.bytes_may_have_left),
             (Phase::Connect, true, false)
@@ -382,9 +360,7 @@ async fn a_body_is_read_up_to_its_limit_and_no_further() {
     let limit = Answer::BODY_BYTES_MAX;
     for (length, truncated) in [(limit, false), (limit + 1, true)] {
         let server = Server::plain(move |_| answer(200, "", &"x".repeat(length))).await;
-        let reply = answered(
-            Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await,
-        );
+        let reply = answer_of(&Bench::new().upstream(&server.url("/"))).await;
         assert_eq!((reply.answer.body.len(), reply.truncated), (limit, truncated));
     }
 }
@@ -393,8 +369,7 @@ async fn a_body_is_read_up_to_its_limit_and_no_further() {
 async fn an_endless_body_ends_at_the_limit_long_before_the_deadline() {
     let server = Server::plain(|_| Reaction::Endless("HTTP/1.1 200 OK\r\n\r\n".to_owned())).await;
     let started = tokio::time::Instant::now();
-    let reply =
-        answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let reply = answer_of(&Bench::new().upstream(&server.url("/"))).await;
     assert_eq!((reply.answer.body.len(), reply.truncated), (Answer::BODY_BYTES_MAX, true));
     assert!(started.elapsed() < Duration::from_secs(5));
 }
@@ -405,10 +380,10 @@ async fn a_connection_is_used_again_within_20_s_and_never_after_that() {
     let server = Server::plain(|_| ok()).await;
     let here = Bench::new();
     let upstream = here.upstream(&server.url("/"));
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     for (seconds, connections) in [(19, 1), (21, 2)] {
         assert!(!comes(Duration::from_secs(seconds), std::future::pending()).await);
-        answered(upstream.redeem(&attempt(), &unwatched()).await);
+        answer_of(&upstream).await;
         assert_eq!(server.connections(), connections, "after {seconds} s");
     }
 }
@@ -416,8 +391,7 @@ async fn a_connection_is_used_again_within_20_s_and_never_after_that() {
 #[tokio::test]
 async fn a_compressed_answer_is_told_as_one_and_is_not_unpacked() {
     let server = Server::plain(|_| answer(200, "content-encoding: gzip\r\n", "not gzip")).await;
-    let reply =
-        answered(Bench::new().upstream(&server.url("/")).redeem(&attempt(), &unwatched()).await);
+    let reply = answer_of(&Bench::new().upstream(&server.url("/"))).await;
     assert_eq!(reply.answer.body, "not gzip");
     assert_eq!(reply.content_encoding.as_deref(), Some("gzip"));
 }
@@ -428,12 +402,12 @@ async fn connections_are_shared_until_the_pool_is_dropped() {
     let here = Bench::new();
     let upstream = here.upstream(&server.url("/"));
     for _ in 0..3 {
-        answered(upstream.redeem(&attempt(), &unwatched()).await);
+        answer_of(&upstream).await;
     }
     assert_eq!(server.connections(), 1);
     upstream.drop_pool();
     for _ in 0..3 {
-        answered(upstream.redeem(&attempt(), &unwatched()).await);
+        answer_of(&upstream).await;
     }
     assert_eq!(server.connections(), 2);
 }
@@ -443,13 +417,13 @@ async fn the_next_attempt_carries_the_token_that_the_file_holds_then() {
     let server = Server::plain(|_| ok()).await;
     let here = Bench::new();
     let upstream = here.upstream(&server.url("/"));
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     here.write_token("other-token");
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     // As a rotation tool does it: beside, then in its place.
     std::fs::write(here.path("token.new"), "third-token").unwrap();
     std::fs::rename(here.path("token.new"), here.path("token")).unwrap();
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     let sent: Vec<_> =
         server.seen().iter().map(|seen| seen.header("authorization").unwrap().to_owned()).collect();
     assert_eq!(sent, ["Bearer first-token", "Bearer other-token", "Bearer third-token"]);
@@ -463,13 +437,10 @@ async fn a_credential_of_systemd_is_a_file_in_its_directory() {
     std::fs::write(here.path("credentials/retm"), "from-systemd").unwrap();
     let mut provider = here.provider(&server.url("/"));
     provider.auth = Auth::Token(SecretSource::Credential("retm".to_owned()));
-    answered(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+    answer_of(&here.upstream_of(&provider)).await;
     assert_eq!(server.seen()[0].header("authorization"), Some("Bearer from-systemd"));
     provider.auth = Auth::Token(SecretSource::Credential("../token".to_owned()));
-    assert_eq!(
-        failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await).phase,
-        Phase::Credential
-    );
+    assert_eq!(failure_of(&here.upstream_of(&provider)).await.phase, Phase::Credential);
 }
 
 #[tokio::test]
@@ -482,8 +453,8 @@ async fn without_a_readable_token_nothing_is_sent_and_the_reason_shows_no_secret
         [&b""[..], b" \n", b"two words", b"sec\xffret", b"sec\x01ret", too_long.as_bytes()]
     {
         std::fs::write(here.path("token"), content).unwrap();
-        let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
-        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
+        let failure = failure_of(&upstream).await;
+        nothing_left(&failure, Phase::Credential);
         assert!(failure.detail.contains("/token: "), "{}", failure.detail);
         assert!(
             !failure.detail.contains("sec") && !failure.detail.contains("two"),
@@ -493,13 +464,14 @@ async fn without_a_readable_token_nothing_is_sent_and_the_reason_shows_no_secret
     }
     std::fs::remove_file(here.path("token")).unwrap();
     assert!(
-        failed(upstream.redeem(&attempt(), &unwatched()).await)
+        failure_of(&upstream)
+            .await
             .detail
             .contains("/token: the file cannot be read: there is no such file")
     );
     assert_eq!(server.connections(), 0);
     here.write_token("back");
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
 }
 
 /// A token's file is looked at once a second.
@@ -510,14 +482,14 @@ async fn another_token_in_the_file_is_noticed_and_the_same_one_written_again_is_
     let server = Server::plain(|_| ok()).await;
     let here = Bench::new();
     let upstream = here.upstream(&server.url("/"));
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     here.write_token("first-token");
     assert!(!comes(LOOKED_TWICE, upstream.credential_changed()).await);
     let noticed = async {
         tokio::join!(upstream.credential_changed(), async { here.write_token("other-token") });
     };
     tokio::time::timeout(Duration::from_secs(3), noticed).await.unwrap();
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     assert!(!comes(LOOKED_TWICE, upstream.credential_changed()).await);
 }
 
@@ -526,7 +498,7 @@ async fn a_token_that_becomes_readable_is_noticed() {
     let here = Bench::new();
     let upstream = here.upstream("http://127.0.0.1:9/");
     std::fs::remove_file(here.path("token")).unwrap();
-    failed(upstream.redeem(&attempt(), &unwatched()).await);
+    failure_of(&upstream).await;
     assert!(!comes(LOOKED_TWICE, upstream.credential_changed()).await);
     here.write_token("first-token");
     tokio::time::timeout(Duration::from_secs(3), upstream.credential_changed()).await.unwrap();

@@ -23,7 +23,7 @@ use redeemd::clock::Clock;
 use redeemd::redemption::{Id, Seq};
 use redeemd::settings::{Auth, Provider, SecretSource};
 use redeemd::upstream::{Progress, RedeemAttempt, Upstream, UpstreamContext};
-use redeemd::verdict::{Failure, Outcome, Reply};
+use redeemd::verdict::{Failure, Outcome, Phase, Reply};
 
 /// Everything that a test's upstream stands on.
 pub(crate) struct Bench {
@@ -105,6 +105,16 @@ pub(crate) fn unwatched() -> Progress {
     Progress::default()
 }
 
+/// The answer to one redemption.
+pub(crate) async fn answer_of(upstream: &Upstream) -> Reply {
+    answered(upstream.redeem(&attempt(), &unwatched()).await)
+}
+
+/// Why one redemption got no answer.
+pub(crate) async fn failure_of(upstream: &Upstream) -> Failure {
+    failed(upstream.redeem(&attempt(), &unwatched()).await)
+}
+
 pub(crate) fn answered(outcome: Outcome) -> Reply {
     match outcome {
         Outcome::Answered(reply) => reply,
@@ -117,4 +127,11 @@ pub(crate) fn failed(outcome: Outcome) -> Failure {
         Outcome::Failed(failure) => failure,
         Outcome::Answered(reply) => panic!("answered: {reply:?}"),
     }
+}
+
+/// It failed then, and no byte of the request left.
+#[track_caller]
+pub(crate) fn nothing_left(failure: &Failure, phase: Phase) {
+    let told = (failure.phase, failure.bytes_may_have_left);
+    assert_eq!(told, (phase, false), "{}", failure.detail);
 }

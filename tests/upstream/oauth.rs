@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::server::{Reaction, Seen, Server, answer, ok, text};
-use crate::{Bench, answered, attempt, failed, unwatched};
+use crate::{Bench, answer_of, attempt, failure_of, nothing_left, unwatched};
 
 const SECRET: &str = "the-client-s+cret";
 const FIRST_REFRESH: &str = "first-refresh";
@@ -93,7 +93,7 @@ async fn client_credentials_give_a_token_that_serves_many_attempts() {
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     for _ in 0..3 {
-        answered(upstream.redeem(&attempt(), &unwatched()).await);
+        answer_of(&upstream).await;
     }
     let form =
         "client_id=branch+042&client_secret=the-client-s%2Bcret&grant_type=client_credentials";
@@ -118,8 +118,8 @@ async fn an_endpoint_that_reads_only_json_is_asked_in_json_from_then_on() {
             .await;
         let here = OAuthBench::new(Grant::ClientCredentials);
         let upstream = here.upstream(&server);
-        answered(upstream.redeem(&attempt(), &unwatched()).await);
-        answered(upstream.redeem(&attempt(), &unwatched()).await);
+        answer_of(&upstream).await;
+        answer_of(&upstream).await;
         let (asked, sent) = came(&server);
         assert_eq!(sent.len(), 2);
         assert_eq!(asked.len(), 3, "once as a form, then twice in JSON");
@@ -139,10 +139,7 @@ async fn a_new_refresh_token_is_on_disk_before_its_access_token_is_used() {
         false => answer(500, "", "too early"),
     })
     .await;
-    assert_eq!(
-        answered(here.upstream(&server).redeem(&attempt(), &unwatched()).await).answer.status,
-        200
-    );
+    assert_eq!(answer_of(&here.upstream(&server)).await.answer.status, 200);
     assert!(came(&server).0[0].ends_with("&grant_type=refresh_token&refresh_token=first-refresh"));
 }
 
@@ -157,8 +154,8 @@ async fn a_restart_goes_on_with_the_refresh_token_that_was_kept() {
     })
     .await;
     let here = OAuthBench::new(Grant::RefreshToken);
-    answered(here.upstream(&server).redeem(&attempt(), &unwatched()).await);
-    answered(here.upstream(&server).redeem(&attempt(), &unwatched()).await);
+    answer_of(&here.upstream(&server)).await;
+    answer_of(&here.upstream(&server)).await;
     assert_eq!(came(&server).1, ["Bearer a1", "Bearer a2"]);
     assert_eq!(here.kept().as_deref(), Some("second-refresh"));
 }
@@ -172,9 +169,7 @@ async fn many_attempts_at_once_share_one_renewal() {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let upstream = upstream.clone();
-        tasks.spawn(async move {
-            answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status
-        });
+        tasks.spawn(async move { answer_of(&upstream).await.answer.status });
     }
     assert_eq!(tasks.join_all().await, [200; 8]);
     assert_eq!(came(&server).0.len(), 1);
@@ -194,7 +189,7 @@ async fn a_token_at_its_end_is_renewed_before_it_is_sent() {
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     for _ in 0..3 {
-        answered(upstream.redeem(&attempt(), &unwatched()).await);
+        answer_of(&upstream).await;
     }
     assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a2"]);
 }
@@ -211,10 +206,7 @@ async fn a_kept_token_that_is_refused_gives_way_to_the_configured_one() {
         let here = OAuthBench::new(grant);
         std::fs::create_dir(here.bench.path("oauth")).unwrap();
         std::fs::write(here.kept_path(), "stale").unwrap();
-        assert_eq!(
-            answered(here.upstream(&server).redeem(&attempt(), &unwatched()).await).answer.status,
-            200
-        );
+        assert_eq!(answer_of(&here.upstream(&server)).await.answer.status, 200);
         assert_eq!(here.kept().as_deref(), Some("fresh"));
     }
     assert_eq!(came(&server).0.len(), 4);
@@ -225,12 +217,12 @@ async fn a_refusal_of_every_grant_is_the_credentials_failure_and_shows_no_secret
     let server = Server::plain(|seen| if is_token(seen) { invalid_grant() } else { ok() }).await;
     let here = OAuthBench::new(Grant::RefreshToken);
     let upstream = here.upstream(&server);
-    let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
+    let failure = failure_of(&upstream).await;
+    nothing_left(&failure, Phase::Credential);
     assert_eq!(failure.detail, "the token endpoint refused: HTTP 400 invalid_grant");
     assert!(hides_all_secrets(&failure));
     // At once again: it fails fast, without another question.
-    assert_eq!(failed(upstream.redeem(&attempt(), &unwatched()).await).detail, failure.detail);
+    assert_eq!(failure_of(&upstream).await.detail, failure.detail);
     assert_eq!(came(&server).0.len(), 1);
 }
 
@@ -248,8 +240,8 @@ async fn an_endpoint_that_is_not_one_gives_no_token_and_its_text_is_not_repeated
             Server::plain(move |seen| if is_token(seen) { answer(status, "", body) } else { ok() })
                 .await;
         let here = OAuthBench::new(Grant::RefreshToken);
-        let failure = failed(here.upstream(&server).redeem(&attempt(), &unwatched()).await);
-        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
+        let failure = failure_of(&here.upstream(&server)).await;
+        nothing_left(&failure, Phase::Credential);
         assert!(failure.detail.contains(&format!("HTTP {status}")), "{}", failure.detail);
         assert!(hides_all_secrets(&failure), "{}", failure.detail);
         assert_eq!(came(&server), (vec![came(&server).0[0].clone()], Vec::new()));
@@ -264,12 +256,12 @@ async fn where_endpoint_and_provider_cannot_be_reached_the_providers_phase_is_to
     drop(listener);
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.bench.upstream_of(&here.provider(&format!("http://{address}")));
-    let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Connect, false));
+    let failure = failure_of(&upstream).await;
+    nothing_left(&failure, Phase::Connect);
     assert!(failure.detail.starts_with("the token endpoint: cannot connect"), "{}", failure.detail);
     // The line is back: without a network event the backoff is kept, with one it is not.
     let listener = TcpListener::bind(address).await.unwrap();
-    assert_eq!(failed(upstream.redeem(&attempt(), &unwatched()).await).phase, Phase::Connect);
+    assert_eq!(failure_of(&upstream).await.phase, Phase::Connect);
     upstream.drop_pool();
     let (again, unseen) = (attempt(), unwatched());
     let asked = tokio::select! {
@@ -288,8 +280,8 @@ async fn a_token_endpoint_that_is_not_reached_says_nothing_of_a_provider_that_is
         let mut provider = here.provider(&nowhere);
         provider.redeem_url = server.url("/api");
         let upstream = here.bench.upstream_of(&provider);
-        let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
-        assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
+        let failure = failure_of(&upstream).await;
+        nothing_left(&failure, Phase::Credential);
         assert!(failure.detail.starts_with("the token endpoint: cannot"), "{}", failure.detail);
         let seen = server.seen().pop().unwrap();
         assert!(seen.line.starts_with("HEAD /api ") && seen.body.is_empty(), "{seen:?}");
@@ -303,8 +295,8 @@ async fn a_provider_that_is_not_reached_is_told_by_its_phase_whatever_its_endpoi
     let here = OAuthBench::new(Grant::ClientCredentials);
     let mut provider = here.provider(&server.url(""));
     provider.redeem_url = "http://no-such-host.invalid/api".to_owned();
-    let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Resolve, false));
+    let failure = failure_of(&here.bench.upstream_of(&provider)).await;
+    nothing_left(&failure, Phase::Resolve);
     assert!(failure.detail.contains("; the provider: cannot resolve"), "{}", failure.detail);
 }
 
@@ -329,8 +321,8 @@ async fn where_neither_endpoint_nor_provider_answers_a_connection_the_line_is_do
     let mut provider = here.provider(&format!("http://{}", endpoint.0));
     provider.redeem_url = format!("http://{}/api", redeem.0);
     provider.timeout = Duration::from_secs(1);
-    let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Connect, false));
+    let failure = failure_of(&here.bench.upstream_of(&provider)).await;
+    nothing_left(&failure, Phase::Connect);
     assert!(failure.detail.contains("; the provider: no connection"), "{}", failure.detail);
 }
 
@@ -347,8 +339,8 @@ async fn where_endpoint_and_provider_both_hang_in_the_handshake_it_is_the_lines_
     let mut provider = here.provider(&format!("https://{}", endpoint.0));
     provider.redeem_url = format!("https://{}/api", redeem.0);
     provider.timeout = Duration::from_secs(1);
-    let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Tls, false), "{failure:?}");
+    let failure = failure_of(&here.bench.upstream_of(&provider)).await;
+    nothing_left(&failure, Phase::Tls);
     assert!(failure.detail.contains("; the provider: "), "{}", failure.detail);
 }
 
@@ -358,7 +350,7 @@ async fn a_renewal_ends_in_time_for_the_attempt_to_say_why() {
     let here = OAuthBench::new(Grant::ClientCredentials);
     let mut provider = here.provider(&server.url(""));
     provider.timeout = Duration::from_millis(500);
-    let failure = failed(here.bench.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+    let failure = failure_of(&here.bench.upstream_of(&provider)).await;
     assert_eq!(
         (failure.phase, failure.deadline, failure.bytes_may_have_left),
         (Phase::Credential, true, false)
@@ -388,7 +380,7 @@ async fn an_attempt_that_is_given_up_loses_no_refresh_token() {
     allow.notify_one();
     upstream.credential_changed().await;
     assert_eq!(here.kept().as_deref(), Some("second-refresh"));
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     assert_eq!(came(&server).0.len(), 1);
 }
 
@@ -406,8 +398,8 @@ async fn a_refresh_token_that_cannot_be_kept_is_kept_later_and_its_predecessor_i
     })
     .await;
     let upstream = here.upstream(&server);
-    let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Credential, false));
+    let failure = failure_of(&upstream).await;
+    nothing_left(&failure, Phase::Credential);
     assert!(
         failure.detail.contains("cannot be kept") && !failure.detail.contains("second"),
         "{}",
@@ -415,7 +407,7 @@ async fn a_refresh_token_that_cannot_be_kept_is_kept_later_and_its_predecessor_i
     );
     std::fs::remove_file(here.bench.path("oauth")).unwrap();
     tokio::time::timeout(Duration::from_secs(5), upstream.credential_changed()).await.unwrap();
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     assert_eq!(here.kept().as_deref(), Some("second-refresh"));
     let (asked, sent) = came(&server);
     assert_eq!((asked.len(), sent), (2, vec!["Bearer a2".to_owned()]));
@@ -435,13 +427,13 @@ async fn a_refused_token_is_renewed_once_and_then_at_most_once_a_backoff() {
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     for _ in 0..4 {
-        answered(upstream.redeem(&attempt(), &unwatched()).await);
+        answer_of(&upstream).await;
     }
     assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a1", "Bearer a1"]);
     // The refusal is remembered: when its backoff is over, whoever waits for another token gets
     // one.
     tokio::time::timeout(Duration::from_secs(5), upstream.credential_changed()).await.unwrap();
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     assert_eq!(came(&server).1.last().unwrap(), "Bearer a2");
 }
 
@@ -454,11 +446,11 @@ async fn a_page_of_somebody_elses_with_a_401_renews_nothing_and_a_reload_does() 
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     for _ in 0..3 {
-        answered(upstream.redeem(&attempt(), &unwatched()).await);
+        answer_of(&upstream).await;
     }
     assert_eq!(came(&server).0.len(), 1);
     upstream.reload_credential();
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     assert_eq!(came(&server).0.len(), 2);
 }
 
@@ -474,9 +466,9 @@ async fn who_waits_for_a_token_gets_it_when_the_endpoint_is_back() {
         .await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
-    assert_eq!(failed(upstream.redeem(&attempt(), &unwatched()).await).phase, Phase::Credential);
+    assert_eq!(failure_of(&upstream).await.phase, Phase::Credential);
     tokio::time::timeout(Duration::from_secs(10), upstream.credential_changed()).await.unwrap();
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
+    answer_of(&upstream).await;
     assert_eq!(came(&server).0.len(), 3);
 }
 
@@ -485,7 +477,7 @@ async fn without_the_clients_secret_nothing_is_asked() {
     let server = Server::plain(|_| ok()).await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     std::fs::remove_file(here.bench.path("client-secret")).unwrap();
-    let failure = failed(here.upstream(&server).redeem(&attempt(), &unwatched()).await);
+    let failure = failure_of(&here.upstream(&server)).await;
     assert_eq!(failure.phase, Phase::Credential);
     assert!(
         failure.detail.contains("client-secret: the file cannot be read: there is no such file"),

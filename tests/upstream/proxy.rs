@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::server::{Reaction, Seen, Server, answer};
 use crate::tls::{Authority, VALID, https, tls_server};
-use crate::{Bench, answered, attempt, failed, unwatched};
+use crate::{Bench, answer_of, attempt, failed, failure_of, nothing_left, unwatched};
 
 /// `store-7` and [`PASSWORD`] as RFC 7617 has them.
 const BASIC: &str = "Basic c3RvcmUtNzpzL2U6cyU0MW1AZT8j";
@@ -105,7 +105,7 @@ async fn a_proxy_is_passed_and_sees_nothing_of_the_request() {
     let url = https(server.address.port());
     let proxy = Proxy::start(server.address.port(), |_| "HTTP/1.1 200 OK\r\n\r\n").await;
     let upstream = here.upstream_of(&through(&here, &authority, &url, &proxy.url()));
-    assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    assert_eq!(answer_of(&upstream).await.answer.status, 200);
     let head = &proxy.heads()[0];
     assert!(head.starts_with("CONNECT localhost:") && !head.contains("uthorization"), "{head}");
 }
@@ -119,7 +119,7 @@ async fn a_proxy_that_asks_for_it_is_told_user_and_password_and_nobody_else_is()
     let provider =
         with_login(&here, through(&here, &authority, &url, &proxy.url()), &format!("{PASSWORD}\n"));
     let upstream = here.upstream_of(&provider);
-    assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    assert_eq!(answer_of(&upstream).await.answer.status, 200);
     assert_eq!(server.seen()[0].header("proxy-authorization"), None);
     assert!(!format!("{upstream:?} {provider:?}").contains(PASSWORD));
 }
@@ -136,17 +136,12 @@ async fn a_password_from_systemd_is_read_and_one_that_changes_is_used_at_once() 
     let password = SecretSource::Credential("proxy".to_owned());
     provider.proxy_login = Some(ProxyLogin { user: "store-7".to_owned(), password });
     let upstream = here.upstream_of(&provider);
-    let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
-    assert_eq!(
-        (failure.phase, failure.bytes_may_have_left),
-        (Phase::Proxy, false),
-        "{}",
-        failure.detail
-    );
+    let failure = failure_of(&upstream).await;
+    nothing_left(&failure, Phase::Proxy);
     std::fs::write(here.path("credentials/proxy"), PASSWORD).unwrap();
-    assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    assert_eq!(answer_of(&upstream).await.answer.status, 200);
     upstream.drop_pool();
-    assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    assert_eq!(answer_of(&upstream).await.answer.status, 200);
 }
 
 #[tokio::test]
@@ -157,7 +152,7 @@ async fn a_password_may_have_spaces_in_it() {
     let proxy = Proxy::start(server.address.port(), |_| "HTTP/1.1 200 OK\r\n\r\n").await;
     let provider = with_login(&here, through(&here, &authority, &url, &proxy.url()), "two words\n");
     let upstream = here.upstream_of(&provider);
-    assert_eq!(answered(upstream.redeem(&attempt(), &unwatched()).await).answer.status, 200);
+    assert_eq!(answer_of(&upstream).await.answer.status, 200);
     // store-7:two words
     let sent = "proxy-authorization: Basic c3RvcmUtNzp0d28gd29yZHM=\r\n";
     assert!(proxy.heads()[0].contains(sent), "{}", proxy.heads()[0]);
@@ -169,8 +164,8 @@ async fn a_password_that_cannot_be_read_is_the_proxys_cause_and_nothing_is_sent(
     let proxy = Proxy::start(9, asks_for_the_password).await;
     let provider =
         with_login(&here, through(&here, &authority, "https://localhost:9/", &proxy.url()), "");
-    let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!((failure.phase, failure.bytes_may_have_left), (Phase::Proxy, false));
+    let failure = failure_of(&here.upstream_of(&provider)).await;
+    nothing_left(&failure, Phase::Proxy);
     let named = [format!("the proxy 127.0.0.1:{}", proxy.port), "proxy-password".to_owned()];
     assert!(named.iter().all(|name| failure.detail.contains(name)), "{}", failure.detail);
     assert!(proxy.heads().is_empty());
@@ -191,7 +186,7 @@ async fn a_proxy_that_refuses_is_a_cause_of_its_own_and_is_named_without_the_pas
     for refusal in refusals {
         let proxy = Proxy::start(server.address.port(), move |_| refusal).await;
         let provider = with_login(&here, through(&here, &authority, &url, &proxy.url()), PASSWORD);
-        let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+        let failure = failure_of(&here.upstream_of(&provider)).await;
         assert_eq!(
             (failure.phase, failure.bytes_may_have_left),
             (Phase::Proxy, false),
@@ -217,13 +212,8 @@ async fn a_proxy_that_is_not_there_is_the_connects_failure() {
     let (authority, here) = (Authority::new(), Bench::new());
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let provider = through(&here, &authority, "https://localhost:9/", &format!("http://{address}"));
-    let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!(
-        (failure.phase, failure.bytes_may_have_left),
-        (Phase::Connect, false),
-        "{}",
-        failure.detail
-    );
+    let failure = failure_of(&here.upstream_of(&provider)).await;
+    nothing_left(&failure, Phase::Connect);
 }
 
 #[tokio::test]
@@ -234,13 +224,8 @@ async fn who_answers_behind_a_proxy_proves_itself_as_anywhere() {
     let url = https(server.address.port());
     let proxy = Proxy::start(server.address.port(), |_| "HTTP/1.1 200 OK\r\n\r\n").await;
     let provider = through(&here, &authority, &url, &proxy.url());
-    let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
-    assert_eq!(
-        (failure.phase, failure.bytes_may_have_left),
-        (Phase::Tls, false),
-        "{}",
-        failure.detail
-    );
+    let failure = failure_of(&here.upstream_of(&provider)).await;
+    nothing_left(&failure, Phase::Tls);
     // A server that ends where the handshake should be.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy =
@@ -264,10 +249,7 @@ async fn a_proxy_between_plain_connections_is_asked_for_the_whole_url() {
     let mut provider = here.provider("http://name.invalid/redeem");
     provider.proxy = Some(proxy.url("/"));
     let provider = with_login(&here, provider, PASSWORD);
-    assert_eq!(
-        answered(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await).answer.status,
-        200
-    );
+    assert_eq!(answer_of(&here.upstream_of(&provider)).await.answer.status, 200);
     assert_eq!(proxy.seen()[0].line, "POST http://name.invalid/redeem HTTP/1.1");
     assert_eq!(proxy.seen()[0].header("proxy-authorization"), Some(BASIC));
 }
@@ -278,7 +260,7 @@ async fn a_407_to_a_plain_request_is_the_proxys_and_not_an_answer() {
     let here = Bench::new();
     let mut provider = here.provider("http://name.invalid/redeem");
     provider.proxy = Some(proxy.url("/"));
-    let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+    let failure = failure_of(&here.upstream_of(&provider)).await;
     assert_eq!(
         (failure.phase, failure.bytes_may_have_left),
         (Phase::Proxy, true),

@@ -20,7 +20,9 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
 use crate::server::{Reaction, Server, ok};
-use crate::{BODY, Bench, answered, attempt, failed, unwatched};
+use crate::{
+    BODY, Bench, answer_of, answered, attempt, failed, failure_of, nothing_left, unwatched,
+};
 
 /// A certificate authority of the test's own.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -117,12 +119,7 @@ async fn a_host_that_cannot_prove_itself_gets_no_byte() {
         let here = Bench::new();
         let server = tls_server(signer, host, years).await;
         let failure = failed(authority.redeem_at(&here, server.address.port()).await);
-        assert_eq!(
-            (failure.phase, failure.bytes_may_have_left),
-            (Phase::Tls, false),
-            "{}",
-            failure.detail
-        );
+        nothing_left(&failure, Phase::Tls);
         assert!(!failure.deadline);
         assert!(failure.detail.contains(why), "{}", failure.detail);
         assert!(server.seen().is_empty());
@@ -139,12 +136,7 @@ async fn dates_are_our_clocks_fault_while_nobody_set_it_and_other_faults_are_not
         here.clock.set(0, false);
         let server = tls_server(&authority, host, years).await;
         let failure = failed(authority.redeem_at(&here, server.address.port()).await);
-        assert_eq!(
-            (failure.phase, failure.bytes_may_have_left),
-            (phase, false),
-            "{}",
-            failure.detail
-        );
+        nothing_left(&failure, phase);
     }
 }
 
@@ -152,14 +144,8 @@ async fn dates_are_our_clocks_fault_while_nobody_set_it_and_other_faults_are_not
 async fn without_a_file_of_authorities_the_platforms_count() {
     let (authority, here) = (Authority::new(), Bench::new());
     let server = tls_server(&authority, "localhost", VALID).await;
-    let failure =
-        failed(here.upstream(&https(server.address.port())).redeem(&attempt(), &unwatched()).await);
-    assert_eq!(
-        (failure.phase, failure.bytes_may_have_left),
-        (Phase::Tls, false),
-        "{}",
-        failure.detail
-    );
+    let failure = failure_of(&here.upstream(&https(server.address.port()))).await;
+    nothing_left(&failure, Phase::Tls);
 }
 
 #[test]
@@ -186,10 +172,15 @@ fn a_url_that_cannot_be_posted_to_is_refused_at_once() {
     }
 }
 
-/// A listener whose connections each get `greeting` and then silence, or the end.
-async fn pretender(greeting: &'static [u8], ends: bool) -> (u16, JoinSet<()>) {
+async fn listening() -> (TcpListener, u16) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// A listener whose connections each get `greeting` and then silence, or the end.
+async fn pretender(greeting: &'static [u8], ends: bool) -> (u16, JoinSet<()>) {
+    let (listener, port) = listening().await;
     let mut task = JoinSet::new();
     task.spawn(async move {
         let mut kept = Vec::new();
@@ -211,14 +202,8 @@ async fn a_handshake_that_fails_or_ends_is_tls_and_no_byte_of_the_request_left()
     for greeting in [&b""[..], b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28"]
     {
         let (port, _task) = pretender(greeting, true).await;
-        let failure =
-            failed(Bench::new().upstream(&https(port)).redeem(&attempt(), &unwatched()).await);
-        assert_eq!(
-            (failure.phase, failure.bytes_may_have_left),
-            (Phase::Tls, false),
-            "{}",
-            failure.detail
-        );
+        let failure = failure_of(&Bench::new().upstream(&https(port))).await;
+        nothing_left(&failure, Phase::Tls);
         assert!(!failure.deadline);
     }
 }
@@ -229,7 +214,7 @@ async fn a_deadline_in_the_handshake_is_tls() {
     let here = Bench::new();
     let mut provider = here.provider(&https(port));
     provider.timeout = Duration::from_millis(300);
-    let failure = failed(here.upstream_of(&provider).redeem(&attempt(), &unwatched()).await);
+    let failure = failure_of(&here.upstream_of(&provider)).await;
     assert_eq!(
         (failure.phase, failure.deadline, failure.bytes_may_have_left),
         (Phase::Tls, true, false)
@@ -253,8 +238,7 @@ async fn a_reset_over_tls_may_have_delivered() {
 /// HTTP/2 over TLS; counts connections by what it is asked.
 async fn http2_server(authority: &Authority) -> (u16, JoinSet<()>) {
     let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listening().await;
     let mut task = JoinSet::new();
     task.spawn(async move {
         let mut tasks = JoinSet::new();
@@ -290,7 +274,7 @@ async fn http2_is_spoken_where_it_is_offered_and_shares_a_connection_until_the_p
         if drops {
             upstream.drop_pool();
         }
-        let reply = answered(upstream.redeem(&attempt(), &unwatched()).await);
+        let reply = answer_of(&upstream).await;
         assert_eq!(reply.answer.body, format!("HTTP/2.0 connection {expected}"));
     }
 }
@@ -300,8 +284,7 @@ async fn an_http2_connection_that_became_a_black_hole_ends_before_the_deadline()
     const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
     let (authority, here) = (Authority::new(), Bench::new());
     let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listening().await;
     let mut task = JoinSet::new();
     task.spawn(async move {
         let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
@@ -311,7 +294,7 @@ async fn an_http2_connection_that_became_a_black_hole_ends_before_the_deadline()
     });
     let upstream = authority.trusted_within(&here, &https(port), Duration::from_secs(4));
     let started = tokio::time::Instant::now();
-    let failure = failed(upstream.redeem(&attempt(), &unwatched()).await);
+    let failure = failure_of(&upstream).await;
     assert!(started.elapsed() < Duration::from_millis(3500), "{:?}", started.elapsed());
     assert_eq!(
         (failure.phase, failure.deadline, failure.bytes_may_have_left),
@@ -322,8 +305,7 @@ async fn an_http2_connection_that_became_a_black_hole_ends_before_the_deadline()
 /// HTTP/2 with one stream at a time: the first request is answered, no other ever is.
 async fn http2_of_one_stream(authority: &Authority) -> (u16, JoinSet<()>) {
     let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listening().await;
     let mut task = JoinSet::new();
     task.spawn(async move {
         let stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();
@@ -350,8 +332,8 @@ async fn what_waits_for_a_place_on_a_connection_tells_nothing_of_the_line_and_no
     let (authority, here) = (Authority::new(), Bench::new());
     let (port, _task) = http2_of_one_stream(&authority).await;
     let upstream = authority.trusted_within(&here, &https(port), Duration::from_secs(2));
-    answered(upstream.redeem(&attempt(), &unwatched()).await);
-    let redeem = || async { failed(upstream.redeem(&attempt(), &unwatched()).await) };
+    answer_of(&upstream).await;
+    let redeem = || async { failure_of(&upstream).await };
     let later = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         redeem().await
@@ -371,8 +353,7 @@ async fn http2_by_hand(
 ) -> (u16, JoinSet<()>) {
     const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
     let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listening().await;
     let mut task = JoinSet::new();
     task.spawn(async move {
         let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await.unwrap();

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::process::{Process, redeemd};
 use super::provider::Provider;
 use super::till::{Reply, Till};
+use super::witness::Witness;
 use super::{eventually, moment, two_free_ports};
 
 /// How often a start is tried again because somebody else took a port.
@@ -61,6 +62,11 @@ impl Gateway {
             environment: Vec::new(),
             wrapper: Vec::new(),
         }
+    }
+
+    /// Settings of a gateway before `witness`.
+    pub(crate) fn behind(witness: &Witness) -> Builder {
+        Self::with().lane_at("main", &witness.redeem_url(), "")
     }
 
     /// A gateway before `provider`, without tills' tokens, ready.

@@ -52,6 +52,16 @@ pub(crate) fn within<T>(deadline: Duration, what: &str, mut look: impl FnMut() -
     }
 }
 
+/// Returns once it is so; panics when it still is not after a long time.
+pub(crate) fn until(what: &str, is_so: impl FnMut() -> bool) {
+    until_within(DEADLINE, what, is_so);
+}
+
+/// Like [`until`], with a bound of its own.
+pub(crate) fn until_within(deadline: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    within(deadline, what, || is_so().then_some(()));
+}
+
 /// Lets so much time pass where time itself is what a test is about.
 pub(crate) fn moment(length: Duration) {
     let until = Instant::now() + length;
