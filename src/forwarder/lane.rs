@@ -17,7 +17,7 @@ use crate::queue::{
 };
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::schedule::{self, Action, Ask, CheckEnd, ClaimedRow, Config, Landed, Scheduler, Wanted};
-use crate::store::{About, Claim, Claimed, Ended, Event, Settled};
+use crate::store::{About, Claim, Claimed, Ended, Event, Hold, Settled};
 use crate::trust::Progress;
 use crate::verdict::{self, Outcome, Rules};
 
@@ -622,7 +622,9 @@ impl<R: Transport> Forwarder<R> {
         self.remembering = Some(false);
         let link = self.scheduler.link();
         let kept = memory::of(link, self.since_ms, &self.context.clock, now);
-        let streak = if kept.hold.is_some() { link.streak().rows().to_vec() } else { Vec::new() };
+        let is_held = |hold: &Hold| hold.cause == Cause::Declines.as_str();
+        let held = kept.hold.as_ref().is_some_and(is_held);
+        let streak = if held { link.streak().rows().to_vec() } else { Vec::new() };
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
         self.tasks.spawn(async move {
             let next_step = queue.remember(&lane, kept, streak).await.unwrap_or_else(|error| {
