@@ -395,6 +395,11 @@ async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
         let found = gateway.run(&["list", "--business", business, "--json"]).await;
         assert_eq!(found.json().len(), 5, "{business:?}: {}", found.err);
     }
+    for unset in ["--till", "--lane", "--business", "--branch", "--code-ending"] {
+        let ran = gateway.run(&["list", unset, "", "--json"]).await;
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{unset}: {}", ran.err);
+        assert!(ran.err.contains(": empty"), "{}", ran.err);
+    }
     let unknown = gateway.run(&["list", "--lane", "nope"]).await;
     assert_eq!(unknown.code, 1);
     assert!(unknown.err.contains("other, retm"), "{}", unknown.err);
