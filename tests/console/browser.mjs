@@ -353,10 +353,10 @@ const steps = {
     const browser = await Browser.open(driver, {});
     await signIn(browser, 'omar');
     await browser.go(home);
-    await browser.type('form[action$="/trust-off"] input', 'codes are being guessed');
+    await browser.type('form[action$="/trust-off"] input', `codes are being guessed ${'x'.repeat(200)}`);
     await browser.click('form[action$="/trust-off"] button');
     await until('it stands first', async () => (await browser.text('.sentence:not(#stale)')).startsWith('No reward is given'));
-    assert.match(await browser.text('.sentence:not(#stale)'), /omar: codes are being guessed$/);
+    assert.match(await browser.text('.sentence:not(#stale)'), /omar: codes are being guessed x{200}$/);
     await seen(browser, 'trust-off-en-light-desk');
     await control('line', { state: 'refuse' });
     await until('nothing is given', async () => await redeem(`OFF-${stamp}-QQ`) === 503);
