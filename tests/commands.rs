@@ -319,6 +319,18 @@ async fn good_settings_pass_the_check_with_their_warnings() {
 }
 
 #[tokio::test]
+async fn a_time_zone_that_there_is_not_is_warned_of() {
+    let gateway = Gateway::start().await;
+    for (zone, is_one) in [("Nowhere/Land", false), ("<+03>-3", true), ("", true)] {
+        let mut command = gateway.command(&["check"]);
+        command.env("TZ", zone);
+        let ran = tokio::task::spawn_blocking(move || Ran::of(&mut command, "")).await.unwrap();
+        assert_eq!(ran.err.contains("TZ names no time zone"), !is_one, "{zone}: {}", ran.err);
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn a_database_that_others_can_read_is_warned_of() {
     let gateway = Gateway::start().await;
     let state = gateway.folder.path().join("state");
