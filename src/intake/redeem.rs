@@ -275,9 +275,11 @@ impl PendingRedeem {
     }
 
     fn refuse(&self, no: &No) -> Response {
-        // Whole to the till that sent it, masked everywhere else.
-        let why = no.refusal.text(Language::English);
-        self.line.refused(&why.replace(self.request.reward_code.reveal(), &self.line.code));
+        // The code is whole to the till that sent it and masked everywhere else. What the provider
+        // said, which may name the customer, is for the till alone.
+        let is_the_providers = matches!(no.refusal, Refusal::Provider { .. });
+        let why = if is_the_providers { &Refusal::ProviderRefused } else { &no.refusal };
+        self.line.refused(&self.request.reward_code.masked_in(&why.text(Language::English)));
         if let Some(reason) = no.refusal.reason() {
             refused::count(reason);
         }
