@@ -214,13 +214,23 @@ impl Clock {
 #[derive(Clone, Debug)]
 pub struct Zone(tz::TimeZone);
 
+fn named() -> Option<String> {
+    std::env::var("TZ").ok().filter(|name| !name.is_empty())
+}
+
 impl Zone {
     /// The machine's: `$TZ`, else `/etc/localtime`, else UTC. Blocks on the file system.
     #[must_use]
     pub fn local() -> Self {
-        let named = std::env::var("TZ").ok().filter(|name| !name.is_empty());
-        let named = named.and_then(|name| tz::TimeZone::from_posix_tz(&name).ok());
+        let named = named().and_then(|name| tz::TimeZone::from_posix_tz(&name).ok());
         Self(named.or_else(|| tz::TimeZone::local().ok()).unwrap_or_else(tz::TimeZone::utc))
+    }
+
+    /// What `$TZ` says, where that is no zone of this machine's and another one holds. Blocks on
+    /// the file system.
+    #[must_use]
+    pub fn misnamed() -> Option<String> {
+        named().filter(|name| tz::TimeZone::from_posix_tz(name).is_err())
     }
 
     /// Coordinated Universal Time.

@@ -307,6 +307,18 @@ async fn good_settings_pass_the_check_with_their_warnings() {
 }
 
 #[tokio::test]
+async fn a_time_zone_that_there_is_not_is_warned_of() {
+    let gateway = Gateway::start().await;
+    for (zone, is_one) in [("Nowhere/Land", false), ("<+03>-3", true), ("", true)] {
+        let mut command = gateway.command(&["check"]);
+        command.env("TZ", zone);
+        let ran = tokio::task::spawn_blocking(move || Ran::of(&mut command, "")).await.unwrap();
+        assert_eq!(ran.err.contains("TZ names no time zone"), !is_one, "{zone}: {}", ran.err);
+    }
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn a_database_that_others_can_read_is_warned_of() {
     let gateway = Gateway::start().await;
     let state = gateway.folder.path().join("state");
@@ -382,6 +394,11 @@ async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
     for business in ["shop", "SHOP", " Shop\u{200b}"] {
         let found = gateway.run(&["list", "--business", business, "--json"]).await;
         assert_eq!(found.json().len(), 5, "{business:?}: {}", found.err);
+    }
+    for unset in ["--till", "--lane", "--business", "--branch", "--code-ending"] {
+        let ran = gateway.run(&["list", unset, "", "--json"]).await;
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{unset}: {}", ran.err);
+        assert!(ran.err.contains(": empty"), "{}", ran.err);
     }
     let unknown = gateway.run(&["list", "--lane", "nope"]).await;
     assert_eq!(unknown.code, 1);

@@ -68,9 +68,10 @@ fn set(wanted: &mut RowFilter, (key, value): (&str, &str), days: &Days) -> Resul
     if value.len() > VALUE_BYTES_MAX {
         return Err(FilterFault::TooLong { key: of() });
     }
-    // An empty value is a form's field that was left alone.
+    // The console leaves out what nobody filled in; a script's variable that is not set would ask
+    // for the redemptions of all tills.
     if value.is_empty() {
-        return Ok(());
+        return Err(FilterFault::Empty { key: of() });
     }
     let (search, text) = (&mut wanted.search, Some(value.to_owned()));
     match key {
@@ -195,6 +196,8 @@ mod tests {
             assert!(fault.starts_with(&format!("{key}: ")), "{fault}");
         }
         for wrong in [
+            ("state", ""),
+            ("till", " "),
             ("code_ending", "-7F3Q"),
             ("waiting", "yes"),
             ("limit", "1001"),
@@ -209,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_query_without_keys_is_the_first_page() {
-        let wanted = parse(&pairs(&[("state", ""), ("till", " ")])).unwrap();
+        let wanted = parse(&[]).unwrap();
         assert!(
             is_plain(&wanted)
                 && wanted.search.limit == LIMIT_DEFAULT

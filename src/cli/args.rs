@@ -157,8 +157,8 @@ pub struct ReportArgs {
     /// Only up to this day, by when the gateway accepted: the store's own days
     #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
     pub to: Option<String>,
-    /// Comma-separated values: a line for each day and lane, lane, till of a lane, beginning of
-    /// codes, and reason of refusals, with the declines in 10,000 decided
+    /// Comma-separated values: a line for each day and lane, lane, till, beginning of codes and
+    /// branch, the total, and each reason of refusals, with the declines in 10,000 decided
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
 }

@@ -18,7 +18,7 @@ use crate::queue::{
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::schedule::{self, Action, Ask, CheckEnd, ClaimedRow, Config, Landed, Scheduler, Wanted};
 use crate::store::{
-    About, Claim, Claimed, Ended, Event, Record, Remember, Settled, Settlement, Unclaim,
+    About, Claim, Claimed, Ended, Event, Hold, Record, Remember, Settled, Settlement, Unclaim,
 };
 use crate::trust::Progress;
 use crate::verdict::{self, Outcome, Rules};
@@ -625,7 +625,9 @@ impl<R: Transport> Forwarder<R> {
         self.remembering = Some(false);
         let link = self.scheduler.link();
         let kept = memory::of(link, self.since_ms, &self.context.clock, now);
-        let streak = if kept.hold.is_some() { link.streak().rows().to_vec() } else { Vec::new() };
+        let is_held = |hold: &Hold| hold.cause == Cause::Declines.as_str();
+        let held = kept.hold.as_ref().is_some_and(is_held);
+        let streak = if held { link.streak().rows().to_vec() } else { Vec::new() };
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
         let remember = Remember { lane: lane.clone(), memory: kept, streak };
         self.tasks.spawn(async move {

@@ -240,6 +240,14 @@ messages! {
         en: format!("{key}: not known; there are {known}"),
         ar: format!("{}: غير معروف؛ المعروف هو {}", iso(key), iso(known));
 
+        /// Nothing is said.
+        Empty {
+            /// The field.
+            key: String,
+        }
+        en: format!("{key}: empty; leave it out to ask for all"),
+        ar: format!("{}: فارغ؛ احذفه لطلب الكل", iso(key));
+
         /// Too long.
         TooLong { key: String }
         en: format!("{key}: too long"),

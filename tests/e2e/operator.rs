@@ -87,6 +87,22 @@ fn a_lane_held_with_trust_accepts_and_sends_nothing_until_its_release_also_after
 }
 
 #[test]
+fn a_decline_before_an_operators_hold_is_none_of_those_for_which_a_lane_is_held() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    provider.cut();
+    assert_eq!(gateway.till("").redeem("GIVEN-1").state(), "pending");
+    provider.rules(&["fault=refuse"]);
+    provider.restore();
+    gateway.wait_for_counts("declined after the fact", |counts| counts.declined == 1);
+    gateway.says(&["hold", "main"]);
+    gateway.restart();
+    let retried = gateway.says(&["retry", "--lane", "main", "--held"]);
+    assert!(retried.starts_with("main: 0 taken back"), "{retried}");
+    assert_eq!(gateway.counts().declined, 1);
+}
+
+#[test]
 fn declined_redemptions_are_sent_again_by_id_and_from_standard_input() {
     let provider = Provider::start();
     let gateway = Gateway::before(&provider);

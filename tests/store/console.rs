@@ -99,6 +99,18 @@ async fn what_comes_in_between_the_count_and_the_confirmation_is_not_touched() {
 }
 
 #[tokio::test]
+async fn a_job_that_reached_fewer_than_were_counted_says_so() {
+    let mut world = World::new();
+    let taken = ["ONE", "TWO", "THREE"].map(|code| world.take("till-1", code));
+    let mut desk = Desk::of(world);
+    let counted = desk.page("/bulk?kind=search&key=state%3Dpending&action=void").await;
+    desk.queue.void(&taken[0].id, "the other operator was first", "noor").await.unwrap();
+    let job = desk.confirmed(&counted).await;
+    assert!(job.contains("2 of 3") && job.contains("Fewer were left than were counted"), "{job}");
+    desk.queue.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_that_ends_early_says_so_and_why() {
     let mut world = World::new();
     world.settled("till-1", "LOST", declined("expired"));

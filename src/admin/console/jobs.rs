@@ -452,13 +452,14 @@ pub(super) async fn page(
 
 fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
     let runs = !job.is_over.load(Ordering::Acquire);
+    let [done, refused] = [&job.done, &job.refused].map(|count| count.load(Ordering::Relaxed));
     let (tone, word) = match job.failed.get() {
         _ if runs => ("warn", f.w.job_runs.to_owned()),
         Some(why) => ("bad", format!("{} {}", f.w.job_failed, sentence(&why.text(f.lang)))),
         None if job.is_stopped() => ("warn", f.w.job_stopped.to_owned()),
+        None if done + refused < job.counted.most => ("warn", f.w.job_fewer.to_owned()),
         None => ("good", f.w.job_done.to_owned()),
     };
-    let [done, refused] = [&job.done, &job.refused].map(|count| count.load(Ordering::Relaxed));
     let refusals = job.refusals.lock().unwrap_or_else(PoisonError::into_inner);
     let refusals = refusals.iter().map(|(id, why)| (id.clone(), sentence(&why.text(f.lang))));
     let refusals = refusals.collect();

@@ -203,8 +203,8 @@ pub(super) struct Frame {
     zone: Arc<Zone>,
     /// The page's own address, for the language's form.
     here: String,
-    /// Whether it was asked for itself; a form has an address of its own.
-    is_asked_for: bool,
+    /// Where the form is that was sent, unless it is on the first page.
+    came_from: Option<String>,
 }
 
 impl Frame {
@@ -220,7 +220,7 @@ impl Frame {
             may_engineer: asker.may(Role::Engineer),
             has_users: admin.access.has_users(),
             zone: admin.queue.zone(),
-            is_asked_for: uri.path_and_query().is_some_and(|asked| asked.as_str() == here),
+            came_from: (here != "/" && here != asked_for(uri)).then(|| here.clone()),
             here,
         }
     }
@@ -256,8 +256,12 @@ fn readable(uri: &Uri) -> String {
         (Some(page @ ("redemptions" | "jobs")), Some(name), Some(_)) => format!("/{page}/{name}"),
         (Some("lanes" | "sign-out" | "language"), ..) => "/".to_owned(),
         (Some("bulk"), ..) if uri.query().is_none() => "/inbox".to_owned(),
-        _ => uri.path_and_query().map_or("/", |here| here.as_str()).to_owned(),
+        _ => asked_for(uri).to_owned(),
     }
+}
+
+fn asked_for(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |asked| asked.as_str())
 }
 
 /// The language that was chosen, else the one that the browser likes best.

@@ -324,6 +324,8 @@ words! {
         "قيد التنفيذ.";
     job_done: "It is done.",
         "انتهت.";
+    job_fewer: "It is done. Fewer were left than were counted: the others have been settled since.",
+        "انتهت. بقي أقل مما عُدّ: حُسمت البقية منذ ذلك الحين.";
     job_stopped: "It was stopped.",
         "أُوقفت.";
     job_failed: "It ended before all were reached:",

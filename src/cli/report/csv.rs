@@ -28,13 +28,7 @@ pub(super) fn csv(report: &Report) -> String {
     }
     text.push_str(&counted(["total", "", "", "", "", ""], &report.total()));
     for (reason, number) in &report.refused {
-        let before = std::iter::once("refused".to_owned()).chain((0..16).map(|_| String::new()));
-        text.push_str(&line(before.chain([
-            cell(reason),
-            number.to_string(),
-            String::new(),
-            String::new(),
-        ])));
+        text.push_str(&refused(reason, *number));
     }
     text
 }
@@ -62,6 +56,17 @@ fn counted([kind, day, lane, till, prefix, branch]: [&str; 6], fate: &Fate) -> S
     line(cells.chain(numbers.map(|number| number.to_string())).chain(later).chain(values))
 }
 
+/// Its other columns are empty: every line has as many.
+fn refused(reason: &str, number: u64) -> String {
+    let cell = |column: &str| match column {
+        "kind" => "refused".to_owned(),
+        "reason" => cell(reason),
+        "refused" => number.to_string(),
+        _ => String::new(),
+    };
+    line(HEAD.trim_end().split(',').map(cell))
+}
+
 fn line(cells: impl IntoIterator<Item = String>) -> String {
     cells.into_iter().collect::<Vec<_>>().join(",") + "\r\n"
 }
@@ -81,6 +86,18 @@ fn cell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_line_has_a_cell_for_each_column() {
+        let columns = HEAD.trim_end().split(',').count();
+        let lines =
+            [refused("used", 7), counted(["till", "", "retm", "t", "", ""], &Fate::default())];
+        for text in &lines {
+            assert_eq!(text.trim_end().split(',').count(), columns, "{text}");
+        }
+        let column = HEAD.trim_end().split(',').position(|name| name == "reason");
+        assert_eq!(lines[0].split(',').position(|cell| cell == "used"), column);
+    }
 
     #[test]
     fn a_name_is_no_formula_and_breaks_no_line() {

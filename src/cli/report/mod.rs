@@ -842,7 +842,7 @@ used          3
             csv.contains("prefix,,retm,,2,1,1,0,0,0,0,1,0,5000,0,0,77,,,0,,0.00,0.00\r\n"),
             "{csv}"
         );
-        assert!(csv.contains("refused,,,,,,,,,,,,,,,,,used,3,,\r\n"), "{csv}");
+        assert!(csv.contains("refused,,,,,,,,,,,,,,,,,used,3,,,,\r\n"), "{csv}");
         let mut out = Vec::new();
         report.print_json(&mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
