@@ -52,7 +52,8 @@ pub fn void(row: &Row) -> Result<Closing, Denied> {
 }
 
 /// A person sends a row again; `others` are the redemptions of its code, itself among them or not.
-/// The marks with which it is pending again: what was known of its doubt stays known.
+/// The marks with which it is pending again: what was known of its doubt stays known. It holds its
+/// code again, also where a person had freed that.
 ///
 /// # Errors
 /// Why it cannot be sent again.
@@ -64,7 +65,7 @@ pub fn retry(row: &Row, others: &[Row]) -> Result<i64, Denied> {
         let (id, state) = (other.id().to_string(), other.state.to_string());
         return Err(Denied::CodeHeld { id, state });
     }
-    Ok(mark::beside(row.marks & !(mark::STREAK | mark::HANDLED), State::Pending))
+    Ok(mark::beside(row.marks & !(mark::STREAK | mark::HANDLED | mark::FREED), State::Pending))
 }
 
 /// A person has seen to a row; `free`: its code may be redeemed again. The marks to be added.

@@ -532,7 +532,9 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
 #[test]
 fn a_retry_keeps_every_doubt_and_waits_for_whoever_holds_the_code() {
     let kept = mark::TRUSTED | mark::UNCERTAIN | mark::LOST | mark::STRONG;
-    let given = row(State::Declined, 0, kept | mark::STREAK | mark::HANDLED);
+    // A code that was freed is held by its own redemption again.
+    let seen_to = mark::STREAK | mark::HANDLED | mark::FREED;
+    let given = row(State::Declined, 0, kept | seen_to);
     assert_eq!(
         retry(&given, std::slice::from_ref(&given)).map(|marks| marks & mark::ALL),
         Ok(kept)

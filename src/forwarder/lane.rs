@@ -347,7 +347,7 @@ impl<R: Transport> Forwarder<R> {
     }
 
     fn ended(&mut self, row: Claimed, sent: Duration, outcome: &Outcome) {
-        let verdict = verdict::judge(outcome, &self.rules);
+        let verdict = verdict::judge_about(Some(&row.code), outcome, &self.rules);
         let heard = ending::for_lane(&verdict, &row);
         let (detail, kind) = (ending::detail(outcome, &verdict), ending::kind(&verdict, &row.code));
         let (lane, word, id) = (self.lane.name(), ending::word(heard), &row.id);

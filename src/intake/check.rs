@@ -235,7 +235,7 @@ impl Intake {
             .queue
             .lane(&asked.lane)
             .map_or_else(Rules::default, |lane| lane.settings().rules());
-        let verdict = verdict::judge(&outcome, &rules);
+        let verdict = verdict::judge_about(Some(&asked.code), &outcome, &rules);
         if let Verdict::Wait { at_least, .. } = &verdict {
             self.places.of(&asked.lane).wait(at_least.unwrap_or_default());
         }

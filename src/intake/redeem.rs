@@ -11,7 +11,7 @@ use crate::clock::rfc3339;
 use crate::contract;
 use crate::decide::{NotOnTrust, WaitEnd};
 use crate::listen::{self, Delivery};
-use crate::message::{Fault, Language, Refusal};
+use crate::message::{Fault, Language, Refusal, money};
 use crate::queue::{Audience, Queue, QueueError, Waited};
 use crate::redemption::{Redemption, Request, Seq, State};
 use crate::refused::{self, Reason};
@@ -234,8 +234,8 @@ impl PendingRedeem {
             Limit::Business => Refusal::UnknownBusiness,
             Limit::Refused(said) => Refusal::Provider { said: said.clone() },
             Limit::Form => Refusal::BadCode { code: self.shown_code() },
-            Limit::Value(amount) => Refusal::LimitValue { amount: amount.to_string() },
-            Limit::Exposure(amount) => Refusal::LimitExposure { amount: amount.to_string() },
+            Limit::Value(amount) => Refusal::LimitValue { amount: money(*amount) },
+            Limit::Exposure(amount) => Refusal::LimitExposure { amount: money(*amount) },
             Limit::Rate(rewards, within_s) => {
                 Refusal::LimitRate { rewards: *rewards, within_s: *within_s }
             }
@@ -275,9 +275,11 @@ impl PendingRedeem {
     }
 
     fn refuse(&self, no: &No) -> Response {
-        // Whole to the till that sent it, masked everywhere else.
-        let why = no.refusal.text(Language::English);
-        self.line.refused(&why.replace(self.request.reward_code.reveal(), &self.line.code));
+        // The code is whole to the till that sent it and masked everywhere else. What the provider
+        // said, which may name the customer, is for the till alone.
+        let is_the_providers = matches!(no.refusal, Refusal::Provider { .. });
+        let why = if is_the_providers { &Refusal::ProviderRefused } else { &no.refusal };
+        self.line.refused(&self.request.reward_code.masked_in(&why.text(Language::English)));
         if let Some(reason) = no.refusal.reason() {
             refused::count(reason);
         }

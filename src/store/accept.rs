@@ -530,7 +530,8 @@ fn paid_for(new: &NewRedemption) -> [String; 2] {
 fn is_paid_for(paid: &str, new: &NewRedemption) -> bool {
     let [fields, key] = paid_for(new);
     let paid_key = paid.strip_prefix(&fields);
-    paid_key.is_some_and(|paid| paid == key || paid.is_empty() || key.is_empty())
+    let is_key = |paid: &str| paid.is_empty() || paid.starts_with(", key ");
+    paid_key.is_some_and(|paid| paid == key || is_key(paid) && (paid.is_empty() || key.is_empty()))
 }
 
 fn taken(row: &Stored, worth_waiting: bool) -> Taken {

@@ -349,6 +349,9 @@ impl Desk<'_> {
         };
         self.mark(&row, marks)?;
         self.moved(&row, row.state, row.marks | marks)?;
+        if op.free {
+            self.forget_refusal(row.lane, (&row.business, &row.code))?;
+        }
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
     }
 

@@ -426,6 +426,23 @@ impl Desk<'_> {
         self.make_room(&check.asked.till)
     }
 
+    /// A person frees a code: what a check heard against it holds it no more.
+    pub(super) fn forget_refusal(
+        &mut self,
+        lane: i64,
+        (business, code): (&str, &RewardCode),
+    ) -> Result<(), StoreError> {
+        let exact = self.around.offline.tells_apart(self.books.name(lane));
+        let names = CheckNames::of(lane, business, code);
+        self.let_go(business, code, exact)?;
+        if self.books.keeps_checks
+            && self.refused_bytes(names)?.is_some_and(|bytes| !exact || bytes == names.bytes)
+        {
+            self.overwriting(|desk| desk.forget_check(names.guard, 0))?;
+        }
+        Ok(())
+    }
+
     /// Which bytes were refused, of those that fold alike.
     fn refused_bytes(&self, names: CheckNames) -> Result<Option<i64>, StoreError> {
         let sql = "SELECT bytes FROM checked WHERE guard = ?1 AND exact = 0";

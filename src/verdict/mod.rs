@@ -14,8 +14,8 @@ use std::time::Duration;
 pub use wait::RETRY_AFTER_S_MAX;
 pub use words::Phrases;
 
-use crate::redemption::Answer;
-use object::{Body, Object, said};
+use crate::redemption::{Answer, RewardCode};
+use object::{Body, Object};
 use wait::retry_after;
 
 /// What came back from one attempt.
@@ -206,11 +206,18 @@ impl Verdict {
 /// How much of what a provider says goes into a verdict, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 1024;
 
-/// What `outcome` means under the provider's `rules`.
+/// What `outcome` means under the provider's `rules`, whatever it was about.
 #[must_use]
 pub fn judge(outcome: &Outcome, rules: &Rules) -> Verdict {
+    judge_about(None, outcome, rules)
+}
+
+/// As [`judge`], of what was asked about `code`: where an answer names it, the code is what it
+/// speaks of.
+#[must_use]
+pub fn judge_about(code: Option<&RewardCode>, outcome: &Outcome, rules: &Rules) -> Verdict {
     match outcome {
-        Outcome::Answered(reply) => judge_reply(reply, rules),
+        Outcome::Answered(reply) => judge_reply(code, reply, rules),
         Outcome::Failed(failure) => judge_failure(failure),
     }
 }
@@ -224,7 +231,7 @@ pub fn said_in_words(answer: &Answer) -> Option<String> {
 /// Whether a captive portal or a firewall wrote an answer: members of it say so.
 #[must_use]
 pub fn is_of_a_portal(reply: &Reply) -> bool {
-    Body::of(reply).object().is_some_and(Object::is_of_a_portal)
+    Body::of(reply, None).object().is_some_and(Object::is_of_a_portal)
 }
 
 fn judge_failure(failure: &Failure) -> Verdict {
@@ -237,9 +244,9 @@ fn judge_failure(failure: &Failure) -> Verdict {
 
 /// The order of the questions is the order of the table in the design: what a person lists as
 /// `declined_status` goes before what a status otherwise means.
-fn judge_reply(reply: &Reply, rules: &Rules) -> Verdict {
+fn judge_reply(code: Option<&RewardCode>, reply: &Reply, rules: &Rules) -> Verdict {
     let status = reply.answer.status;
-    let body = Body::of(reply);
+    let body = Body::of(reply, code);
     let in_shape = body.object().filter(|object| object.is_in_shape());
     match (status, in_shape) {
         (200..=299, _) => success::judge(reply, &body, rules),
@@ -269,7 +276,7 @@ fn judge_reply(reply: &Reply, rules: &Rules) -> Verdict {
 /// is used, whatever else is said. The contract's shape is not asked for: who answers so about an
 /// idempotency key may be a layer before the provider's own.
 fn is_in_progress(object: &Object<'_>, rules: &Rules) -> bool {
-    let texts = said(&object.texts_and_codes());
+    let texts = object.said(&object.texts_and_codes());
     !words::says_used(&texts, &rules.already_used)
         && words::says_in_progress(&texts, &rules.in_progress)
 }

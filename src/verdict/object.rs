@@ -8,6 +8,8 @@ use serde_json::value::RawValue;
 
 use super::words::Said;
 use super::{MESSAGE_BYTES_MAX, Reply};
+use crate::fold;
+use crate::redemption::RewardCode;
 
 /// What a body is.
 pub(super) enum Body<'a> {
@@ -20,7 +22,8 @@ pub(super) enum Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn of(reply: &'a Reply) -> Self {
+    /// `code` is the redemption's own.
+    pub(super) fn of(reply: &'a Reply, code: Option<&'a RewardCode>) -> Self {
         if let Some(encoding) = foreign_encoding(reply) {
             return Self::Unreadable(encoding);
         }
@@ -29,7 +32,7 @@ impl<'a> Body<'a> {
             return Self::Other;
         }
         match serde_json::from_slice(json) {
-            Ok(members) => Self::Object(Object(members)),
+            Ok(members) => Self::Object(Object { members, code }),
             Err(error) if error.is_eof() => {
                 let status = reply.answer.status;
                 Self::Unreadable(format!("HTTP {status} with an answer that is cut at its end"))
@@ -79,12 +82,17 @@ pub(super) fn media_type(reply: &Reply) -> Option<String> {
 
 /// A whole answer that is a JSON object. Its values are kept as they came: a fault in one that does
 /// not concern us (a number beyond any range, say) does not make the answer unreadable.
-pub(super) struct Object<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+pub(super) struct Object<'a> {
+    members: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    /// The redemption's own code, where it is known.
+    code: Option<&'a RewardCode>,
+}
 
 impl<'a> Object<'a> {
     /// The object that a whole body is, if it is one.
     pub(super) fn of(body: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(without_mark(body)).ok().map(Self)
+        let members = serde_json::from_slice(without_mark(body)).ok()?;
+        Some(Self { members, code: None })
     }
 
     /// The contract's shape.
@@ -93,21 +101,21 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.0.contains_key(key)
+        self.members.contains_key(key)
     }
 
     pub(super) fn value(&self, key: &str) -> Option<Value> {
-        self.0.get(key).map(|raw| read(raw))
+        self.members.get(key).map(|raw| read(raw))
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(AsRef::as_ref)
+        self.members.keys().map(AsRef::as_ref)
     }
 
     /// Each member with its name in one spelling: `statusCode`, `StatusCode` and `status_code` are
     /// `statuscode`.
     pub(super) fn members(&self) -> impl Iterator<Item = (String, &RawValue)> {
-        self.0.iter().map(|(key, raw)| (one_spelling(key), *raw))
+        self.members.iter().map(|(key, raw)| (one_spelling(key), *raw))
     }
 
     pub(super) fn has_errors(&self) -> bool {
@@ -149,6 +157,17 @@ impl<'a> Object<'a> {
         texts
     }
 
+    /// Texts, folded for their phrases; one that names the redemption's own code is there without
+    /// it too. "GIFT-CARD has been used" speaks of the code, whatever it is called.
+    pub(super) fn said(&self, texts: &[String]) -> Vec<Said> {
+        let both = |text: &String| {
+            let said = Said::new(text);
+            let bare = self.code.and_then(|code| said.without(code.reveal()));
+            [Some(said), bare]
+        };
+        texts.iter().flat_map(both).flatten().collect()
+    }
+
     /// What it says, then the strings of every member that describes or names a fault.
     pub(super) fn texts_and_codes(&self) -> Vec<String> {
         [self.words(), self.codes()].concat()
@@ -186,7 +205,8 @@ pub(super) fn is_nothing(value: &Value) -> bool {
             const NOTHING: [&str; 8] =
                 ["", "none", "null", "false", "no", "ok", "success", "noerror"];
             let word = word(value);
-            matches!(text.trim(), "" | "-")
+            fold::is_blank(text)
+                || text.trim() == "-"
                 || !word.is_empty() && NOTHING.contains(&word.trim_start_matches('0'))
         }
         Value::Array(list) => list.is_empty(),
@@ -194,10 +214,14 @@ pub(super) fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// A text's letters and digits in lower case, as one word; nothing for what is no text.
+/// A text's letters and digits, folded, as one word; nothing for what is no text.
 pub(super) fn word(value: &Value) -> String {
-    let text = value.as_str().unwrap_or_default();
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    folded(value).chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// A text, folded as words are: the digits of every script are one's. Nothing for what is no text.
+pub(super) fn folded(value: &Value) -> String {
+    fold::words(value.as_str().unwrap_or_default())
 }
 
 fn one_spelling(key: &str) -> String {
@@ -240,11 +264,6 @@ fn collect_texts(value: Value, texts: &mut Vec<String>) {
         Value::Object(map) => map.into_iter().for_each(|(_, item)| collect_texts(item, texts)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
-}
-
-/// Texts, folded for their phrases.
-pub(super) fn said(texts: &[String]) -> Vec<Said> {
-    texts.iter().map(|text| Said::new(text)).collect()
 }
 
 /// At most [`MESSAGE_BYTES_MAX`] of `text`, whole characters.

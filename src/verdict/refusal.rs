@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::object::{self, Object, cut, said};
+use super::object::{self, Object, cut};
 use super::words::{self, Said};
 use super::{Evidence, Rules, Verdict};
 
 /// A refusal with a declining status.
 pub(super) fn declined(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     let texts = object.texts();
-    let all = said(&object.texts_and_codes());
+    let all = object.said(&object.texts_and_codes());
     let already_used = words::says_used(&all, &rules.already_used);
     let is_strong = already_used || is_the_providers(status, object, &all, rules);
     let evidence = if is_strong { Evidence::Strong } else { Evidence::Weak };
@@ -27,7 +27,7 @@ fn is_the_providers(status: u16, object: &Object<'_>, all: &[Said], rules: &Rule
     if has_foreign_members(object)
         || words::says_not_the_code(all)
         || words::says_in_progress(all, &rules.in_progress)
-        || words::says_the_status_alone(&said(&object.texts()))
+        || words::says_the_status_alone(&object.said(&object.texts()))
     {
         return false;
     }

@@ -18,7 +18,7 @@ const SHORT_CODE_CHARS: usize = 4;
 #[must_use]
 pub fn masked(message: &str, code: &RewardCode) -> String {
     let folded = fold::code(message);
-    let bare = without_code(&folded, &code.folded());
+    let bare = with_in_codes_place(&folded, &code.folded(), "#");
     let chars: Vec<char> = bare.chars().collect();
     let mut shown = String::with_capacity(bare.len());
     let mut rest = chars.as_slice();
@@ -63,7 +63,8 @@ fn uuid(text: &[char]) -> Option<usize> {
     Some(at)
 }
 
-fn without_code(text: &str, code: &str) -> String {
+/// `text` with `stand_in` wherever the code is in it; both are folded.
+pub(super) fn with_in_codes_place(text: &str, code: &str, stand_in: &str) -> String {
     let is_short = code.chars().count() < SHORT_CODE_CHARS;
     let mut shown = String::with_capacity(text.len());
     let mut from = 0;
@@ -76,7 +77,7 @@ fn without_code(text: &str, code: &str) -> String {
             continue;
         }
         shown.push_str(text.get(from..at).unwrap_or_default());
-        shown.push(MASK);
+        shown.push_str(stand_in);
         from = at + found.len();
     }
     shown.push_str(text.get(from..).unwrap_or_default());

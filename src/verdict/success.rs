@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::object::{self, Body, Object, cut, is_nothing, media_type, said, word};
+use super::object::{self, Body, Object, cut, folded, is_nothing, media_type, word};
 use super::words::{self, Said};
 use super::{Evidence, ParkReason, Reply, Rules, Success, Verdict, not_the_provider};
 
@@ -56,7 +56,7 @@ fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
 
 /// `status` pending or processing, alone or with more words.
 fn is_pending(object: &Object<'_>) -> bool {
-    const PENDING: [&str; 10] = [
+    const PENDING: [&str; 13] = [
         "pending",
         "processing",
         "inprogress",
@@ -66,10 +66,14 @@ fn is_pending(object: &Object<'_>) -> bool {
         "waiting",
         "deferred",
         "underreview",
-        "قيدالمعالجة",
+        "قيدالمعالجه",
+        "قيدالانتظار",
+        "قيدالتنفيذ",
+        "معلق",
     ];
     let is_one = |value: &Value| {
-        PENDING.contains(&word(value).as_str()) || PENDING.contains(&first_word(value).as_str())
+        let [first, _] = ends_of(value);
+        PENDING.contains(&word(value).as_str()) || PENDING.contains(&first.as_str())
     };
     named(object, STATUS).any(|value| is_one(&value))
 }
@@ -107,11 +111,11 @@ fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
     };
     // The state of a reward that was redeemed just now.
     let is_called_used = || is_called(["used", "مستخدم"]) && !is_called(["redeemed", "success"]);
-    !says_it_went_well(object) && (said(&texts).iter().any(is_used) || is_called_used())
+    !says_it_went_well(object) && (object.said(&texts).iter().any(is_used) || is_called_used())
 }
 
 fn message(object: &Object<'_>) -> Vec<Said> {
-    said(&object.texts_of(object::is_message))
+    object.said(&object.texts_of(object::is_message))
 }
 
 /// A member says in so many words that it went well.
@@ -178,8 +182,8 @@ fn is_false(value: &Value) -> bool {
     }
 }
 
-/// Words of failure.
-const FAILED: [&str; 28] = [
+/// Words of failure, folded.
+const FAILED: [&str; 32] = [
     "error",
     "err",
     "fail",
@@ -204,17 +208,22 @@ const FAILED: [&str; 28] = [
     "ko",
     "nok",
     "فشل",
-    "خطأ",
+    "فاشل",
+    "فاشله",
     "خطا",
     "مرفوض",
-    "مرفوضة",
+    "مرفوضه",
+    "غيرصالح",
+    "غيرصالحه",
+    "منتهيالصلاحيه",
 ];
 
 /// A word of failure, alone, before more or at the end ("Failed: expired", `REWARD_EXPIRED`, but
 /// not "No error").
 fn is_a_failure(value: &Value) -> bool {
-    let (first, last) = (first_word(value), last_word(value));
-    let is_denied = matches!(first.as_str(), "no" | "not" | "non" | "never" | "without" | "zero");
+    const DENIALS: &str = "no not non never without zero لا بدون بلا دون";
+    let [first, last] = ends_of(value);
+    let is_denied = DENIALS.split(' ').any(|denial| denial == first);
     [word(value), first].iter().any(|word| FAILED.contains(&word.as_str()))
         || !is_denied && FAILED.contains(&last.as_str())
 }
@@ -225,8 +234,9 @@ fn is_http_failure(value: &Value) -> bool {
     const FAILURES_FROM: f64 = 400.0;
     match value {
         Value::Number(number) => number.as_f64().is_some_and(|number| number >= FAILURES_FROM),
-        Value::String(text) => {
-            let head = text.split_whitespace().next().unwrap_or_default();
+        Value::String(_) => {
+            let text = folded(value);
+            let head = text.split(' ').next().unwrap_or_default();
             let is_number = head.starts_with(|c: char| c.is_ascii_digit());
             is_number && head.parse::<f64>().is_ok_and(|number| number >= FAILURES_FROM)
         }
@@ -246,19 +256,12 @@ fn items(value: Value) -> Vec<Value> {
     if let Value::Array(list) = value { list } else { vec![value] }
 }
 
-/// A text's words, in lower case.
-fn words_of(value: &Value) -> impl DoubleEndedIterator<Item = String> {
-    let text = value.as_str().unwrap_or_default();
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_lowercase)
-}
-
-fn first_word(value: &Value) -> String {
-    words_of(value).next().unwrap_or_default()
-}
-
-fn last_word(value: &Value) -> String {
-    words_of(value).next_back().unwrap_or_default()
+/// A text's first and last word, folded.
+fn ends_of(value: &Value) -> [String; 2] {
+    let text = folded(value);
+    let mut words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default();
+    [first, words.next_back().unwrap_or(first)].map(str::to_owned)
 }
 
 /// What it said of its own failure, for its till: no bare `"status":"error"`.

@@ -876,6 +876,39 @@ fn what_says_the_opposite_or_speaks_of_something_else_is_not_already_used() {
     }
 }
 
+/// A provider may name the code alone, without any word for what it is.
+#[test]
+fn a_code_of_whatever_letters_is_the_subject_where_the_answer_names_it() {
+    let of = |code: &str, body: &str| {
+        let code = RewardCode::new(code.to_owned());
+        judge_about(Some(&code), &Outcome::Answered(reply(400, body)), &rules())
+    };
+    let used = |verdict| matches!(verdict, Verdict::Declined { already_used: true, .. });
+    for text in [
+        "SUMMER-GIFTX has been used",
+        "summer-giftx has already been redeemed.",
+        r#"\"SUMMER-GIFTX\" was used on 2026-11-01"#,
+        "Sorry, SUMMER_GIFTX was already redeemed",
+        "ＳＵＭＭＥＲ－ＧＩＦＴＸ is already used",
+        "المكافأة SUMMER-GIFTX مستخدمة",
+        "SUMMER-GIFTX تم استخدامه من قبل",
+    ] {
+        let body = format!(r#"{{"message":"{text}"}}"#);
+        assert!(used(of("Summer-Giftx", &body)), "{text}");
+    }
+    assert!(used(of("USED", r#"{"message":"Reward USED has been used"}"#)), "its own word");
+    let of_another = of("WINTER-GIFTX", r#"{"message":"SUMMER-GIFTX has been used"}"#);
+    assert!(!used(of_another), "another's code");
+    for (code, text) in [
+        ("SUMMER", "SUMMER has not been used in time"),
+        ("SUMMER", "The token of SUMMER has already been used"),
+        ("a", "Data has already been used"),
+    ] {
+        let verdict = of(code, &format!(r#"{{"message":"{text}"}}"#));
+        assert!(matches!(verdict, Verdict::Declined { already_used: false, .. }), "{text}");
+    }
+}
+
 #[test]
 fn already_used_needs_no_subject_and_a_phrase_in_another_language_is_enough() {
     for text in [
@@ -985,7 +1018,7 @@ fn what_a_success_says_of_its_failure_is_told_in_its_own_words_whatever_their_me
 }
 
 /// Members by which a 2xx says that it failed.
-const FAILURES: [&str; 104] = [
+const FAILURES: [&str; 115] = [
     r#""success":false"#,
     r#""success":"false""#,
     r#""success":0"#,
@@ -1090,6 +1123,17 @@ const FAILURES: [&str; 104] = [
     r#""valid":false"#,
     r#""is_valid":0"#,
     r#""approved":"rejected""#,
+    r#""success":"٠""#,
+    r#""ok":"۰""#,
+    r#""status":"٤٠٠""#,
+    r#""status":"４０４ Not Found""#,
+    r#""statusCode":"۵۰۰""#,
+    r#""code":"٤٠٩""#,
+    r#""status":"ＥＲＲＯＲ""#,
+    r#""status":"خـطـأ""#,
+    r#""status":"مَرفُوضة""#,
+    r#""status":"غير صالحة""#,
+    r#""result":"فاشلة: منتهية""#,
 ];
 
 #[test]
@@ -1177,6 +1221,8 @@ fn a_success_that_speaks_of_itself_confirms() {
         r#"{"message":"تم استخدام المكافأة بنجاح"}"#,
         r#"{"message":"تم استبدال المكافأة"}"#,
         r#"{"timestamp":"2026-11-23 10:00:00","path":"/redeem"}"#,
+        r#"{"status":"لا يوجد خطأ","code":"٢٠٠","error":"٠"}"#,
+        r#"{"success":"١","error":"\u200b","errorMessage":"\u00a0"}"#,
     ] {
         assert_eq!(of(200, body), Verdict::Confirmed, "{body}");
     }

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::streak;
 use crate::fold;
 
 /// Inside a 2xx these say that it was done now, unless the text says "before" too.
@@ -342,6 +343,12 @@ impl Said {
         let words = spaced(text);
         let joined = !words.contains(' ');
         Self { words, joined }
+    }
+
+    /// What it says beside the code; `None` where that is not in it.
+    pub(super) fn without(&self, code: &str) -> Option<Self> {
+        let bare = streak::with_in_codes_place(&self.words, &spaced(code), "");
+        (bare != self.words).then(|| Self::new(&bare))
     }
 
     /// `phrase` must be folded.

@@ -403,6 +403,28 @@ fn the_customers_number_goes_back_to_tills_and_nowhere_else() {
 }
 
 #[test]
+fn what_a_check_was_refused_with_is_told_to_the_till_and_to_no_log() {
+    let provider = Provider::start();
+    let builder = Gateway::with()
+        .lane("main", &provider, "reusable_codes = [\"SUMMER-*\"]")
+        .till("till-1", "token-1");
+    let mut gateway = builder.environment("REDEEMD_LOG", "debug").start();
+    let till = gateway.till("till-1");
+    provider.rules(&[
+        "fault=refuse,message=Reward summer-abc-12345 of 966500000041 has expired,call=check",
+    ]);
+    assert_eq!(till.check("SUMMER-ABC-12345").status, 400);
+    cut(&provider, &gateway);
+    let told = till.redeem("SUMMER-ABC-12345");
+    assert!(told.status == 400 && told.body.contains(CUSTOMER), "{told:?}");
+    until("the log tells of the refusal", || {
+        gateway.log().contains("was refused: the provider refused")
+    });
+    let log = gateway.log().to_lowercase();
+    assert!(!log.contains(CUSTOMER) && !log.contains("summer-abc"), "{log}");
+}
+
+#[test]
 fn a_full_disk_remembers_nothing_new_and_passes_checks_on() {
     let Some(mount) = Mount::tmpfs() else { return };
     let provider = Provider::start();

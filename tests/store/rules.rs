@@ -5,12 +5,12 @@ use std::time::Duration;
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
 use redeemd::message::{self, Language, Note};
-use redeemd::redemption::{Answer, Id, Seq, State};
+use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
-    About, Accept, Acted, AskStanding, Claim, Concluded, Conclusion, Counts, Decided, Decision,
-    Ended, FILE, Filter, Handling, Hold, Job, LaneMemory, Limit, NewRedemption, NotGiven, Prune,
-    Remember, Retention, RetryHeld, Settlement, Surroundings, Taken, Unclaim, Unheard, Void,
-    VoidByTill, VoidOutcome, WaitMemory, relayed,
+    About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Claim, Concluded,
+    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, LaneMemory,
+    Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement,
+    Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory, relayed,
 };
 use redeemd::value::Amount;
 
@@ -44,6 +44,16 @@ fn void(world: &mut World, id: &Id) -> Acted {
 
 fn keyed(till: &str, key: &str, code: &str) -> NewRedemption {
     NewRedemption { key: Some(key.to_owned()), ..new(till, code) }
+}
+
+/// A person frees the code of a redemption.
+fn free(world: &mut World, id: &Id) -> Redemption {
+    let (note, by) = ("told".to_owned(), "ann".to_owned());
+    let Acted::Done(row) = world.one(Handling { id: id.clone(), note, free: true, by }) else {
+        panic!()
+    };
+    assert!(row.handled && row.freed);
+    *row
 }
 
 fn later(till: &str, code: &str) -> NewRedemption {
@@ -319,7 +329,9 @@ fn a_repeat_of_the_request_that_was_given_what_was_owed_gets_the_same_and_anothe
         let Decision::Settled(again) = world.decide(later("till-2", "A")) else { panic!() };
         assert_eq!((again.id, again.state), (asked.id.clone(), State::Confirmed));
     }
-    for other in [later("till-3", "A"), new("till-2", "A")] {
+    let mut shorter = later("till-2", "A");
+    shorter.request.timestamp.pop();
+    for other in [later("till-3", "A"), new("till-2", "A"), shorter] {
         assert!(matches!(world.decide(other), Decision::Used(_)));
     }
 }
@@ -489,11 +501,39 @@ fn a_reusable_codes_request_with_a_key_repeats_one_without() {
 fn a_person_frees_a_code_and_what_is_held_stays_a_fact() {
     let mut world = World::new();
     let lost = world.settled("till-1", "A", declined("no"));
-    let handling =
-        Handling { id: lost.id.clone(), note: "told".to_owned(), free: true, by: "ann".to_owned() };
-    let Acted::Done(row) = world.one(handling) else { panic!() };
-    assert!(row.handled && row.freed && row.lost);
+    assert!(free(&mut world, &lost.id).lost);
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
+}
+
+#[test]
+fn a_code_that_a_person_freed_is_not_held_by_what_a_check_heard_before() {
+    let mut world = World::new();
+    let lost = world.settled("till-1", "A", declined("no"));
+    let NewRedemption { till, lane, request, .. } = new("till-1", "A");
+    let (business, code) = (request.business_refrence, request.reward_code);
+    let rules = CodeRules::default();
+    let asked = CheckAsked { till, lane, business, code, rules, in_vain: false };
+    let Ended::Declined { answer, .. } = declined("no") else { panic!() };
+    world.one(CheckAnswered { asked: asked.clone(), answer, said: CheckSaid::Refused });
+    free(&mut world, &lost.id);
+    assert!(world.one(asked).held.is_none());
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
+}
+
+#[test]
+fn a_code_that_was_freed_is_held_again_by_its_redemption_that_is_sent_again() {
+    let mut world = World::new();
+    for end in [declined("no"), parked()] {
+        let code = if matches!(end, Ended::Parked { .. }) { "P" } else { "D" };
+        let row = world.settled("till-1", code, end);
+        free(&mut world, &row.id);
+        let Acted::Done(again) = world.retry(&row.id) else { panic!() };
+        assert!(again.state == State::Pending && !again.freed);
+        for till in ["till-1", "till-2"] {
+            let told = world.decide(later(till, code));
+            assert!(matches!(told, Decision::Used(_)), "{code} at {till}: {told:?}");
+        }
+    }
 }
 
 #[test]
