@@ -139,28 +139,7 @@ pub async fn download(
     let request = Request::builder().method(method).uri(path).body(Bytes::from_static(b"{}"));
     let request =
         dressed(request.map_err(|error| ClientError::Request(error.to_string()))?, target);
-    let unreachable = |source| ClientError::Unreachable { target: target.clone(), source };
-    match target {
-        Target::Tcp(address) => {
-            fetch(TcpStream::connect(address).await.map_err(unreachable)?, request, to).await
-        }
-        Target::Unix(path) => {
-            fetch(UnixStream::connect(path).await.map_err(unreachable)?, request, to).await
-        }
-    }
-}
-
-async fn fetch<S>(
-    stream: S,
-    request: Request<Bytes>,
-    to: &mut (dyn std::io::Write + Send),
-) -> Result<Response, ClientError>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    let mut driver = JoinSet::new();
-    driver.spawn(connection);
+    let (mut sender, _driver) = connected(target).await?;
     let begun =
         tokio::time::timeout(COPY_DEADLINE, sender.send_request(request.map(Full::new))).await;
     let (head, mut body) =
@@ -204,25 +183,7 @@ async fn connect_and_send(
     target: &Target,
     request: Request<Bytes>,
 ) -> Result<Response, ClientError> {
-    let unreachable = |source| ClientError::Unreachable { target: target.clone(), source };
-    match target {
-        Target::Tcp(address) => {
-            exchange(TcpStream::connect(address).await.map_err(unreachable)?, request).await
-        }
-        Target::Unix(path) => {
-            exchange(UnixStream::connect(path).await.map_err(unreachable)?, request).await
-        }
-    }
-}
-
-async fn exchange<S>(stream: S, request: Request<Bytes>) -> Result<Response, ClientError>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    // Dropped with the call, and the connection with it.
-    let mut driver = JoinSet::new();
-    driver.spawn(connection);
+    let (mut sender, _driver) = connected(target).await?;
     let (head, body) =
         sender.send_request(request.map(Full::new)).await.map_err(broken)?.into_parts();
     let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(|error| {
@@ -233,6 +194,30 @@ where
         }
     })?;
     Ok(Response { status: head.status.as_u16(), headers: head.headers, body: body.to_bytes() })
+}
+
+/// What sends a request, and the task of its connection: with the call that drops it the connection
+/// ends.
+type Connected = (http1::SendRequest<Full<Bytes>>, JoinSet<hyper::Result<()>>);
+
+async fn connected(target: &Target) -> Result<Connected, ClientError> {
+    let unreachable = |source| ClientError::Unreachable { target: target.clone(), source };
+    match target {
+        Target::Tcp(address) => {
+            begun(TcpStream::connect(address).await.map_err(unreachable)?).await
+        }
+        Target::Unix(path) => begun(UnixStream::connect(path).await.map_err(unreachable)?).await,
+    }
+}
+
+async fn begun<S>(stream: S) -> Result<Connected, ClientError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let mut driver = JoinSet::new();
+    driver.spawn(connection);
+    Ok((sender, driver))
 }
 
 /// hyper's own text is short ("connection closed before message completed"); the cause below it

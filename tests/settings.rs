@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use redeemd::message::{Language, Refusal};
+use redeemd::message::{Language, Refusal, Texts};
 use redeemd::prepare::{Prepared, prepare, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
@@ -150,7 +150,9 @@ fn the_least_settings_get_every_default() {
         (all.offline.remember_checks, all.offline.remember_checks_max),
         (Duration::from_hours(12), 20_000)
     );
-    assert!(all.offline.unknown_check == UnknownCheck::Refuse && all.intake.texts.is_empty());
+    assert!(
+        all.offline.unknown_check == UnknownCheck::Refuse && all.intake.texts == Texts::default()
+    );
     assert_eq!(
         [all.offline.value_of_unknown, all.offline.value_of_unbounded],
         [25, 100].map(Amount::whole)

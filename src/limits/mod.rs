@@ -552,16 +552,20 @@ impl Gauge {
     }
 }
 
-/// How far `[offline]`'s limits on a lane are used.
-#[must_use]
-pub fn lane_gauges(policy: &Offline, lane: &LaneNow, books: Account) -> Vec<Gauge> {
-    let caps = Caps {
+/// `[offline]`'s limits on a lane, all of them.
+fn lane_caps(policy: &Offline) -> Caps {
+    Caps {
         max_pending: Some(policy.max_pending),
         max_exposure: Some(policy.max_exposure),
         max_outage: Some(policy.max_outage),
         ..policy.caps.clone()
-    };
-    gauges(None, &caps, lane, Account { pending: lane.pending, ..books })
+    }
+}
+
+/// How far `[offline]`'s limits on a lane are used.
+#[must_use]
+pub fn lane_gauges(policy: &Offline, lane: &LaneNow, books: Account) -> Vec<Gauge> {
+    gauges(None, &lane_caps(policy), lane, Account { pending: lane.pending, ..books })
 }
 
 /// How far the limits on the outage are used: `[offline]`'s, and those of the rules that are for

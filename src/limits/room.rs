@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Account, LaneNow, accepts, asks_for_check, is_for};
+use super::{Account, LaneNow, accepts, asks_for_check, is_for, lane_caps};
 use crate::settings::{Caps, Hours, Offline, Rule};
 use crate::value::Amount;
 
@@ -149,14 +149,8 @@ fn way(
 
 /// What is left of the limits that every way shares, where a rule is for some tills by those alone.
 fn shared(policy: &Offline, at: &RoomBooks<'_>, (rule, value): (Option<&Rule>, Amount)) -> Left {
-    let caps = Caps {
-        max_pending: Some(policy.max_pending),
-        max_exposure: Some(policy.max_exposure),
-        max_outage: Some(policy.max_outage),
-        ..policy.caps.clone()
-    };
     let books = Account { pending: at.lane.pending, ..at.books };
-    let left = left(&caps, at, (books, value));
+    let left = left(&lane_caps(policy), at, (books, value));
     Left { number: left.number.min(of_tills(policy, at, rule)), ..left }
 }
 

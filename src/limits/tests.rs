@@ -49,6 +49,13 @@ fn checked(kind: &str, at_s: i64) -> Remembered {
     Remembered { checked: Checked::Valid(terms), at_s }
 }
 
+/// Dice by the seed in `SEED`, which is printed.
+fn dice() -> crate::link::Dice {
+    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
+    println!("SEED={seed}");
+    crate::link::Dice::new(seed)
+}
+
 /// Rules of few words in every combination, so that they overlap and many fit the same request.
 fn some_rules(bits: &mut impl FnMut(u64) -> u64) -> String {
     let mut text = String::new();
@@ -83,9 +90,7 @@ fn some_rules(bits: &mut impl FnMut(u64) -> u64) -> String {
 
 #[test]
 fn the_first_rule_that_fits_is_the_one_that_a_walk_through_all_of_them_finds() {
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
-    println!("SEED={seed}");
-    let mut dice = crate::link::Dice::new(seed);
+    let mut dice = dice();
     let mut bits = |below: u64| dice.bits() % below;
     let mut fitting = 0;
     for _ in 0..60 {
@@ -539,9 +544,7 @@ fn a_rule_for_some_tills_has_no_more_than_their_share() {
 
 #[test]
 fn what_is_said_of_an_ordinary_code_is_what_it_gets() {
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
-    println!("SEED={seed}");
-    let mut dice = crate::link::Dice::new(seed);
+    let mut dice = dice();
     let (mut gets, mut gets_none) = (0, 0);
     for _ in 0..600 {
         let mut one =
@@ -592,9 +595,7 @@ fn what_is_said_of_an_ordinary_code_is_what_it_gets() {
 
 #[test]
 fn no_more_is_said_than_is_let_through_one_after_the_other() {
-    let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(16);
-    println!("SEED={seed}");
-    let mut dice = crate::link::Dice::new(seed);
+    let mut dice = dice();
     let mut below = |bound: u64| dice.bits() % bound;
     for _ in 0..300 {
         let policy = policy(&format!(

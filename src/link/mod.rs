@@ -662,6 +662,11 @@ impl Link {
 
     fn hears(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
         match ended.heard {
+            Heard::Credential | Heard::NotTheProvider | Heard::NoAnswer(_) | Heard::Wait { .. }
+                if ended.suspect =>
+            {
+                self.uninformative_probe(now, was_probe)
+            }
             Heard::Confirmed => self.confirmed(now, ended),
             Heard::Declined { strong } => self.declined(now, ended, (strong, was_probe)),
             Heard::Parked => self.answered(now, true, (ended.live, was_probe)),
@@ -669,9 +674,7 @@ impl Link {
             Heard::Credential | Heard::NoAnswer(Phase::Credential) => {
                 self.denied(now, ended, was_probe)
             }
-            Heard::Wait { at_least, limited } => {
-                self.told_to_wait(now, (at_least, limited), ended, was_probe)
-            }
+            Heard::Wait { at_least, limited } => self.told_to_wait(now, (at_least, limited), ended),
             Heard::Unreadable => self.streak_of_faults(now, ended, Cause::Provider, was_probe),
             Heard::RowFault { status } => {
                 if status == 503 {
@@ -680,8 +683,8 @@ impl Link {
                 self.streak_of_faults(now, ended, Cause::Provider, was_probe)
             }
             Heard::Reset => self.reset(now, ended, was_probe),
-            Heard::NotTheProvider => self.link_fault(now, ended, Cause::NotTheProvider, was_probe),
-            Heard::NoAnswer(phase) => self.link_fault(now, ended, Cause::from(phase), was_probe),
+            Heard::NotTheProvider => self.goes_down(now, ended, Cause::NotTheProvider, was_probe),
+            Heard::NoAnswer(phase) => self.goes_down(now, ended, Cause::from(phase), was_probe),
         }
     }
 
@@ -823,9 +826,6 @@ impl Link {
 
     /// The credential was refused, or there is none. Another row tells whose fault it is.
     fn denied(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
-        if ended.suspect {
-            return self.uninformative_probe(now, was_probe);
-        }
         let effects = self.goes_down(now, ended, Cause::Credential, was_probe);
         self.demand_at = None;
         Effects { drop_pool: false, ..effects }
@@ -836,11 +836,7 @@ impl Link {
         now: Duration,
         (at_least, limited): (Option<Duration>, bool),
         ended: &EndedAttempt<'_>,
-        was_probe: bool,
     ) -> Effects {
-        if ended.suspect {
-            return self.uninformative_probe(now, was_probe);
-        }
         self.halve();
         let wait = if let Some(floor) = at_least {
             self.spread(floor)
@@ -923,19 +919,6 @@ impl Link {
             return self.goes_down(now, ended, cause, was_probe);
         }
         Effects::default()
-    }
-
-    fn link_fault(
-        &mut self,
-        now: Duration,
-        ended: &EndedAttempt<'_>,
-        cause: Cause,
-        was_probe: bool,
-    ) -> Effects {
-        if ended.suspect {
-            return self.uninformative_probe(now, was_probe);
-        }
-        self.goes_down(now, ended, cause, was_probe)
     }
 
     /// A probe came back that says nothing about the lane: the next row is tried after the shortest

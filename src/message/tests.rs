@@ -8,6 +8,7 @@ use super::{
 };
 
 /// A message of any topic: its stored form and its text in each language.
+#[derive(Clone)]
 struct Shown {
     stored: String,
     english: String,
@@ -28,16 +29,6 @@ fn every() -> Vec<Shown> {
         };
     }
     shown!(Note, Refusal, Storage, Event, Fault, Denied, FilterFault, RowFault)
-}
-
-impl Clone for Shown {
-    fn clone(&self) -> Self {
-        Self {
-            stored: self.stored.clone(),
-            english: self.english.clone(),
-            arabic: self.arabic.clone(),
-        }
-    }
 }
 
 /// Its words are somebody else's.

@@ -85,12 +85,6 @@ impl Texts {
         Ok(())
     }
 
-    /// No text is set.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// The store's own words for this refusal; `None`: it has none, this build's hold.
     #[must_use]
     pub fn of(&self, refusal: &Refusal, language: Language) -> Option<String> {

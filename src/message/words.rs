@@ -15,10 +15,7 @@ pub fn state(word: &str, language: Language) -> Cow<'_, str> {
         "voided" => "ملغاة",
         other => return Cow::Owned(language.isolated(other)),
     };
-    match language {
-        Language::English => Cow::Borrowed(word),
-        Language::Arabic => Cow::Borrowed(arabic),
-    }
+    Cow::Borrowed(if language == Language::English { word } else { arabic })
 }
 
 /// What a role is called.
@@ -30,10 +27,7 @@ pub fn role(word: &str, language: Language) -> Cow<'_, str> {
         "engineer" => "الهندسة",
         other => return Cow::Owned(language.isolated(other)),
     };
-    match language {
-        Language::English => Cow::Borrowed(word),
-        Language::Arabic => Cow::Borrowed(arabic),
-    }
+    Cow::Borrowed(if language == Language::English { word } else { arabic })
 }
 
 /// What an HTTP status is called; `english` are the words of RFC 9110.
@@ -54,10 +48,7 @@ pub fn http_status(status: u16, english: &'static str, language: Language) -> &'
         507 => "لا تتسع مساحة التخزين",
         _ => "تعذّر تنفيذ الطلب",
     };
-    match language {
-        Language::English => english,
-        Language::Arabic => arabic,
-    }
+    if language == Language::English { english } else { arabic }
 }
 
 /// What a limit bounds, by its key; one that is not known stands as it is.

@@ -183,6 +183,10 @@ impl<'de> Deserialize<'de> for WrittenDuration {
 const BARE_FIELDS: [&str; 10] =
     ["share", "skip", "every", "count", "per_code", "status", "clock_s", "rate", "bytes", "take"];
 
+/// Fields of an answer that stands in for the provider's own.
+const SAID_FIELDS: &str =
+    "status body content_type message retry_after www_authenticate location clock_s take";
+
 impl FromStr for FaultRule {
     type Err = RuleError;
 
@@ -257,35 +261,20 @@ impl FaultRule {
         let stage = self.fault.fault.stage();
         let is_say = matches!(self.fault.fault, Fault::Say { .. });
         let paced = matches!(self.fault.fault, Fault::Spoil(Spoil::Slow | Spoil::Endless));
-        let says = [
-            (self.status.is_some(), "status"),
-            (self.body.is_some(), "body"),
-            (self.content_type.is_some(), "content_type"),
-            (self.message.is_some(), "message"),
-            (self.retry_after.is_some(), "retry_after"),
-            (self.www_authenticate.is_some(), "www_authenticate"),
-            (self.location.is_some(), "location"),
-            (self.clock_s.is_some(), "clock_s"),
-            (self.take.is_some(), "take"),
-        ];
-        let pointless =
-            says.into_iter().filter(|(set, _)| *set && !is_say).map(|(_, name)| name).next();
+        let fields = serde_json::to_value(self).unwrap_or_default();
+        let has = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
+        let pointless = SAID_FIELDS.split(' ').find(|name| !is_say && has(name));
+        let (no_code, no_path) = (stage != Stage::Body, stage == Stage::Accept);
         let problems = [
             (pointless.is_some(), pointless.unwrap_or_default()),
-            (self.code.is_some() && stage != Stage::Body, "code (it is not known so early)"),
-            (
-                self.per_code.is_some() && stage != Stage::Body,
-                "per_code (the code is not known so early)",
-            ),
-            (self.path.is_some() && stage == Stage::Accept, "path (it is not known so early)"),
-            (self.call.is_some() && stage == Stage::Accept, "call (it is not known so early)"),
-            (
-                self.attempt.is_some() && stage != Stage::Body,
-                "attempt (the code is not known so early)",
-            ),
-            (self.rate.is_some() && !paced, "rate"),
-            (self.bytes.is_some() && self.fault.fault != Fault::Spoil(Spoil::Huge), "bytes"),
-            (self.delay.is_some() && self.hangs(), "delay"),
+            (has("code") && no_code, "code (it is not known so early)"),
+            (has("per_code") && no_code, "per_code (the code is not known so early)"),
+            (has("path") && no_path, "path (it is not known so early)"),
+            (has("call") && no_path, "call (it is not known so early)"),
+            (has("attempt") && no_code, "attempt (the code is not known so early)"),
+            (has("rate") && !paced, "rate"),
+            (has("bytes") && self.fault.fault != Fault::Spoil(Spoil::Huge), "bytes"),
+            (has("delay") && self.hangs(), "delay"),
         ];
         if let Some((_, name)) = problems.into_iter().find(|(is, _)| *is) {
             return Err(format!("the fault {} has no use for {name}", self.fault.name));

@@ -33,7 +33,7 @@ type Shelf = BTreeMap<String, Vec<usize>>;
 
 /// Each rule's place in the list, in the one way in which it shares a value with the fewest others:
 /// a request finds it there or is none that it is for.
-#[derive(Default)]
+#[derive(Default, PartialEq, Eq)]
 pub(super) struct RuleIndex {
     names: BTreeMap<Arc<str>, usize>,
     shelves: [Shelf; WAYS],

@@ -511,7 +511,7 @@ pub struct Rule {
 }
 
 /// `[[offline.rule]]`, in the order in which they are asked.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct RuleList {
     list: Arc<[Rule]>,
     index: Arc<RuleIndex>,
@@ -546,14 +546,6 @@ impl FromIterator<Rule> for RuleList {
         Self { list, index }
     }
 }
-
-impl PartialEq for RuleList {
-    fn eq(&self, other: &Self) -> bool {
-        self.list == other.list
-    }
-}
-
-impl Eq for RuleList {}
 
 impl fmt::Debug for RuleList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -669,6 +669,14 @@ mod tests {
             assert!(matches!(decided.decision, Decision::Taken(_)), "{decided:?}");
         }
 
+        /// Closes the database, in which no customer is named any more.
+        fn names_no_customer(mut self) {
+            let path = self.store.as_ref().unwrap().path();
+            self.store.take().unwrap().close().unwrap();
+            let bytes = std::fs::read(path).unwrap();
+            assert!(!bytes.windows(13).any(|window| window == b"+966500000041"));
+        }
+
         /// It is known of which codes no check is remembered.
         fn until_all_is_in_memory(&mut self) {
             let has_all = (0..100_000).any(|_| self.run([LearnChecks]) == [false]);
@@ -832,10 +840,7 @@ mod tests {
         world.hear("till-1", "A", CheckSaid::Good);
         world.pass(world.offline.remember_checks + seconds(1));
         world.run([ForgetChecks]);
-        let path = world.store.as_ref().unwrap().path();
-        world.store.take().unwrap().close().unwrap();
-        let bytes = std::fs::read(path).unwrap();
-        assert!(!bytes.windows(13).any(|window| window == b"+966500000041"));
+        world.names_no_customer();
     }
 
     #[test]
@@ -849,10 +854,7 @@ mod tests {
         assert_eq!(world.recalls("A-7"), None, "nothing is told that is not to be kept");
         let rounds: Vec<_> = (0..3).map(|_| world.run([ForgetChecks])[0]).collect();
         assert_eq!(rounds, [(200, 200), (200, 0), (0, 0)], "as long as some leave it goes on");
-        let path = world.store.as_ref().unwrap().path();
-        world.store.take().unwrap().close().unwrap();
-        let bytes = std::fs::read(path).unwrap();
-        assert!(!bytes.windows(13).any(|window| window == b"+966500000041"));
+        world.names_no_customer();
     }
 
     #[test]

@@ -34,6 +34,8 @@ const UNKNOWN: &str = "value of unknown";
 /// A crash leaves no live row that is older than so many.
 const CRASHED_ROWS_MAX: i64 = 100_000;
 
+const ALL_ROWS: &str = concat!("SELECT ", super::row::columns!(), " FROM redemption NOT INDEXED");
+
 /// One scope's books.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Entry {
@@ -800,8 +802,7 @@ pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
         let entry = ledger.edit(scope);
         (entry.pending, entry.exposure, entry.lost) = (0, Amount::ZERO, Amount::ZERO);
     }
-    let all = concat!("SELECT ", super::row::columns!(), " FROM redemption NOT INDEXED");
-    let mut statement = sql.prepare(all)?;
+    let mut statement = sql.prepare(ALL_ROWS)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let stored = Stored::from_row(row)?;
@@ -830,8 +831,7 @@ pub(super) fn from_rows(sql: &Connection) -> Result<(), StoreError> {
     let given = Given::unknown();
     let unknown = given.worth.amount();
     let mut ledger = Ledger { is_there: true, unknown, ..Ledger::default() };
-    let all = concat!("SELECT ", super::row::columns!(), " FROM redemption NOT INDEXED");
-    let mut statement = sql.prepare(all)?;
+    let mut statement = sql.prepare(ALL_ROWS)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         // One that cannot be read has other troubles than its worth.

@@ -95,17 +95,17 @@ fn a_database_that_is_deleted_just_before_a_stop_is_saved_by_it() {
     assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
 }
 
+fn remove_files(folder: &Path) {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_file()).for_each(|path| fs::remove_file(path).unwrap());
+}
+
 #[test]
 fn a_first_start_that_failed_leaves_nothing_that_a_later_one_misses() {
     let provider = Provider::start();
     let mut gateway = Gateway::before(&provider);
     assert!(gateway.terminate().success());
-    for entry in fs::read_dir(gateway.state_dir()).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_file() {
-            fs::remove_file(path).unwrap();
-        }
-    }
+    remove_files(&gateway.state_dir());
     // What one leaves that found no room for more, and what an export of nothing leaves.
     for lock in ["", "4711\n"] {
         fs::write(gateway.state_dir().join("lock"), lock).unwrap();
@@ -119,12 +119,7 @@ fn a_first_start_that_failed_leaves_nothing_that_a_later_one_misses() {
         gateway.start();
         assert!(gateway.log().contains("there is no database beside what a redeemd had left"));
         assert!(gateway.terminate().success());
-        for entry in fs::read_dir(gateway.state_dir()).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                fs::remove_file(path).unwrap();
-            }
-        }
+        remove_files(&gateway.state_dir());
     }
 }
 

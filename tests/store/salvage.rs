@@ -144,6 +144,13 @@ pub(crate) fn write(world: &World, name: &str, bytes: &[u8]) {
     fs::write(world.path().join(name), bytes).unwrap();
 }
 
+/// Changes the database's bytes.
+fn spoilt(world: &World, spoil: impl FnOnce(&mut Vec<u8>)) {
+    let mut file = bytes(world, FILE);
+    spoil(&mut file);
+    write(world, FILE, &file);
+}
+
 /// A log of this length without any frame, as after a stop in order: what it still held of old
 /// frames would save too much.
 pub(crate) fn emptied(bytes: usize) -> Vec<u8> {
@@ -496,9 +503,7 @@ fn a_damaged_version_or_program_number_is_damage_and_loses_nothing() {
         let (mut world, known) = filled(10);
         checkpointed(&mut world);
         world.store = None;
-        let mut file = bytes(&world, FILE);
-        file[at] ^= 0x40;
-        write(&world, FILE, &file);
+        spoilt(&world, |file| file[at] ^= 0x40);
         drop(fs::remove_file(world.path().join(LOG)));
         world.open();
         assert!(world.report.salvage.is_some(), "byte {at}");
@@ -854,11 +859,7 @@ fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
     };
     let before = told(&world);
     assert_eq!(before.2.len(), 1);
-    let salvage = damaged(&mut world, |world| {
-        let mut file = bytes(world, FILE);
-        file[17] = 9;
-        write(world, FILE, &file);
-    });
+    let salvage = damaged(&mut world, |world| spoilt(world, |file| file[17] = 9));
     assert_eq!((told(&world), world.store().memory(LANE).unwrap()), (before, memory));
     assert_eq!((salvage.tally.kept, salvage.tally.lost), (1, Some(0)));
     assert!(
@@ -1055,11 +1056,7 @@ fn a_settled_row_whose_state_cannot_be_read_is_parked_and_not_sent_again() {
     raw.execute("UPDATE redemption SET state = 9", []).unwrap();
     raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     drop(raw);
-    let salvage = damaged(&mut world, |world| {
-        let mut file = bytes(world, FILE);
-        file[17] = 9;
-        write(world, FILE, &file);
-    });
+    let salvage = damaged(&mut world, |world| spoilt(world, |file| file[17] = 9));
     assert!(
         salvage.tally.parked == 1 && salvage.to_string().contains("1 parked for a person"),
         "{salvage}"

@@ -307,7 +307,7 @@ impl<'a> Salvager<'a> {
     fn take_lane(&mut self, row: &RawRow) -> bool {
         let [_, Value::Text(name), rest @ ..] = row.columns.as_slice() else { return false };
         let (numbers, memory) = rest.split_at(LANE_NUMBERS.len().min(rest.len()));
-        let numbers: Option<Vec<i64>> = numbers.iter().map(whole_number).collect();
+        let numbers: Option<Vec<i64>> = numbers.iter().map(integer_of).collect();
         let Some(numbers) = numbers.filter(|numbers| adds_up(numbers)) else { return false };
         let lane = self.lanes.entry(row.rowid).or_default();
         lane.name.get_or_insert_with(|| name.clone());
@@ -575,10 +575,6 @@ pub(super) fn sign(
         ?2, ?3, ?4)";
     to.execute(sql, (device, inode, floor.0, note))?;
     copied::forget(to)
-}
-
-fn whole_number(value: &Value) -> Option<i64> {
-    integer_of(value)
 }
 
 fn integer_of(value: &Value) -> Option<i64> {
