@@ -176,9 +176,9 @@ impl<'a> Object<'a> {
     /// RFC 8908: a captive portal tells of itself; a firewall names the case that it has made of
     /// it.
     pub(super) fn is_of_a_portal(&self) -> bool {
-        const FIREWALLS: [&str; 4] = ["supportid", "incidentid", "rayid", "captcha"];
-        const MEMBERS: [&str; 6] = [
-            "captive",
+        const IN_ANY_SPELLING: [&str; 5] =
+            ["captive", "supportid", "incidentid", "rayid", "captcha"];
+        const MEMBERS: [&str; 5] = [
             "user-portal-url",
             "venue-info-url",
             "can-extend-session",
@@ -186,7 +186,7 @@ impl<'a> Object<'a> {
             "bytes-remaining",
         ];
         MEMBERS.into_iter().any(|member| self.has(member))
-            || self.members().any(|(name, _)| FIREWALLS.contains(&name.as_str()))
+            || self.members().any(|(name, _)| IN_ANY_SPELLING.contains(&name.as_str()))
     }
 }
 
