@@ -510,18 +510,32 @@ fn a_person_frees_a_code_and_what_is_held_stays_a_fact() {
 }
 
 #[test]
-fn a_code_that_a_person_freed_is_not_held_by_what_a_check_heard_before() {
+fn a_code_that_a_person_freed_is_not_held_by_what_a_check_or_another_till_heard_before() {
     let mut world = World::new();
     let lost = world.settled("till-1", "A", declined("no"));
+    world.lane = LaneNow::default();
+    world.settled("till-2", "A", declined("no"));
     let NewRedemption { till, lane, request, .. } = new("till-1", "A");
     let (business, code) = (request.business_refrence, request.reward_code);
     let rules = CodeRules::default();
     let asked = CheckAsked { till, lane, business, code, rules, in_vain: false };
     let Ended::Declined { answer, .. } = declined("no") else { panic!() };
     world.one(CheckAnswered { asked: asked.clone(), answer, said: CheckSaid::Refused });
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::RefusedBefore(_)));
     free(&mut world, &lost.id);
     assert!(world.one(asked).held.is_none());
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
+}
+
+#[test]
+fn to_free_one_redemption_frees_no_other_that_was_taken() {
+    let mut world = World::up();
+    let refused = world.settled("till-1", "A", declined("no"));
+    world.settled("till-2", "A", confirmed());
+    free(&mut world, &refused.id);
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)));
 }
 
 #[test]
