@@ -494,9 +494,9 @@ pub const TABLE: &[Setting] = &[
             {bounds}.",
     ),
     setting("retention.settled", Kind::Duration).default(r#""30d""#).bounds("1h", "3650d").doc(
-        "How long settled redemptions are kept: {bounds}. What was declined after the fact or is \
-            confirmed by inference is kept until a person has handled it. Its code is held for \
-            longer: see codes.",
+        "How long settled redemptions are kept: {bounds}. What was declined after the fact, is \
+            confirmed by inference or is owed is kept until a person has handled it. Its code is \
+            held for longer: see codes.",
     ),
     setting("retention.codes", Kind::Duration).default(r#""400d""#).bounds("0s", "3650d").doc(
         "How long codes that were used or refused are remembered, as hashes of 16 bytes, \

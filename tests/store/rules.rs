@@ -1175,6 +1175,24 @@ fn what_was_lost_or_inferred_stays_and_is_at_risk_until_a_person_has_handled_it(
 }
 
 #[test]
+fn what_is_owed_stays_until_it_is_given_or_a_person_has_handled_it() {
+    let mut world = World::up();
+    let owed = ["A", "B"].map(|code| {
+        let asked = world.take("till-1", code);
+        assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+        world.one(Settlement::new(asked.seq, 1, confirmed()));
+        asked.id
+    });
+    world.settled("till-1", "NEWEST", confirmed());
+    assert_eq!(world.prune().rows, 0);
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Owed(_)));
+    let [_, id] = owed;
+    world.one(Handling { id, note: "seen".to_owned(), free: false, by: "op".to_owned() });
+    assert_eq!(world.prune().rows, 2);
+}
+
+#[test]
 fn pruning_goes_on_where_it_stopped_ends_at_what_is_younger_and_spares_the_very_moment() {
     let mut world = World::up();
     for n in 1..=600 {
