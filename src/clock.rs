@@ -218,9 +218,18 @@ impl Zone {
     /// The machine's: `$TZ`, else `/etc/localtime`, else UTC. Blocks on the file system.
     #[must_use]
     pub fn local() -> Self {
-        let named = std::env::var("TZ").ok().filter(|name| !name.is_empty());
-        let named = named.and_then(|name| tz::TimeZone::from_posix_tz(&name).ok());
+        let named = Self::variable().and_then(|name| tz::TimeZone::from_posix_tz(&name).ok());
         Self(named.or_else(|| tz::TimeZone::local().ok()).unwrap_or_else(tz::TimeZone::utc))
+    }
+
+    /// `$TZ`, where no zone is known here by it: then it counts for nothing.
+    #[must_use]
+    pub fn unknown() -> Option<String> {
+        Self::variable().filter(|name| tz::TimeZone::from_posix_tz(name).is_err())
+    }
+
+    fn variable() -> Option<String> {
+        std::env::var("TZ").ok().filter(|name| !name.is_empty())
     }
 
     /// Coordinated Universal Time.

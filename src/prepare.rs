@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Zone};
 use crate::listen::Certificate;
 use crate::redemption::Fingerprint;
 use crate::settings::{
@@ -54,6 +54,9 @@ impl Prepared {
 pub fn prepare(options: &LoadOptions) -> Result<Prepared, Problems> {
     let mut loaded = load(options)?;
     loaded.warnings.extend(open_to_others(&loaded.settings.gateway.state_dir));
+    loaded.warnings.extend(Zone::unknown().map(|name| {
+        format!("TZ: no time zone is known by {name:?}: hours and days go by the machine's own")
+    }));
     let settings = &loaded.settings;
     let mut problems = Vec::new();
     let tills_certificate = certificate("intake.tls", settings.intake.tls.as_ref(), &mut problems);

@@ -59,6 +59,18 @@ fn hours_of_rules_and_days_of_reports_go_by_one_zone_also_when_the_clock_is_put_
     assert_eq!(days(&gateway), expected);
 }
 
+/// Hours would be other hours, and nobody would know why.
+#[test]
+fn a_time_zone_that_is_not_known_is_warned_of_at_each_start() {
+    let provider = Provider::start();
+    for (zone, is_known) in [("Asia/Ryadh", false), ("Asia/Riyadh", true), ("<+03>-3", true)] {
+        let gateway = Gateway::with().lane("main", &provider, "").environment("TZ", zone);
+        let mut gateway = gateway.start();
+        let is_warned = gateway.log().contains(&format!("no time zone is known by {zone:?}"));
+        assert_eq!(is_warned, !is_known, "{zone}");
+    }
+}
+
 /// Windows whose edges lie in the hour that a night has not or has twice, or at midnight; and the
 /// letter that their codes begin with.
 const WINDOWS: [(char, &str); 6] = [
