@@ -10,6 +10,7 @@ use super::words::Said;
 use super::{MESSAGE_BYTES_MAX, Reply};
 use crate::fold;
 use crate::redemption::RewardCode;
+use crate::text::without_mark;
 
 /// What a body is.
 pub(super) enum Body<'a> {
@@ -47,11 +48,6 @@ impl<'a> Body<'a> {
             Self::Other | Self::Unreadable(_) => None,
         }
     }
-}
-
-/// Some frameworks begin every answer with a byte order mark, which RFC 8259 lets a parser ignore.
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
 
 /// A content encoding that we did not ask for. A web page is none of the provider's in whatever
