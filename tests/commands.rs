@@ -9,6 +9,8 @@
     reason = "the exceptions for tests do not reach the helpers of an integration test"
 )]
 
+#[path = "commands/readme.rs"]
+mod readme;
 #[path = "commands/served.rs"]
 mod served;
 #[path = "commands/shown.rs"]
@@ -187,6 +189,7 @@ socket = "{folder}/admin.sock"
 name = "retm"
 redeem_url = "https://svc.retm.sa/redeem"
 token_file = "{folder}/token"
+reusable_codes = ["WEEKEND*"]
 [[provider]]
 name = "other"
 businesses = ["cafe"]
@@ -395,6 +398,32 @@ async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
     let unknown = gateway.run(&["list", "--lane", "nope"]).await;
     assert_eq!(unknown.code, 1);
     assert!(unknown.err.contains("other, retm"), "{}", unknown.err);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn every_redemption_of_a_code_that_is_used_again_and_again_is_found() {
+    let gateway = Gateway::start().await;
+    for n in 0..130 {
+        gateway.accept("WEEKEND-2026", &format!("till-{n}")).await;
+    }
+    gateway.accept("CODE-CCCC-1111", "till-1").await;
+    let tills = |shown: &str| {
+        shown.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>().len()
+    };
+    let list =
+        gateway.run_with(&["list", "--code", "-", "--columns", "till"], "WEEKEND-2026").await;
+    assert_eq!((list.code, list.out.lines().count(), tills(&list.out)), (0, 131, 131), "{list:?}");
+    let one = gateway.run_with(&["list", "--code", "-", "--json"], "CODE-CCCC-1111").await;
+    assert_eq!((one.code, one.json().len()), (0, 1), "{one:?}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn names_are_printed_a_line_each_also_as_json() {
+    let gateway = Gateway::start().await;
+    let names = gateway.run(&["names", "lanes", "--json"]).await;
+    assert_eq!(names.json(), [json!({"name": "retm"}), json!({"name": "other"})]);
     gateway.end().await;
 }
 

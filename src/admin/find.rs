@@ -107,10 +107,10 @@ pub(super) async fn find(admin: &Admin, wanted: RowFilter) -> Result<FoundRows, 
     if let Some(hash) = wanted.code {
         if let Some(code) = memory.code(hash).filter(|_| search.after.is_none()) {
             let businesses = rules.businesses.clone();
-            let rows = admin.queue.look(move |reader| reader.of_code(&code, &businesses)).await?;
+            let found = admin.queue.look(move |reader| reader.of_code(&code, &businesses)).await?;
             // Its business may be none of those that are known.
-            if !rows.is_empty() {
-                return Ok(FoundRows { looked: rows.len(), rows, next: None, cut_short: false });
+            if !found.rows.is_empty() {
+                return Ok(found);
             }
         }
         search.newest = true;

@@ -23,6 +23,9 @@ pub enum PasswordFault {
     /// Fewer than [`CHARS_MIN`] characters.
     #[error("a password has at least {CHARS_MIN} characters")]
     TooShort,
+    /// A sign-in's field takes one line, and no sign that is not seen.
+    #[error("a password is one line without control characters")]
+    NotOneLine,
     /// More than [`BYTES_MAX`] bytes.
     #[error("a password has at most {BYTES_MAX} bytes")]
     TooLong,
@@ -34,13 +37,16 @@ pub enum PasswordFault {
 /// The password's hash as one line (`$scrypt$ln=13,r=8,p=8$salt$hash`).
 ///
 /// # Errors
-/// The password is too short or too long, or there is no salt to be had.
+/// The password is too short or too long or is not one line, or there is no salt to be had.
 pub fn hashed(password: &str) -> Result<String, PasswordFault> {
     if password.chars().count() < CHARS_MIN {
         return Err(PasswordFault::TooShort);
     }
     if password.len() > BYTES_MAX {
         return Err(PasswordFault::TooLong);
+    }
+    if password.chars().any(char::is_control) {
+        return Err(PasswordFault::NotOneLine);
     }
     let (ln, r, p) = WORK;
     let scrypt =
@@ -89,5 +95,6 @@ mod tests {
         assert_eq!(hashed("short"), Err(PasswordFault::TooShort));
         assert_eq!(hashed(&"x".repeat(BYTES_MAX + 1)), Err(PasswordFault::TooLong));
         assert!(hashed("كلمة مرور طويلة").is_ok());
+        assert_eq!(hashed("one line\nand another"), Err(PasswordFault::NotOneLine));
     }
 }

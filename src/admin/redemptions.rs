@@ -67,6 +67,9 @@ fn found_page(found: &FoundRows, asker: &Asker) -> Value {
 #[serde(deny_unknown_fields)]
 pub(super) struct WholeCode {
     code: String,
+    /// Where an earlier page ended.
+    #[serde(default)]
+    after: Option<i64>,
 }
 
 /// `POST /api/v1/search` with `{"code": "…"}`: its redemptions, the newest first.
@@ -75,10 +78,10 @@ pub(super) async fn search(
     Extension(asker): Extension<Asker>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let WholeCode { code } = arguments(body)?;
+    let WholeCode { code, after } = arguments(body)?;
     let hash = admin.desk.searches.remember(&admin.access.rules(), &code);
-    let wanted =
-        RowFilter { search: Search { limit: LIMIT_MAX, ..Search::default() }, code: Some(hash) };
+    let search = Search { limit: LIMIT_MAX, after: after.map(Seq), ..Search::default() };
+    let wanted = RowFilter { search, code: Some(hash) };
     let found = find(&admin, wanted).await?;
     Ok(Json(found_page(&found, &asker)))
 }

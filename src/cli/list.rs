@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::args::ListArgs;
 use super::ask::{Daemon, encoded};
@@ -111,7 +111,7 @@ pub(super) async fn list(
     let mut view =
         View { columns, table: table(columns).on(Screen::of_output()), json, begun: false };
     if args.wanted.code.is_some() {
-        return view.print(&search(daemon).await?, out);
+        return search(daemon, &mut view, out).await;
     }
     let mut left = (!args.all).then(|| args.limit.unwrap_or(LIMIT_DEFAULT));
     let state = args.state.map(crate::redemption::State::as_str);
@@ -133,15 +133,23 @@ pub(super) async fn list(
     Ok(())
 }
 
-/// The redemptions of the whole code on standard input. It is posted: no address and no log may
-/// hold it.
-async fn search(daemon: &Daemon) -> Result<ListPage, CliError> {
+/// The redemptions of the whole code on standard input, page after page. It is posted: no address
+/// and no log may hold it.
+async fn search(daemon: &Daemon, view: &mut View<'_>, out: &mut dyn Write) -> Result<(), CliError> {
     let first = line(&mut std::io::stdin().lock())?.unwrap_or_default();
     let code = first.trim_end_matches(['\r', '\n']);
     if code.is_empty() {
         return Err(CliError::Usage("there is no code on standard input".to_owned()));
     }
-    read(daemon.post("/api/v1/search", &serde_json::json!({ "code": code })).await?)
+    let mut asked = json!({ "code": code });
+    for _ in 0..LOOKS_MAX {
+        let page = read(daemon.post("/api/v1/search", &asked).await?)?;
+        view.print(&page, out)?;
+        let Some(next) = page.next else { return Ok(()) };
+        asked = json!({ "code": code, "after": next });
+    }
+    out.flush()?;
+    Err(CliError::Failed("not everything was looked at".to_owned()))
 }
 
 /// How pages are shown.
@@ -187,7 +195,7 @@ impl View<'_> {
     fn tell_cut_short(&self, next: i64, out: &mut dyn Write) -> Result<(), CliError> {
         let cut = format!("not everything was looked at: go on with --after {next}, or use --all");
         if self.json {
-            writeln!(out, "{}", serde_json::json!({ "next": next }))?;
+            writeln!(out, "{}", json!({ "next": next }))?;
         } else {
             writeln!(out, "\n{cut}")?;
         }
@@ -209,8 +217,6 @@ fn table(columns: &[Column]) -> Table {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use serde_json::json;
-
     use super::*;
 
     pub(in crate::cli) fn row(id: &str, state: &str, accepted_online: bool) -> Value {

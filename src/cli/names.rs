@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::ask::Daemon;
 use super::exit::CliError;
@@ -12,7 +12,8 @@ use super::options::NamesArgs;
 /// Somebody has pressed a key and waits: whoever does not answer by then has no names.
 const WITHIN: Duration = Duration::from_millis(300);
 
-/// `redeemd names`: a name a line. A gateway that does not answer has none, which is no failure.
+/// `redeemd names`: a name a line, or an object. A gateway that does not answer has none, which is
+/// no failure.
 pub(super) async fn names(
     daemon: &Daemon,
     args: NamesArgs,
@@ -22,15 +23,14 @@ pub(super) async fn names(
     let Ok(Ok(all)) = tokio::time::timeout(WITHIN, daemon.get("/api/v1/names")).await else {
         return Ok(());
     };
-    let names = all.get(args.of.word()).and_then(Value::as_array);
-    if json {
-        writeln!(out, "{}", Value::from(names.cloned().unwrap_or_default()))?;
-        return Ok(());
-    }
-    // A name with a line end in it would be two.
-    let plain = |name: &&str| !name.chars().any(char::is_control);
-    for name in names.into_iter().flatten().filter_map(Value::as_str).filter(plain) {
-        writeln!(out, "{name}")?;
+    let names = all.get(args.of.word()).and_then(Value::as_array).into_iter().flatten();
+    for name in names.filter_map(Value::as_str) {
+        if json {
+            writeln!(out, "{}", json!({ "name": name }))?;
+        } else if !name.chars().any(char::is_control) {
+            // A name with a line end in it would be two.
+            writeln!(out, "{name}")?;
+        }
     }
     Ok(())
 }

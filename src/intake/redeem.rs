@@ -11,7 +11,7 @@ use crate::clock::rfc3339;
 use crate::contract;
 use crate::decide::{NotOnTrust, WaitEnd};
 use crate::listen::{self, Delivery};
-use crate::message::{Fault, Language, Refusal};
+use crate::message::{Fault, Language, Refusal, money};
 use crate::queue::{Audience, Queue, QueueError, Waited};
 use crate::redemption::{Redemption, Request, Seq, State};
 use crate::refused::{self, Reason};
@@ -234,8 +234,8 @@ impl PendingRedeem {
             Limit::Business => Refusal::UnknownBusiness,
             Limit::Refused(said) => Refusal::Provider { said: said.clone() },
             Limit::Form => Refusal::BadCode { code: self.shown_code() },
-            Limit::Value(amount) => Refusal::LimitValue { amount: amount.to_string() },
-            Limit::Exposure(amount) => Refusal::LimitExposure { amount: amount.to_string() },
+            Limit::Value(amount) => Refusal::LimitValue { amount: money(*amount) },
+            Limit::Exposure(amount) => Refusal::LimitExposure { amount: money(*amount) },
             Limit::Rate(rewards, within_s) => {
                 Refusal::LimitRate { rewards: *rewards, within_s: *within_s }
             }

@@ -203,13 +203,13 @@ messages! {
         en: "the body did not arrive whole",
         ar: "لم يصل محتوى الطلب كاملًا";
 
-        /// A body without the members that are needed.
+        /// A body without the members that are needed, or a form.
         BodyUnfit {
             /// The parser's words.
             why: String,
         }
-        en: format!("the body is not as expected: {why}"),
-        ar: format!("محتوى الطلب ليس كما ينبغي: {}", iso(why));
+        en: format!("what was sent is not as expected: {why}"),
+        ar: format!("ما أُرسل ليس كما ينبغي: {}", iso(why));
 
         /// Something after an address's question mark that cannot stand there.
         QueryUnread {

@@ -207,17 +207,21 @@ impl Store {
         opening::open(dir)
     }
 
-    /// Runs `tasks` in one transaction. If that fails, each again in one of its own, endings first;
-    /// only what fails again is refused. Nothing that has no error afterwards is less than
-    /// committed.
+    /// Runs `tasks` in one transaction. If that fails, each half again in one of its own, endings
+    /// first, down to the one that fails alone; only that is refused. Nothing that has no error
+    /// afterwards is less than committed.
     pub fn run(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) {
         let Err(error) = self.transact(tasks, around) else { return };
         if tasks.len() == 1 || error.trouble().ends_the_store() {
-            for task in tasks {
-                task.fail(error.again());
-            }
-        } else {
-            self.run_singly(tasks, around);
+            return fail_all(tasks, &error);
+        }
+        tasks.sort_by_key(|task| task.kind() != OperationKind::Ending);
+        let (first, second) = tasks.split_at_mut(tasks.len() / 2);
+        self.run(first, around);
+        let mut errors = first.iter().filter_map(|task| task.error());
+        match errors.find(|error| error.trouble().ends_the_store()) {
+            Some(end) => fail_all(second, end),
+            None => self.run(second, around),
         }
     }
 
@@ -246,23 +250,6 @@ impl Store {
             jobs.iter_mut().map(|job| job as &mut dyn Task).collect();
         self.run(&mut tasks, around);
         jobs.into_iter().map(Job::outcome).collect()
-    }
-
-    fn run_singly(&mut self, tasks: &mut [&mut dyn Task], around: &Surroundings<'_>) {
-        let (endings, others): (Vec<_>, Vec<_>) =
-            tasks.iter_mut().partition(|task| task.kind() == OperationKind::Ending);
-        let mut end: Option<StoreError> = None;
-        for task in endings.into_iter().chain(others) {
-            let done = match &end {
-                Some(error) => Err(error.again()),
-                None => self.transact(std::slice::from_mut(task), around),
-            };
-            let Err(error) = done else { continue };
-            if end.is_none() && error.trouble().ends_the_store() {
-                end = Some(error.again());
-            }
-            task.fail(error);
-        }
     }
 
     fn transact(
@@ -493,6 +480,12 @@ impl Store {
         transaction.commit()?;
         let (_, is_whole) = checkpoint::passive(&self.connection)?;
         if is_whole { damage::empty_log(&self.dir) } else { Ok(()) }
+    }
+}
+
+fn fail_all(tasks: &mut [&mut dyn Task], error: &StoreError) {
+    for task in tasks {
+        task.fail(error.again());
     }
 }
 

@@ -14,7 +14,7 @@ pub enum OperationKind {
     New,
     /// It begins attempts: none begins that could not be settled, on a disk that cannot be written.
     Beginning,
-    /// It ends what was begun: it goes first when a batch is run again one by one.
+    /// It ends what was begun: it goes first when a batch is run again in parts.
     Ending,
     /// None of these.
     Other,

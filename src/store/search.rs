@@ -24,7 +24,7 @@ const ROWS_A_LOOK_AT_THE_TIME: usize = 64;
 const BUSINESSES_MAX: usize = 1000;
 /// The most parts of one query that SQLite merges (`SQLITE_MAX_COMPOUND_SELECT` is 500).
 const PARTS_MAX: usize = 400;
-/// How many rows of one code are shown.
+/// How many rows of one code its guard finds: a search finds the others.
 const OF_ONE_CODE_MAX: usize = 100;
 
 /// How many entries a page of the trail has at most.
@@ -232,8 +232,9 @@ impl Reader {
             && search.code.as_ref().is_none_or(|wanted| wanted.is_of(code)))
     }
 
-    /// The rows of this code: its guard is looked up for each business that is known from
-    /// `businesses` or from the newest rows. The newest first.
+    /// The newest rows of this code: its guard is looked up for each business that is known from
+    /// `businesses` or from the newest rows. The newest first; a code that may be used again can
+    /// have more, for which a search goes on.
     ///
     /// # Errors
     /// The database cannot be read.
@@ -241,14 +242,18 @@ impl Reader {
         &self,
         code: &RewardCode,
         businesses: &[String],
-    ) -> Result<Vec<Redemption>, StoreError> {
+    ) -> Result<FoundRows, StoreError> {
         let businesses = self.businesses(businesses)?;
         let guards: Vec<i64> =
             businesses.iter().map(|business| row::guard_of(business, code)).collect();
         let mut seqs = guards::look_up(&self.connection, &guards, OF_ONE_CODE_MAX)?;
         seqs.sort_unstable_by_key(|seq| std::cmp::Reverse(*seq));
         seqs.dedup();
-        seqs.into_iter().filter_map(|seq| self.shown_by_seq(seq).transpose()).collect()
+        seqs.truncate(OF_ONE_CODE_MAX);
+        let next = seqs.get(OF_ONE_CODE_MAX - 1).copied();
+        let rows = seqs.into_iter().filter_map(|seq| self.shown_by_seq(seq).transpose());
+        let rows = rows.collect::<Result<Vec<_>, _>>()?;
+        Ok(FoundRows { looked: rows.len(), rows, next, cut_short: false })
     }
 
     fn businesses(&self, known: &[String]) -> Result<Vec<String>, StoreError> {

@@ -22,14 +22,14 @@ const AT_SECONDS: &str = "     0.412";
 const SANDBOX_AT: &str = "127.0.0.1:7799";
 
 /// A process and what it has printed.
-struct Served {
+pub(super) struct Served {
     child: Child,
     lines: BufReader<std::io::PipeReader>,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Served {
-    fn start(args: &[&str]) -> Self {
+    pub(super) fn start(args: &[&str]) -> Self {
         let (out, input) = std::io::pipe().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_redeemd"));
         for variable in ["RUNTIME_DIRECTORY", "STATE_DIRECTORY", "JOURNAL_STREAM", "REDEEMD_LOG"] {
@@ -45,7 +45,7 @@ impl Served {
     }
 
     /// Reads on until a line has this in it.
-    fn until(&mut self, part: &str) {
+    pub(super) fn until(&mut self, part: &str) {
         let mut line = String::new();
         while !line.contains(part) {
             line.clear();
@@ -56,7 +56,7 @@ impl Served {
     }
 
     /// Everything that it printed, once it has ended in order.
-    fn stop(mut self) -> String {
+    pub(super) fn stop(mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         self.lines.read_to_string(&mut self.text).unwrap();
         assert!(self.child.wait().unwrap().code().is_some_and(|code| code == 0), "{}", self.text);
@@ -64,7 +64,7 @@ impl Served {
     }
 }
 
-fn free_port() -> SocketAddr {
+pub(super) fn free_port() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 

@@ -460,6 +460,46 @@ fn a_form_of_another_site_does_nothing_whatever_it_sends() {
     gateway.wait_for_link("main", "held");
 }
 
+#[test]
+fn a_form_that_cannot_be_read_does_nothing_and_a_page_says_so() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let cookie = signed_in(&gateway, "engineer-person");
+    provider.rules(&["fault=refuse"]);
+    let retry = format!("/redemptions/{}/retry", gateway.till("<b>till").redeem("FORM-1").id());
+    for (path, form) in [
+        ("/lanes/main/hold", "note=a&note=b"),
+        (retry.as_str(), "note=a&note=b"),
+        ("/bulk", "kind=search"),
+        ("/search", "cod=FORM-1"),
+        ("/language", "to=/"),
+        ("/sign-in", "name=engineer-person"),
+    ] {
+        let page = post(&gateway, path, &cookie, form);
+        assert_eq!(page.status, 400, "{path}: {page:?}");
+        assert!(page.body.contains("What was sent is not as expected: "), "{path}: {page:?}");
+    }
+    assert_eq!(gateway.lane("main")["link"], "up");
+    assert_eq!(gateway.counts().declined, 1, "nothing was sent again");
+}
+
+#[test]
+fn whoever_is_refused_or_signed_out_comes_back_to_the_page_of_the_form() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let cookie = signed_in(&gateway, "decide-person");
+    let story = format!("/redemptions/{}", gateway.till("<b>till").redeem("BACK-1").id());
+    let stale = post(&gateway, &format!("{story}/void"), &cookie, "note=the+till+was+wrong");
+    assert!(stale.status == 409 && stale.body.contains(&format!("href=\"{story}\"")), "{stale:?}");
+    let out = post(&gateway, &format!("{story}/void"), "", "note=the+till+was+wrong");
+    let to = format!("/sign-in?to={}", story.replace('/', "%2F"));
+    assert_eq!((out.status, out.header("location")), (303, Some(to.as_str())));
+    assert_eq!(
+        post(&gateway, "/lanes/main/hold", "", "").header("location"),
+        Some("/sign-in?to=%2F")
+    );
+}
+
 /// No frame around it, and nothing in it that its policy does not allow.
 fn is_guarded(page: &Reply) {
     let policy = page.header("content-security-policy").unwrap();

@@ -73,8 +73,8 @@ fn sixty_four_tills_at_once_never_overrun_a_limit_by_one_over_kills_and_starts()
     // With the one by which the cut is noticed, each leaves 50.
     for (limit, words) in [
         ("max_pending = 50".to_owned(), "50 redemptions may wait"),
-        ("max_exposure = \"1250.00\"".to_owned(), "no more than 1250.00 may be at risk"),
-        ("max_exposure = \"1274.99\"".to_owned(), "no more than 1274.99 may be at risk"),
+        ("max_exposure = \"1250.00\"".to_owned(), "no more than 1,250.00 may be at risk"),
+        ("max_exposure = \"1274.99\"".to_owned(), "no more than 1,274.99 may be at risk"),
         ("max_per_hour = 50".to_owned(), "50 rewards in 1 hour"),
         ("max_per_day = 50".to_owned(), "50 rewards in"),
         (format!("{RULE}max_pending = 50"), "(rule vouchers)"),

@@ -236,12 +236,12 @@ fn a_person_who_looks_for_a_code_finds_it_in_memory_and_in_the_table() {
     }
     assert!(figure(&world, IN_TABLE) > 0 && figure(&world, UNMERGED) > 0);
     for n in 0..40 {
-        let found = world.reader().of_code(&RewardCode::new(code(n)), &[]).unwrap();
+        let found = world.reader().of_code(&RewardCode::new(code(n)), &[]).unwrap().rows;
         assert_eq!(found.len(), 1, "{}", code(n));
         assert_eq!(found[0].reward_code.reveal(), code(n));
     }
     let nobodys = RewardCode::new("NOBODYS".to_owned());
-    assert!(world.reader().of_code(&nobodys, &[]).unwrap().is_empty());
+    assert!(world.reader().of_code(&nobodys, &[]).unwrap().rows.is_empty());
 }
 
 #[test]

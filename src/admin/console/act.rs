@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::words::Words;
-use super::{Frame, denied, encoded, unavailable};
+use super::{Filled, Frame, denied, encoded, unavailable};
 use crate::admin::actions::command_lane;
 use crate::admin::given::{checked, no_such_lane};
 use crate::admin::rights::Asker;
@@ -33,8 +32,6 @@ pub(super) struct ActionForm {
     #[serde(default)]
     hours: String,
 }
-
-type Filled = Result<Form<ActionForm>, FormRejection>;
 
 /// What can be done to a redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,10 +94,9 @@ pub(super) async fn on_one(
     Extension(asker): Extension<Asker>,
     Path((text, word)): Path<(String, String)>,
     (headers, uri): (HeaderMap, Uri),
-    form: Filled,
+    Filled(ActionForm { note, .. }): Filled<ActionForm>,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    let note = form.map(|Form(reason)| reason.note).unwrap_or_default();
     let (Some(id), Some(deed)) = (Id::parse(&text), Deed::of(&word, &note)) else {
         return denied(f, StatusCode::NOT_FOUND, &Denied::NoPath);
     };
@@ -122,11 +118,10 @@ pub(super) async fn on_lane(
     Extension(asker): Extension<Asker>,
     Path((lane, word)): Path<(String, String)>,
     (headers, uri): (HeaderMap, Uri),
-    form: Filled,
+    Filled(ActionForm { note, hours }): Filled<ActionForm>,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
     let by = asker.name().to_owned();
-    let ActionForm { note, hours } = form.map(|Form(reason)| reason).unwrap_or_default();
     if word == "trust-off" || word == "trust-on" {
         return switch_trust(&admin, (f, &asker), lane, (&word, &note, &hours)).await;
     }

@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Form, State};
+use axum::Extension;
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::{Extension, extract::rejection::FormRejection};
 use serde::Deserialize;
 
-use super::{Asked, Frame, denied, own_path, rendered};
+use super::{Asked, Filled, Frame, own_path, rendered};
 use crate::admin::audit::keep;
 use crate::admin::rights::Asker;
 use crate::admin::session::AGE_MAX;
 use crate::admin::signin::{SignIn, sign_in as signed};
 use crate::admin::{Admin, cookie};
 use crate::listen::Peer;
-use crate::message::{Denied, Event, Language, about};
+use crate::message::{Event, Language, about};
 
 /// How long a chosen language is kept.
 const LANGUAGE_KEPT_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -63,19 +63,8 @@ pub(super) async fn sign_in(
     Extension(asker): Extension<Asker>,
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
-    form: Result<Form<Credentials>, FormRejection>,
+    Filled(Credentials { name, password, to }): Filled<Credentials>,
 ) -> Response {
-    let Credentials { name, password, to } = match form {
-        Ok(Form(filled)) => filled,
-        Err(unfit) => {
-            let f = Frame::new(&admin, &asker, &headers, &Uri::from_static("/sign-in"));
-            return denied(
-                f,
-                StatusCode::BAD_REQUEST,
-                &Denied::BodyUnfit { why: unfit.body_text() },
-            );
-        }
-    };
     let tls = admin.access.rules().tls;
     let from = peer.addr.map(|addr| addr.ip());
     match signed(&admin.access, &name, &password, from).await {
@@ -141,11 +130,8 @@ pub(super) struct Choice {
 /// `POST /language`
 pub(super) async fn language(
     State(admin): State<Arc<Admin>>,
-    form: Result<Form<Choice>, FormRejection>,
+    Filled(Choice { language, to }): Filled<Choice>,
 ) -> Response {
-    let Ok(Form(Choice { language, to })) = form else {
-        return (StatusCode::BAD_REQUEST, "the form is not as expected").into_response();
-    };
     let mut response = Redirect::to(own_path(&to)).into_response();
     if let Ok(language) = language.parse::<Language>() {
         let tls = admin.access.rules().tls;

@@ -49,7 +49,9 @@ struct SentencePart<'a> {
 
 /// What is left of a limit, and how much is used, in thousandths for the picture.
 struct Meter {
-    label: String,
+    label: &'static str,
+    /// Of which lane or rule.
+    of: Option<String>,
     left: String,
     thousandths: u64,
     tone: &'static str,
@@ -223,14 +225,9 @@ fn gauges(status: &Status, f: &Frame) -> Vec<Meter> {
     let several = status.lanes.len() > 1;
     let of_lane = |lane: &'_ LaneView| {
         let name = several.then(|| shown(&lane.status.name));
-        lane.risk
-            .gauges
-            .iter()
-            .map(|gauge| Meter::new(gauge, name.as_deref(), f))
-            .collect::<Vec<_>>()
+        lane.risk.gauges.iter().map(|gauge| Meter::new(gauge, name.clone(), f)).collect::<Vec<_>>()
     };
-    let of_rule =
-        |gauge: &&limits::Gauge| Meter::new(gauge, gauge.rule.as_deref().map(shown).as_deref(), f);
+    let of_rule = |gauge: &&limits::Gauge| Meter::new(gauge, gauge.rule.as_deref().map(shown), f);
     let mut used: Vec<_> =
         status.rule_gauges.iter().filter(|gauge| gauge.used.thousandths(gauge.most) > 0).collect();
     used.sort_by_key(|gauge| Reverse(gauge.used.thousandths(gauge.most)));
@@ -279,10 +276,8 @@ fn left(lang: Language, left: &str, most: &str) -> String {
 }
 
 impl Meter {
-    fn new(gauge: &limits::Gauge, lane: Option<&str>, f: &Frame) -> Self {
+    fn new(gauge: &limits::Gauge, of: Option<String>, f: &Frame) -> Self {
         let limits::Gauge { limit, used, most, .. } = gauge;
-        let name = limit_name(limit, f);
-        let label = lane.map_or_else(|| name.to_owned(), |lane| format!("{name} · {lane}"));
         let left = left(f.lang, &measured(used.left(*most), f.lang), &measured(*most, f.lang));
         let thousandths = used.thousandths(*most);
         let tone = match thousandths {
@@ -290,7 +285,7 @@ impl Meter {
             700..1000 => "warn",
             _ => "bad",
         };
-        Self { label, left, thousandths, tone }
+        Self { label: limit_name(limit, f), of, left, thousandths, tone }
     }
 }
 

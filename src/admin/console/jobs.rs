@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -18,7 +17,7 @@ use tokio::task::JoinSet;
 use super::act::{Deed, noted};
 use super::inbox::{LOOKS_A_COUNT, MatterKind, group_of, held_for_declines, refused_since_ms};
 use super::search::{self, wanted_by};
-use super::{Asked, Frame, denied, rendered, sentence, unavailable};
+use super::{Asked, Filled, Frame, denied, rendered, sentence, unavailable};
 use crate::admin::audit::keep;
 use crate::admin::filter::{LIMIT_MAX, RowFilter};
 use crate::admin::find::find;
@@ -421,16 +420,12 @@ pub(super) async fn begin(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
     (headers, uri): (HeaderMap, Uri),
-    form: Result<Form<BulkOrder>, FormRejection>,
+    Filled(order): Filled<BulkOrder>,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    let filled = form.map_err(|unfit| Denied::BodyUnfit { why: unfit.body_text() });
-    let meant = filled.and_then(|Form(order)| {
-        let meant = Which::of(&order, &order.note, &admin)?;
-        // Whoever touches many says why, whatever is done.
-        noted(&order.note).map(|_| (meant, order))
-    });
-    let (meant, order) = match meant {
+    let meant = Which::of(&order, &order.note, &admin);
+    // Whoever touches many says why, whatever is done.
+    let meant = match meant.and_then(|meant| noted(&order.note).map(|_| meant)) {
         Ok(meant) => meant,
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };

@@ -14,10 +14,11 @@ mod story;
 mod trail;
 mod words;
 
+use std::error::Error;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
@@ -101,13 +102,8 @@ async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Resp
         return next.run(request).await;
     }
     if asker.who.is_none() {
-        let uri = request.uri();
-        let to = if request.method() == axum::http::Method::GET {
-            uri.to_string()
-        } else {
-            "/".to_owned()
-        };
-        return Redirect::to(&format!("/sign-in?to={}", encoded(&to))).into_response();
+        let to = encoded(&readable(request.uri()));
+        return Redirect::to(&format!("/sign-in?to={to}")).into_response();
     }
     let frame = Frame::new(admin, &asker, request.headers(), request.uri());
     let text = frame.w.decide_hint.to_owned();
@@ -150,6 +146,25 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Admin>> for Asked<T> {
     }
 }
 
+/// A form that was filled in. Who sends one that cannot be read is told so by a page.
+pub(super) struct Filled<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Admin>> for Filled<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, admin: &Arc<Admin>) -> Result<Self, Response> {
+        let asker = Asker::of(request.extensions());
+        let frame = Frame::new(admin, &asker, request.headers(), request.uri());
+        match Form::from_request(request, admin).await {
+            Ok(Form(filled)) => Ok(Self(filled)),
+            Err(unfit) => {
+                let why = unfit.source().map_or_else(|| unfit.body_text(), ToString::to_string);
+                Err(denied(frame, StatusCode::BAD_REQUEST, &Denied::BodyUnfit { why }))
+            }
+        }
+    }
+}
+
 /// A page for a browser, a problem for a machine.
 fn nothing(
     (admin, asker): (&Admin, &Asker),
@@ -188,11 +203,14 @@ pub(super) struct Frame {
     zone: Arc<Zone>,
     /// The page's own address, for the language's form.
     here: String,
+    /// Whether it was asked for itself; a form has an address of its own.
+    is_asked_for: bool,
 }
 
 impl Frame {
     fn new(admin: &Admin, asker: &Asker, headers: &HeaderMap, uri: &Uri) -> Self {
         let lang = language(headers);
+        let here = readable(uri);
         Self {
             lang,
             w: words(lang),
@@ -202,7 +220,8 @@ impl Frame {
             may_engineer: asker.may(Role::Engineer),
             has_users: admin.access.has_users(),
             zone: admin.queue.zone(),
-            here: readable(uri),
+            is_asked_for: uri.path_and_query().is_some_and(|asked| asked.as_str() == here),
+            here,
         }
     }
 

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::http::uri::InvalidUri;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::act::{deeds_of, texts};
-use super::{Asked, Frame, Moment, denied, encoded, rendered, shown, unavailable};
+use super::{Asked, Filled, Frame, Moment, denied, encoded, rendered, shown, unavailable};
 use crate::admin::Admin;
 use crate::admin::filter::{RowFilter, written, yes_or_no};
 use crate::admin::find::{find, wanted};
@@ -251,11 +250,8 @@ pub(super) struct CodeSearch {
 /// `POST /search`: the code stays out of addresses, histories and logs.
 pub(super) async fn by_code(
     State(admin): State<Arc<Admin>>,
-    form: Result<Form<CodeSearch>, FormRejection>,
+    Filled(CodeSearch { code }): Filled<CodeSearch>,
 ) -> Response {
-    let Ok(Form(CodeSearch { code })) = form else {
-        return Redirect::to("/search").into_response();
-    };
     if code.trim().is_empty() || code.len() > CODE_BYTES_MAX {
         return Redirect::to("/search").into_response();
     }

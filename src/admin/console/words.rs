@@ -107,9 +107,9 @@ words! {
         "موقوف";
     operator_to_do: "It goes on once an engineer signs in and presses “Let it go on” here.",
         "يعود إلى العمل حين يسجّل مهندس الدخول ويضغط هنا زر «تابع».";
-    declines_to_do: "Ask the provider. Then an engineer signs in and presses “Let it go on” here, \
-        and “Send again” for what was refused.",
-        "اسأل المزوّد. ثم يسجّل مهندس الدخول ويضغط هنا زر «تابع»، وزر «أرسل مجددًا» لما رُفض.";
+    declines_to_do: "Ask the provider. Then an engineer signs in and presses “Send again” here for \
+        what was refused, and after it “Let it go on”.",
+        "اسأل المزوّد. ثم يسجّل مهندس الدخول ويضغط هنا زر «أرسل مجددًا» لما رُفض، وبعده زر «تابع».";
     since: "since",
         "منذ";
     pending: "Waiting",

@@ -104,7 +104,10 @@ const live = document.querySelector('[data-live]');
 if (live && 'EventSource' in window) follow(live.dataset.live);
 const again = document.querySelector('[data-again]');
 if (again) setTimeout(() => window.location.reload(), 1000 * Number(again.dataset.again));
-// A second press of a button is no second order.
+// A second press of a button is no second order; a page to which somebody comes back is a new one.
+window.addEventListener('pageshow', () => {
+  for (const button of document.querySelectorAll('button:disabled')) button.disabled = false;
+});
 for (const form of document.querySelectorAll('form[method=post]')) {
   form.addEventListener('submit', () => {
     for (const button of form.querySelectorAll('button')) setTimeout(() => { button.disabled = true; }, 0);
