@@ -355,8 +355,8 @@ impl Desk<'_> {
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
     }
 
-    /// A person frees a row's code: what the provider refused before, to a till or to a check, holds
-    /// it no more. What was given or taken does.
+    /// A person frees a row's code: what the provider refused before, to a till or to a check,
+    /// holds it no more. What was given or taken does.
     fn forget_refusals(&mut self, row: &Stored) -> Result<(), StoreError> {
         for refused in self.others(row)?.iter().filter(|other| decide::is_bare_refusal(other)) {
             self.mark(refused, mark::FREED)?;
