@@ -40,6 +40,13 @@ pub fn push_field(line: &mut String, key: &str, value: &str) {
     }
 }
 
+/// A body without a byte order mark before it: some frameworks begin every answer with one, which
+/// RFC 8259 lets a parser ignore.
+#[must_use]
+pub fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
+}
+
 /// Whether the whole of `text` fits `pattern`, where `*` stands for anything. Each part is looked
 /// for once, behind the one before it, so the time is linear in the two lengths.
 #[must_use]

@@ -680,16 +680,28 @@ fn tills_connect_to_one_address_or_to_several() {
     assert_eq!(list("\"[::1]:1\"").len(), 1);
     assert_eq!(list("[\"127.0.0.1:1\", \"[::1]:1\"]").len(), 2);
     assert_eq!(list("[\"127.0.0.1:0\", \"127.0.0.1:0\"]").len(), 2);
+    let all = "[\"0.0.0.0:1\", \"[::]:1\"]\nallow_anonymous = true";
+    assert_eq!(list(all).len(), 2, "both families, each by its own");
+    for (one, other) in [
+        ("0.0.0.0:1", "127.0.0.1:1"),
+        ("[::1]:1", "[::]:1"),
+        ("[::ffff:127.0.0.1]:1", "127.0.0.1:1"),
+    ] {
+        let both = format!("[intake]\nallow_anonymous = true\nlisten = [\"{one}\", \"{other}\"]");
+        refused(LEAST, &[(&both, "intake.listen", "takes")]);
+    }
+    let with_admin = "[intake]\nallow_anonymous = true\nlisten = \"0.0.0.0:7734\"";
+    refused(LEAST, &[(with_admin, "admin.listen", "its own port")]);
     let place = Place::new(LEAST).env("REDEEMD__INTAKE__LISTEN", "127.0.0.1:1, [::1]:1");
     assert_eq!(place.settings().intake.listen.len(), 2);
     refused_rows(
         LEAST,
         r#"
         [intake] ; listen = [] | intake.listen | 1 to 16
-        [intake] ; listen = ["127.0.0.1:1", "127.0.0.1:1"] | intake.listen | twice
+        [intake] ; listen = ["127.0.0.1:1", "127.0.0.1:1"] | intake.listen | leave one
         [intake] ; listen = ["127.0.0.1:1", "x"] | intake.listen | ADDRESS:PORT
         [intake] ; listen = ["127.0.0.1:1", "127.0.0.1:7734"] | admin.listen | its own port
-        [intake] ; listen = ["127.0.0.1:1", "0.0.0.0:1"] | intake.listen | allow_anonymous
+        [intake] ; listen = ["127.0.0.1:1", "0.0.0.0:2"] | intake.listen | allow_anonymous
         "#,
     );
 }

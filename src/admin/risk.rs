@@ -13,7 +13,7 @@ use super::given::{ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked
 use super::rights::Asker;
 use crate::clock::rfc3339;
 use crate::limits::{Gauge, Measure, NoRoom, Room, RoomOf};
-use crate::store::{LaneStanding, Off};
+use crate::store::{LANES_TO_COME, LaneStanding, Off};
 use crate::value::Amount;
 
 /// The longest time for which trust may be switched off with an end, seconds.
@@ -183,10 +183,10 @@ pub(super) async fn switch(
 ) -> JsonAnswer {
     let switch = arguments(body)?;
     known(&admin, &lane)?;
-    switched(&admin, vec![lane], &asker, switch).await
+    switched(&admin, (vec![lane], None), &asker, switch).await
 }
 
-/// `POST /api/v1/trust`: all lanes.
+/// `POST /api/v1/trust`: all lanes, also those that the settings do not name yet.
 pub(super) async fn switch_all(
     State(admin): SharedAdmin,
     Extension(asker): ByAsker,
@@ -194,10 +194,15 @@ pub(super) async fn switch_all(
 ) -> JsonAnswer {
     let switch = arguments(body)?;
     let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
-    switched(&admin, lanes, &asker, switch).await
+    switched(&admin, (lanes, Some(LANES_TO_COME.to_owned())), &asker, switch).await
 }
 
-async fn switched(admin: &Admin, lanes: Vec<String>, asker: &Asker, switch: Switch) -> JsonAnswer {
+async fn switched(
+    admin: &Admin,
+    (lanes, to_come): (Vec<String>, Option<String>),
+    asker: &Asker,
+    switch: Switch,
+) -> JsonAnswer {
     let Switch { on, note, for_s } = switch;
     let off = if on {
         None
@@ -205,6 +210,7 @@ async fn switched(admin: &Admin, lanes: Vec<String>, asker: &Asker, switch: Swit
         let within = for_s.map(|for_s| Duration::from_secs(for_s.clamp(1, OFF_S_MAX)));
         Some((checked(&note)?.to_owned(), within))
     };
-    admin.queue.switch_trust(lanes.clone(), off, asker.name()).await?;
+    let all = lanes.iter().cloned().chain(to_come).collect();
+    admin.queue.switch_trust(all, off, asker.name()).await?;
     Ok(Json(json!({ "lanes": lanes })))
 }

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::text::without_mark;
+
 /// The contract's plain success.
 #[must_use]
 pub fn accepted() -> Bytes {
@@ -54,8 +56,7 @@ pub enum Shape {
 pub fn shape(body: &[u8]) -> Shape {
     // As the verdict reads it: with a byte order mark, with numbers that no type holds, with a
     // field twice.
-    let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    match serde_json::from_slice::<BTreeMap<Cow<'_, str>, &RawValue>>(json) {
+    match serde_json::from_slice::<BTreeMap<Cow<'_, str>, &RawValue>>(without_mark(body)) {
         Ok(members) if members.contains_key("message") || members.contains_key("errors") => {
             Shape::Refusal
         }

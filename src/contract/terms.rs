@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use crate::text::without_mark;
 use crate::value::{Amount, Terms};
 
 type RawMembers<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
@@ -82,8 +83,7 @@ pub fn words(body: &[u8]) -> String {
 }
 
 fn members(body: &[u8]) -> Option<RawMembers<'_>> {
-    let json = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
-    serde_json::from_slice(json).ok()
+    serde_json::from_slice(without_mark(body)).ok()
 }
 
 /// An object, or the first of a list of them.

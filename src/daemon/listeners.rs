@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustix::net::sockopt::set_ipv6_v6only;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -36,8 +37,10 @@ impl Listeners {
     pub(super) fn bind(prepared: &Prepared) -> Result<Self, DaemonError> {
         let settings = &prepared.loaded.settings;
         let handed = HandedIn::of(notify::listen_fds()?, settings)?;
-        let tills = handed.tills.or_else_bind("intake.listen", &settings.intake.listen)?;
-        let tcp = handed.admin.or_else_bind("admin.listen", &[settings.admin.listen])?;
+        let (tills, admin) = (&settings.intake.listen, [settings.admin.listen]);
+        let all = [tills.as_slice(), &admin].concat();
+        let tills = handed.tills.or_else_bind(("intake.listen", tills), &all)?;
+        let tcp = handed.admin.or_else_bind(("admin.listen", &admin), &all)?;
         let commands = match handed.commands {
             listeners if !listeners.is_empty() => listeners,
             _ => vec![commands(settings)?],
@@ -136,10 +139,11 @@ impl HandedIn {
 }
 
 impl Tcp {
+    /// `all`: every address of the settings.
     fn or_else_bind(
         self,
-        key: &str,
-        addresses: &[SocketAddr],
+        (key, addresses): (&str, &[SocketAddr]),
+        all: &[SocketAddr],
     ) -> Result<Vec<TcpListener>, DaemonError> {
         if !self.0.is_empty() {
             let handed: Vec<_> = self.0.iter().flat_map(TcpListener::local_addr).collect();
@@ -149,7 +153,7 @@ impl Tcp {
             }
             return Ok(self.0);
         }
-        addresses.iter().map(|address| bound(key, *address)).collect()
+        addresses.iter().map(|address| bound(key, *address, all)).collect()
     }
 }
 
@@ -193,8 +197,9 @@ fn secured(listener: TcpListener, certificate: Option<&Certificate>) -> Socket {
     }
 }
 
-/// `key` is that of the setting which names the address.
-fn bound(key: &str, address: SocketAddr) -> Result<TcpListener, DaemonError> {
+/// `key` is that of the setting which names the address. All of IPv6 are all of IPv4 too, unless
+/// one of those stands there by itself.
+fn bound(key: &str, address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, DaemonError> {
     let told = |error| DaemonError::Listen { place: format!("{address} ({key})"), error };
     let socket = if address.is_ipv4() {
         tokio::net::TcpSocket::new_v4()
@@ -202,6 +207,10 @@ fn bound(key: &str, address: SocketAddr) -> Result<TcpListener, DaemonError> {
         tokio::net::TcpSocket::new_v6()
     }
     .map_err(told)?;
+    let is_beside = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+    if address.is_ipv6() && address.ip().is_unspecified() && all.iter().any(is_beside) {
+        set_ipv6_v6only(&socket, true).map_err(|errno| told(errno.into()))?;
+    }
     // A restart must not wait for the last process' connections to time out.
     socket.set_reuseaddr(true).map_err(told)?;
     socket.bind(address).map_err(told)?;

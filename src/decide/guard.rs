@@ -162,6 +162,12 @@ pub(super) fn is_taken_again(rows: &[Row], asking: Asking<'_>) -> bool {
     rows.iter().any(|row| took_back(row) && row.till == asking.till)
 }
 
+/// Whether the provider refused a redemption of which nothing was given.
+#[must_use]
+pub fn is_bare_refusal(row: &Row) -> bool {
+    row.state == State::Declined && !row.is_trusted() && !row.has(mark::LOST)
+}
+
 /// Whether a redemption forbids to send another one of its code again.
 #[must_use]
 pub fn is_obstacle(row: &Row) -> bool {

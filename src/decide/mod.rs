@@ -15,7 +15,9 @@ pub use accept::{
 };
 pub use act::{Closing, TillVoid, handled, retry, void, void_by_till};
 pub use figures::{FIGURES, Figures};
-pub use guard::{Asking, Earlier, Guard, Kept, explains_used, guard, is_obstacle, may_be_ours};
+pub use guard::{
+    Asking, Earlier, Guard, Kept, explains_used, guard, is_bare_refusal, is_obstacle, may_be_ours,
+};
 pub use row::{Row, day_of, is_trusted, kind, mark, marks_found, needs_a_person};
 pub use settle::{
     Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext, WaitContext, WaitEnd,

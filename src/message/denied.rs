@@ -241,10 +241,7 @@ messages! {
         ar: format!("{}: غير معروف؛ المعروف هو {}", iso(key), iso(known));
 
         /// Nothing is said.
-        Empty {
-            /// The field.
-            key: String,
-        }
+        Empty { key: String }
         en: format!("{key}: empty; leave it out to ask for all"),
         ar: format!("{}: فارغ؛ احذفه لطلب الكل", iso(key));
 

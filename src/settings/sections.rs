@@ -39,12 +39,9 @@ pub(super) fn settings(layer: &Layer, around: &Machine, faults: &mut Faults) -> 
     let intake = intake(&layer.plain, tills, faults);
     let providers = providers(layer.list(List::Provider), faults);
     let admin = admin::admin(layer, around, &gateway.state_dir, faults);
-    if intake.listen.contains(&admin.listen) && admin.listen.port() != 0 {
-        faults.add(
-            "admin.listen",
-            "intake.listen is the same address: give each its own port",
-            None,
-        );
+    if let Some(tills) = intake.listen.iter().find(|tills| clash(**tills, admin.listen)) {
+        let message = format!("intake.listen takes it too with {tills}: give each its own port");
+        faults.add("admin.listen", message, None);
     }
     let rules = rules::rules(layer.list(List::Rule), faults);
     let offline = offline(&layer.plain, count, faults);
@@ -184,7 +181,16 @@ fn open_door(read: &mut BagReader, intake: &IntakeSettings) {
     }
 }
 
-/// One address or several, none of them twice; port 0, any free one, may stand there again.
+/// Whether nobody can listen on both: they are one address, or one of them is all addresses of the
+/// other's family. Port 0 is any free one.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let [ip, other_ip] = [one, other].map(|address| address.ip().to_canonical());
+    let is_all = ip.is_unspecified() || other_ip.is_unspecified();
+    let is_taken = ip == other_ip || is_all && ip.is_ipv4() == other_ip.is_ipv4();
+    one.port() != 0 && one.port() == other.port() && is_taken
+}
+
+/// One address or several, none of which takes another.
 fn listen_list(read: &mut BagReader, path: &str) -> Vec<SocketAddr> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     let texts = read.texts(path);
@@ -194,10 +200,13 @@ fn listen_list(read: &mut BagReader, path: &str) -> Vec<SocketAddr> {
     let is_list = texts.len() > 1;
     for (index, text) in texts.iter().enumerate() {
         match address::listen(text) {
-            Ok(address) if address.port() != 0 && addresses.contains(&address) => {
-                read.fault(path, format!("{address} stands there twice: write it once"));
+            Ok(address) => {
+                if let Some(other) = addresses.iter().find(|other| clash(**other, address)) {
+                    let message = format!("{other} takes {address} already: leave one out");
+                    read.fault(path, message);
+                }
+                addresses.push(address);
             }
-            Ok(address) => addresses.push(address),
             Err(message) if is_list => read.fault(path, numbered(index, message)),
             Err(message) => read.fault(path, message),
         }

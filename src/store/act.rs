@@ -350,9 +350,18 @@ impl Desk<'_> {
         self.mark(&row, marks)?;
         self.moved(&row, row.state, row.marks | marks)?;
         if op.free {
-            self.forget_refusal(row.lane, (&row.business, &row.code))?;
+            self.forget_refusals(&row)?;
         }
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
+    }
+
+    /// A person frees a row's code: what the provider refused before, to a till or to a check,
+    /// holds it no more. What was given or taken does.
+    fn forget_refusals(&mut self, row: &Stored) -> Result<(), StoreError> {
+        for refused in self.others(row)?.iter().filter(|other| decide::is_bare_refusal(other)) {
+            self.mark(refused, mark::FREED)?;
+        }
+        self.forget_checks_refusal(row.lane, (&row.business, &row.code))
     }
 
     /// What was known of the row's doubt stays known. What was said before is kept among its

@@ -196,6 +196,7 @@ impl Books {
         let sql = "INSERT OR REPLACE INTO lane_name VALUES (?1, ?2, ?3)";
         connection.execute(sql, (lane, name, lane_crc(lane, name)))?;
         self.lanes.insert(lane, LaneBooks { name: name.into(), ..LaneBooks::default() });
+        trust::inherit(connection, &mut self.trust_off, name)?;
         Ok(lane)
     }
 

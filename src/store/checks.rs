@@ -426,8 +426,8 @@ impl Desk<'_> {
         self.make_room(&check.asked.till)
     }
 
-    /// A person frees a code: what a check heard against it holds it no more.
-    pub(super) fn forget_refusal(
+    /// What a check heard against the code holds it no more.
+    pub(super) fn forget_checks_refusal(
         &mut self,
         lane: i64,
         (business, code): (&str, &RewardCode),

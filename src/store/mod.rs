@@ -81,7 +81,7 @@ pub use rescue::{
 pub use risk::{AskStanding, LaneStanding, Standing};
 pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, LookEnd, RowSpan, Search};
 pub use tallies::{Refused, TillDay, TillDays};
-pub use trust::{Off, TrustOff, TrustSwitch};
+pub use trust::{LANES_TO_COME, Off, TrustOff, TrustSwitch};
 pub use types::{
     Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Kept, Limit, NewRedemption,
     NotGiven, Taken, UsedBy, VoidOutcome, relayed,

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::held::{KEPT_REFUSED, KEPT_USED, ROWS_LOOKED_AT};
-use super::risk;
 use super::row::{self, Stored};
 use super::{Desk, Operation, StoreError};
-use crate::decide::{kind, mark};
+use crate::decide::{self, kind, mark};
 use crate::redemption::{Seq, State};
 
 /// What one batch did.
@@ -55,9 +54,9 @@ impl Operation for Prune {
 
 impl Desk<'_> {
     /// Deletes confirmed, declined and voided rows that were settled so long ago, by the gateway's
-    /// elapsed time, never the newest row: its number must not be given again. What was lost or
-    /// inferred counts as at risk until a person has handled it, and stays until then. What a code
-    /// was is kept longer than its row.
+    /// elapsed time, never the newest row: its number must not be given again. What waits for
+    /// a person stays until somebody has seen to it, and what is owed until it is given. What a
+    /// code was is kept longer than its row.
     fn prune(&mut self, retention: Retention, after: Seq) -> Result<Pruned, StoreError> {
         if !self.around.stamp.trusted {
             return Ok(Pruned { rows: 0, after: None });
@@ -77,7 +76,8 @@ impl Desk<'_> {
             // A row of an earlier build has no minute: it was settled before elapsed time began.
             let old = mark::minute(row.marks).unwrap_or(0) < settled_before_min
                 && row.settled_ms.is_some_and(|at| at < settled_before_ms);
-            let is_over = !matches!(row.state, State::Pending | State::Parked) && !waits(row);
+            let waits = decide::needs_a_person(row.state, row.kind, row.marks);
+            let is_over = !matches!(row.state, State::Pending | State::Parked) && !waits;
             if old && is_over && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
                 let whole = row::by_seq(self.sql, Seq(row.seq))?
                     .ok_or(StoreError::Internal("a row is gone"))?;
@@ -138,12 +138,6 @@ impl Desk<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether it is lost or inferred, and nobody has handled it.
-fn waits(row: &Looked) -> bool {
-    matches!(row.state, State::Declined | State::Confirmed)
-        && risk::is_exposed(row.state, row.kind, row.marks, false)
 }
 
 fn millis(duration: Duration) -> i64 {

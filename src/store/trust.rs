@@ -14,6 +14,8 @@ use crate::message;
 
 /// What the names of these entries begin with; a lane's name follows.
 const NAME: &str = "trust off ";
+/// In the place of a lane's name: those that the settings have not named yet.
+pub const LANES_TO_COME: &str = "";
 
 /// Why nothing is accepted on trust in a lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +45,7 @@ impl TrustOff {
 /// An operator switches trust off or on.
 #[derive(Clone, Debug)]
 pub struct TrustSwitch {
-    /// The lanes.
+    /// The lanes, [`LANES_TO_COME`] among them where it is for all.
     pub lanes: Vec<String>,
     /// Off, with the note and for how long; `None`: on.
     pub off: Option<(String, Option<Duration>)>,
@@ -100,6 +102,18 @@ pub(super) fn off_as_recorded(connection: &Connection) -> Result<(), StoreError>
     Ok(())
 }
 
+/// Trust was switched off in all lanes: a lane that is new since is one of them.
+pub(super) fn inherit(
+    connection: &Connection,
+    off: &mut Arc<BTreeMap<String, TrustOff>>,
+    lane: &str,
+) -> Result<(), StoreError> {
+    let Some(of_all) = off.get(LANES_TO_COME).cloned() else { return Ok(()) };
+    keep::write(connection, &format!("{NAME}{lane}"), &stored(&of_all)?)?;
+    Arc::make_mut(off).insert(lane.to_owned(), of_all);
+    Ok(())
+}
+
 fn stored(off: &TrustOff) -> Result<String, StoreError> {
     serde_json::to_string(off).map_err(|_| StoreError::Internal("a switch cannot be written"))
 }
@@ -146,6 +160,13 @@ impl Desk<'_> {
     fn trust_goes_on(&mut self, lane: &str, switch: &TrustSwitch) -> Result<(), StoreError> {
         keep::forget(self.sql, &format!("{NAME}{lane}"))?;
         Arc::make_mut(&mut self.books.trust_off).remove(lane);
+        // Where it is on in every lane, it is so in those to come.
+        let (books, elapsed) = (&self.books, self.around.elapsed);
+        let is_off_somewhere = books.named().any(|(_, name)| books.is_trust_off(name, elapsed));
+        if lane != LANES_TO_COME && !is_off_somewhere {
+            keep::forget(self.sql, &format!("{NAME}{LANES_TO_COME}"))?;
+            Arc::make_mut(&mut self.books.trust_off).remove(LANES_TO_COME);
+        }
         self.record_switch(lane, switch, ("trust_on", message::Event::TrustOn))
     }
 
@@ -155,6 +176,9 @@ impl Desk<'_> {
         switch: &TrustSwitch,
         (what, told): (&str, message::Event),
     ) -> Result<(), StoreError> {
+        if lane == LANES_TO_COME {
+            return Ok(());
+        }
         let event = self.own_event(lane, what, told.to_stored());
         self.record(&Event { by: switch.by.clone(), ..event }, None)
     }

@@ -10,6 +10,7 @@ use super::words::Said;
 use super::{MESSAGE_BYTES_MAX, Reply};
 use crate::fold;
 use crate::redemption::RewardCode;
+use crate::text::without_mark;
 
 /// What a body is.
 pub(super) enum Body<'a> {
@@ -47,11 +48,6 @@ impl<'a> Body<'a> {
             Self::Other | Self::Unreadable(_) => None,
         }
     }
-}
-
-/// Some frameworks begin every answer with a byte order mark, which RFC 8259 lets a parser ignore.
-fn without_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
 }
 
 /// A content encoding that we did not ask for. A web page is none of the provider's in whatever
@@ -176,9 +172,9 @@ impl<'a> Object<'a> {
     /// RFC 8908: a captive portal tells of itself; a firewall names the case that it has made of
     /// it.
     pub(super) fn is_of_a_portal(&self) -> bool {
-        const FIREWALLS: [&str; 4] = ["supportid", "incidentid", "rayid", "captcha"];
-        const MEMBERS: [&str; 6] = [
-            "captive",
+        const IN_ANY_SPELLING: [&str; 5] =
+            ["captive", "supportid", "incidentid", "rayid", "captcha"];
+        const MEMBERS: [&str; 5] = [
             "user-portal-url",
             "venue-info-url",
             "can-extend-session",
@@ -186,7 +182,7 @@ impl<'a> Object<'a> {
             "bytes-remaining",
         ];
         MEMBERS.into_iter().any(|member| self.has(member))
-            || self.members().any(|(name, _)| FIREWALLS.contains(&name.as_str()))
+            || self.members().any(|(name, _)| IN_ANY_SPELLING.contains(&name.as_str()))
     }
 }
 

@@ -1251,6 +1251,7 @@ fn a_captive_portals_object_is_not_the_provider() {
         for body in [
             r#"{"captive":true}"#,
             r#"{"captive":false,"message":"no","errors":["x"],"data":[]}"#,
+            r#"{"Captive":true,"data":{}}"#,
             r#"{"user-portal-url":"https://p/","message":"in progress"}"#,
             r#"{"venue-info-url":"https://p/","message":"no"}"#,
             r#"{"seconds-remaining":326,"can-extend-session":true}"#,

@@ -1,6 +1,7 @@
 //! Starts and reloads that must not go well: another daemon, a state directory that cannot be used,
 //! wrong settings.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::{PermissionsExt, chown};
 
 use crate::harness::{Builder, Gateway, Mount, Provider, Till, eventually, skipped, until};
@@ -326,8 +327,18 @@ fn the_process_cannot_be_dumped_and_may_open_as_many_files_as_the_system_lets_it
 fn tills_are_served_on_each_address_of_the_list() {
     let provider = Provider::start();
     let second = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let gateway = Gateway::with().lane("main", &provider, "").also_listen(second).start();
+    let all = std::net::TcpListener::bind("[::]:0").unwrap().local_addr().unwrap().port();
+    let gateway = Gateway::with()
+        .lane("main", &provider, "")
+        .intake("allow_anonymous = true")
+        .also_listen(second)
+        .also_listen((Ipv6Addr::UNSPECIFIED, all).into())
+        .also_listen((Ipv4Addr::UNSPECIFIED, all).into())
+        .start();
     assert_eq!(gateway.till("").redeem("FIRST").state(), "confirmed");
-    assert_eq!(Till::new(second, None).redeem("SECOND").state(), "confirmed");
+    let of_each = [second, (Ipv6Addr::LOCALHOST, all).into(), (Ipv4Addr::LOCALHOST, all).into()];
+    for (nth, address) in of_each.into_iter().enumerate() {
+        assert_eq!(Till::new(address, None).redeem(&format!("NEXT-{nth}")).state(), "confirmed");
+    }
     gateway.wait_until_drained();
 }

@@ -59,6 +59,7 @@ fn hours_of_rules_and_days_of_reports_go_by_one_zone_also_when_the_clock_is_put_
     assert_eq!(days(&gateway), expected);
 }
 
+/// Hours would be other hours, and nobody would know why.
 /// Windows whose edges lie in the hour that a night has not or has twice, or at midnight; and the
 /// letter that their codes begin with.
 const WINDOWS: [(char, &str); 6] = [

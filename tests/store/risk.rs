@@ -9,8 +9,8 @@ use redeemd::message::Language;
 use redeemd::redemption::Id;
 use redeemd::settings::{Caps, Rule};
 use redeemd::store::{
-    Acted, AskStanding, Conclusion, Decision, Ended, FILE, Handling, LaneStanding, NewRedemption,
-    Recount, Settlement, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
+    Acted, AskStanding, Conclusion, Decision, Ended, FILE, Handling, LANES_TO_COME, LaneStanding,
+    NewRedemption, Recount, Settlement, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
 };
 use redeemd::value::Amount;
 
@@ -378,6 +378,42 @@ fn an_export_carries_what_a_row_counts_as_and_its_rule_from_a_damaged_database_t
         assert_eq!(used, Measure::Money(Amount::whole(7)), "damaged: {is_damaged}");
         limited(&mut there, new("till-1", "B"));
     }
+}
+
+#[test]
+fn trust_that_is_off_in_all_lanes_is_off_in_one_that_is_named_anew_until_it_is_on() {
+    let of =
+        |lane: &str, code: &str| NewRedemption { lane: lane.to_owned(), ..new("till-1", code) };
+    let all = |lanes: &[&str], off| {
+        let lanes = lanes.iter().copied().chain([LANES_TO_COME]).map(str::to_owned).collect();
+        TrustSwitch { lanes, off, by: "op".to_owned() }
+    };
+    let mut world = World::new();
+    world.take("till-1", "BEFORE");
+    world.one(off(None));
+    assert!(
+        matches!(world.decide(of("another", "A")), Decision::Taken(_)),
+        "one lane alone is off"
+    );
+    world.one(all(&[LANE, "another"], Some(("fraud".to_owned(), None))));
+    assert_eq!(limited(&mut world, of("named-anew", "B")), Limit::Off);
+    world.crash();
+    for lane in ["named-anew", "and-later"] {
+        assert_eq!(limited(&mut world, of(lane, "B")), Limit::Off, "{lane}");
+    }
+    let on =
+        |lane: &str| TrustSwitch { lanes: vec![lane.to_owned()], off: None, by: String::new() };
+    for lane in [LANE, "another", "named-anew"] {
+        world.one(on(lane));
+    }
+    assert!(matches!(world.decide(of("named-anew", "B")), Decision::Taken(_)));
+    assert_eq!(limited(&mut world, of("yet-another", "C")), Limit::Off, "one of all is off still");
+    world.one(on("and-later"));
+    world.one(on("yet-another"));
+    assert!(matches!(world.decide(of("the-last", "D")), Decision::Taken(_)));
+    world.one(all(&[LANE], Some(("fraud".to_owned(), None))));
+    world.one(all(&[LANE, "another"], None));
+    assert!(matches!(world.decide(of("after-all", "E")), Decision::Taken(_)));
 }
 
 #[test]

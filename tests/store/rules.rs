@@ -506,18 +506,32 @@ fn a_person_frees_a_code_and_what_is_held_stays_a_fact() {
 }
 
 #[test]
-fn a_code_that_a_person_freed_is_not_held_by_what_a_check_heard_before() {
+fn a_code_that_a_person_freed_is_not_held_by_what_a_check_or_another_till_heard_before() {
     let mut world = World::new();
     let lost = world.settled("till-1", "A", declined("no"));
+    world.lane = LaneNow::default();
+    world.settled("till-2", "A", declined("no"));
     let NewRedemption { till, lane, request, .. } = new("till-1", "A");
     let (business, code) = (request.business_refrence, request.reward_code);
     let rules = CodeRules::default();
     let asked = CheckAsked { till, lane, business, code, rules, in_vain: false };
     let Ended::Declined { answer, .. } = declined("no") else { panic!() };
     world.one(CheckAnswered { asked: asked.clone(), answer, said: CheckSaid::Refused });
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::RefusedBefore(_)));
     free(&mut world, &lost.id);
     assert!(world.one(asked).held.is_none());
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
+}
+
+#[test]
+fn to_free_one_redemption_frees_no_other_that_was_taken() {
+    let mut world = World::up();
+    let refused = world.settled("till-1", "A", declined("no"));
+    world.settled("till-2", "A", confirmed());
+    free(&mut world, &refused.id);
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)));
 }
 
 #[test]
@@ -1154,6 +1168,24 @@ fn what_was_lost_or_inferred_stays_and_is_at_risk_until_a_person_has_handled_it(
         assert!(matches!(world.one(handling), Acted::Done(_)));
     }
     assert_eq!((world.prune().rows, at_risk(&mut world)), (2, Amount::ZERO));
+}
+
+#[test]
+fn what_is_owed_stays_until_it_is_given_or_a_person_has_handled_it() {
+    let mut world = World::up();
+    let owed = ["A", "B"].map(|code| {
+        let asked = world.take("till-1", code);
+        assert!(matches!(conclude(&mut world, asked.seq, false), Concluded::Refused { .. }));
+        world.one(Settlement::new(asked.seq, 1, confirmed()));
+        asked.id
+    });
+    world.settled("till-1", "NEWEST", confirmed());
+    assert_eq!(world.prune().rows, 0);
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Owed(_)));
+    let [_, id] = owed;
+    world.one(Handling { id, note: "seen".to_owned(), free: false, by: "op".to_owned() });
+    assert_eq!(world.prune().rows, 2);
 }
 
 #[test]

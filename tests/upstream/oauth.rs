@@ -358,6 +358,15 @@ async fn a_renewal_ends_in_time_for_the_attempt_to_say_why() {
 }
 
 #[tokio::test]
+async fn a_token_behind_a_byte_order_mark_is_one() {
+    let body = "\u{feff}{\"access_token\":\"a1\",\"token_type\":\"Bearer\"}";
+    let server =
+        Server::plain(|seen| if is_token(seen) { answer(200, "", body) } else { ok() }).await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    answered(here.upstream(&server).redeem(&attempt(), &unwatched()).await);
+}
+
+#[tokio::test]
 async fn an_attempt_that_is_given_up_loses_no_refresh_token() {
     let allowed = Arc::new(Notify::new());
     let allow = Arc::clone(&allowed);

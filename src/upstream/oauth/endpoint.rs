@@ -20,6 +20,7 @@ use super::super::secret::SecretFile;
 use super::super::{UpstreamError, parse_url, unsent};
 use crate::redemption::Secret;
 use crate::settings::OAuth;
+use crate::text::without_mark;
 use crate::verdict::{self, Failure, Outcome, Phase, Reply, Rules, Verdict};
 
 /// The life of a token whose answer does not say it, in seconds.
@@ -225,10 +226,9 @@ impl TokenEndpoint {
 }
 
 fn fields_of(reply: &Reply) -> Option<GrantFields> {
-    let is_object = reply.answer.body.trim_ascii_start().starts_with(b"{");
-    (is_object && !reply.truncated)
-        .then(|| serde_json::from_slice(&reply.answer.body).ok())
-        .flatten()
+    let json = without_mark(&reply.answer.body);
+    let is_object = json.trim_ascii_start().starts_with(b"{");
+    (is_object && !reply.truncated).then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
 /// Whether the endpoint could read the question, whatever it thinks of it.
