@@ -66,10 +66,9 @@ fn receipt(row: &Redemption, language: Language) -> Response {
 
 fn too_late(state: State) -> Refusal {
     match state {
-        State::Pending => Refusal::MayHaveArrived,
+        State::Pending | State::Voided => Refusal::MayHaveArrived,
         State::Confirmed => Refusal::WasConfirmed,
         State::Declined => Refusal::WasDeclined,
         State::Parked => Refusal::IsParked,
-        State::Voided => Refusal::WasTakenBack,
     }
 }

@@ -272,7 +272,7 @@ messages! {
         en: "this till has no such redemption",
         ar: "ليس لنقطة البيع هذه عملية كهذه";
 
-        /// Too late for a void: it may have arrived.
+        /// Too late for a void: it may have arrived, whatever a person made of it.
         MayHaveArrived
         en: "too late to take back: the redemption may have reached the provider",
         ar: "فات وقت الإلغاء: ربما وصلت العملية إلى المزوّد";
@@ -291,11 +291,6 @@ messages! {
         IsParked
         en: "too late to take back: a person decides about this redemption",
         ar: "فات وقت الإلغاء: يقرر شخص في شأن هذه العملية";
-
-        /// It was voided before.
-        WasTakenBack
-        en: "the redemption was taken back before",
-        ar: "أُلغيت العملية من قبل";
 
         /// The provider has no Check Reward.
         NoCheck
@@ -482,7 +477,6 @@ impl Refusal {
             | Self::WasConfirmed
             | Self::WasDeclined
             | Self::IsParked
-            | Self::WasTakenBack
             | Self::NoCheck
             | Self::CheckCredential
             | Self::CheckBusy

@@ -301,7 +301,8 @@ impl Desk<'_> {
             }
         }
         let now = Box::new(self.shown(row.seq)?);
-        Ok(if now.state == State::Voided {
+        // What a person closed may have arrived all the same.
+        Ok(if now.state == State::Voided && !now.uncertain {
             VoidOutcome::Voided(now)
         } else {
             VoidOutcome::TooLate(now)

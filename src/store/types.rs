@@ -87,7 +87,8 @@ pub struct UsedBy {
 pub enum VoidOutcome {
     /// It is voided (now or before).
     Voided(Box<Redemption>),
-    /// An attempt may have reached the provider, or it is settled: 409.
+    /// An attempt may have reached the provider, whatever a person made of it, or it is settled:
+    /// 409.
     TooLate(Box<Redemption>),
     /// No such redemption of this till: 404.
     Unknown,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    Builder, Gateway, Mount, Order, Provider, Reply, Till, at_once, eventually, moment, until,
+    Builder, Gateway, Mount, Order, Provider, Reply, Till, at_once, moment, until,
 };
 
 /// The customer's number in the sandbox's answers.
