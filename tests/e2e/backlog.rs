@@ -325,7 +325,7 @@ fn redeem_many(gateway: &Gateway, name: &str, rows: usize) -> Duration {
 
 #[test]
 fn a_reader_that_stays_costs_log_but_no_service_and_the_log_is_cut_back_when_it_leaves() {
-    let rows = if is_long_run() { 20_480 } else { 6_400 };
+    let rows = if is_long_run() { 20_480 } else { 8_000 };
     let mut witness = Witness::start(1);
     witness.cut();
     let lane = Gateway::behind(&witness).offline("max_pending = 1000000");
