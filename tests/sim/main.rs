@@ -29,6 +29,8 @@ use world::World;
 /// How many months an ordinary run lives through, unless `SIM_MONTHS` says otherwise.
 const MONTHS: u64 = 2;
 /// The first of them, unless `SIM_SEED` says otherwise.
+const FIRST: u64 = 20_261_126;
+/// The life in which each fault is met, and the README's day without the line.
 const SEED: u64 = 20_261_125;
 /// Seeds of months that once found a fault, by which day, and what it was.
 const FAULTS_FOUND: &[(u64, u32, &str)] = &[
@@ -209,7 +211,7 @@ const ENOUGH_OF_RULES: &[(&str, u64)] = &[
 #[test]
 fn months_of_outages_crashes_and_turned_clocks_lose_nothing_and_double_nothing() {
     let (first, count, began) =
-        (number("SIM_SEED", SEED), number("SIM_MONTHS", MONTHS), Instant::now());
+        (number("SIM_SEED", FIRST), number("SIM_MONTHS", MONTHS), Instant::now());
     println!("{count} months (SIM_MONTHS), the first with seed {first} (SIM_SEED)");
     // The first has rules, the next has none, and so on.
     let has_rules = |seed: u64| (seed - first).is_multiple_of(2);
