@@ -111,6 +111,10 @@ pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
         "handled" => ("Seen to", "عولجت"),
         "handled_free" => ("Seen to, and its code is free again", "عولجت، ورمزها متاح من جديد"),
         "lost" => ("Closed as lost", "أُغلقت على أنها خسارة"),
+        "retold" => (
+            "The till was told again, when it asked anew",
+            "أُخبرت نقطة البيع ثانية حين طلبت من جديد",
+        ),
         "owed_paid" => ("The owed reward was given", "أُعطيت المكافأة المستحقة"),
         "unheard" => ("No till heard of it: it is owed", "لم تسمع بها أي نقطة بيع: فهي مستحقة"),
         "answered" => ("What was known before", "ما كان معروفًا من قبل"),

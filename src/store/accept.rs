@@ -162,6 +162,11 @@ impl Desk<'_> {
             clock_trusted: self.around.stamp.trusted,
         };
         let accept = decide::accept(&situation);
+        if let decide::Admission::Repeat(row) = &accept
+            && told == Some(row.seq)
+        {
+            self.note_retold(row, new)?;
+        }
         self.apply(accept, (new, rules), (lane, names, given))
     }
 
@@ -286,26 +291,38 @@ impl Desk<'_> {
     ) -> Result<Option<Seq>, StoreError> {
         for row in rivals.rows.iter().rev() {
             let is_undelivered = Some(row.seq) == undelivered;
-            let is_told = if row.has(mark::OWED_PAID) {
-                let paid = self.paid_last(row.seq, &new.till)?;
-                paid.is_some_and(|paid| is_undelivered || is_paid_for(&paid, new))
-            } else {
-                is_undelivered && row.till == new.till
-            };
-            if is_told {
+            if !row.has(mark::OWED_PAID) && row.till != new.till {
+                continue;
+            }
+            let told = self.told_last(row.seq, &new.till)?;
+            let is_its =
+                !row.has(mark::OWED) && told.as_ref().is_some_and(|told| is_told_to(told, new));
+            let may_be = told.is_some() || !row.has(mark::OWED_PAID);
+            if is_its || is_undelivered && may_be {
                 return Ok(Some(row.seq));
             }
         }
         Ok(None)
     }
 
-    /// For which request the till was given what was owed, where it was the last that was.
-    fn paid_last(&self, seq: Seq, till: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT by, detail FROM event WHERE seq = ?1 AND what = 'owed_paid' ORDER BY n \
-            DESC LIMIT 1";
+    /// The request by which the till was told of the row besides the row's own, where it was the
+    /// last that was: given what was owed, or told again.
+    fn told_last(&self, seq: Seq, till: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT by, detail FROM event WHERE seq = ?1 AND what IN ('owed_paid', 'retold') \
+            ORDER BY n DESC LIMIT 1";
         let mut last = self.sql.prepare_cached(sql)?;
         let last = last.query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         Ok(last.filter(|(by, _): &(String, String)| by == till).map(|(_, detail)| detail))
+    }
+
+    /// The till is told by another request than the row's own, which it had not heard: a repeat of
+    /// that request gets the same.
+    fn note_retold(&mut self, row: &Stored, new: &NewRedemption) -> Result<(), StoreError> {
+        let told = self.told_last(row.seq, &new.till)?;
+        if row.asks_the_same(&new.request) || told.is_some_and(|told| is_told_to(&told, new)) {
+            return Ok(());
+        }
+        self.acted(row, "retold", &new.till, &told_to(new).concat()).map(drop)
     }
 
     /// The redemption of a reusable code that the till asked for with these five fields and a key:
@@ -329,7 +346,7 @@ impl Desk<'_> {
         ))?;
         if paid == 1 {
             self.books.remark(row, (row.marks & !mark::OWED) | mark::OWED_PAID | elsewhere);
-            self.acted(row, "owed_paid", till, &paid_for(new).concat())?;
+            self.acted(row, "owed_paid", till, &told_to(new).concat())?;
         }
         self.shown(row.seq)
     }
@@ -516,7 +533,7 @@ impl Rivals {
 
 /// What tells the request that was given what was owed from the till's others of the code: its
 /// fields, and its key if it had one.
-fn paid_for(new: &NewRedemption) -> [String; 2] {
+fn told_to(new: &NewRedemption) -> [String; 2] {
     let Request { date, branch_id, timestamp, .. } = &new.request;
     let key = new.key.as_ref().map(|key| {
         let (high, low) = halves(Fingerprint::of(&["key", key]).0);
@@ -527,11 +544,11 @@ fn paid_for(new: &NewRedemption) -> [String; 2] {
 
 /// A request with a key repeats one without, and the other way round; two different keys are two
 /// requests.
-fn is_paid_for(paid: &str, new: &NewRedemption) -> bool {
-    let [fields, key] = paid_for(new);
-    let paid_key = paid.strip_prefix(&fields);
-    let is_key = |paid: &str| paid.is_empty() || paid.starts_with(", key ");
-    paid_key.is_some_and(|paid| paid == key || is_key(paid) && (paid.is_empty() || key.is_empty()))
+fn is_told_to(told: &str, new: &NewRedemption) -> bool {
+    let [fields, key] = told_to(new);
+    let told_key = told.strip_prefix(&fields);
+    let is_key = |told: &str| told.is_empty() || told.starts_with(", key ");
+    told_key.is_some_and(|told| told == key || is_key(told) && (told.is_empty() || key.is_empty()))
 }
 
 fn taken(row: &Stored, worth_waiting: bool) -> Taken {

@@ -293,7 +293,7 @@ fn work(store: &mut Store, ids: &[Id], imported: &World) -> bool {
     let lane = |_: &str| LaneNow::default();
     let offline = offline();
     let stamp = Stamp { unix_ms: NOW_MS + 86_400_000, trusted: true };
-    let tills = &Waiting(true);
+    let tills = &Waiting(true, None);
     let begin = Surroundings { uptime: UPTIME, tills, ..Surroundings::new(stamp, &offline, &lane) };
     let mut damaged =
         store.perform(Recount { begin: true }, &begin).as_ref().err().is_some_and(is_damage);

@@ -319,6 +319,27 @@ fn what_is_confirmed_after_its_till_was_told_no_is_owed_to_the_next_once() {
 }
 
 #[test]
+fn a_repeat_of_the_request_that_was_told_what_its_till_had_missed_gets_the_same_after_a_start_too()
+{
+    let mut world = World::new();
+    let given = world.take("till-1", "A");
+    for (missed, starts) in [(Some(given.seq), false), (None, false), (None, true)] {
+        world.missed = missed;
+        if starts {
+            world.restart();
+        }
+        assert!(matches!(
+            world.decide(later("till-1", "A")),
+            Decision::StillPending(again) if again.id == given.id
+        ));
+    }
+    let mut other = later("till-1", "A");
+    other.request.timestamp.push('7');
+    assert!(matches!(world.decide(other), Decision::Used(_)), "another question");
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Used(_)));
+}
+
+#[test]
 fn a_repeat_of_the_request_that_was_given_what_was_owed_gets_the_same_and_another_does_not() {
     let (mut world, asked) = told_no();
     world.one(Settlement::new(asked.seq, 1, confirmed()));

@@ -167,9 +167,10 @@ async fn an_undelivered_answer_is_told_once_though_its_batch_had_to_be_run_again
     house.confirm().await;
     house.queue.undelivered("till-1", &new("till-1", "A").request, house.asked.seq);
     let unknown = Taken { seq: redeemd::redemption::Seq(77), ..house.asked.clone() };
+    let request = request_at("A", "2027-01-15 10:10:00");
     let (again, another, fails) = tokio::join!(
         house.ask(later("till-1")),
-        house.ask(later("till-1")),
+        house.ask(NewRedemption { request, ..new("till-1", "A") }),
         house.queue.conclude(&unknown, WaitEnd::InVain)
     );
     assert!(fails.is_err(), "or the batch would not be run again");

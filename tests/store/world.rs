@@ -29,16 +29,22 @@ pub(crate) struct World {
     pub(crate) lane: LaneNow,
     /// A till waits for each row.
     pub(crate) tills_wait: bool,
+    /// The row whose answer the till that asks now has missed.
+    pub(crate) missed: Option<Seq>,
     /// How many guards the store keeps in memory, where that is not its own number.
     pub(crate) recent_guards: Option<usize>,
 }
 
-/// A till waits for each row, or for none.
-pub(crate) struct Waiting(pub(crate) bool);
+/// A till waits for each row, or for none; and the row whose answer the till has missed.
+pub(crate) struct Waiting(pub(crate) bool, pub(crate) Option<Seq>);
 
 impl TillsNow for Waiting {
     fn is_awaited(&self, _seq: Seq) -> bool {
         self.0
+    }
+
+    fn take_undelivered(&self, _till: &str, _request: &Request) -> Option<Seq> {
+        self.1
     }
 }
 
@@ -111,7 +117,8 @@ impl World {
         let lane = LaneNow::down();
         let offline = offline();
         let (store, tills_wait, recent_guards) = (Some(store), false, None);
-        Self { dir, store, report, stamp, offline, lane, tills_wait, recent_guards }
+        let missed = None;
+        Self { dir, store, report, stamp, offline, lane, tills_wait, missed, recent_guards }
     }
 
     /// A world whose store keeps so many guards in memory: few enough that they are merged often.
@@ -160,7 +167,7 @@ impl World {
         let (lane, stamp) = (self.lane, self.stamp);
         let lane = move |_: &str| lane;
         let uptime = Duration::from_millis(u64::try_from(stamp.unix_ms.max(0)).unwrap());
-        let tills = &Waiting(self.tills_wait);
+        let tills = &Waiting(self.tills_wait, self.missed);
         let around =
             Surroundings { uptime, tills, ..Surroundings::new(stamp, &self.offline, &lane) };
         self.store.as_mut().unwrap().run(tasks, &around);
