@@ -125,6 +125,8 @@ impl World {
     async fn cut(&mut self, house: &House, line: Line) -> bool {
         self.set_lines(line, true);
         self.line_until = self.now() + 10 * MINUTE + self.about(HOUR / 3);
+        // Each is tried, and once more, until the link is known to be down.
+        self.allow(2 * NOTICED_BY_MAX);
         for till in 0..NOTICED_BY_MAX {
             if !house.links_are_up()[0] {
                 return true;
