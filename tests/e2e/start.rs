@@ -148,7 +148,7 @@ fn settings_that_are_wrong_at_a_reload_change_nothing_and_are_shown_until_they_a
         (faults != "[]").then_some(faults)
     });
     assert!(faults.contains("retention.settled") && faults.contains("nonsense"), "{faults}");
-    assert!(gateway.log().contains("retention.settled"));
+    until("the log names it", || gateway.log().contains("retention.settled"));
     // What held before holds.
     assert_eq!(gateway.till("").redeem("ONLINE").status, 200);
     gateway.wait_until_drained();
