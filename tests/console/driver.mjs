@@ -110,7 +110,7 @@ export class Browser {
       try {
         return await use(`/element/${await this.find(css)}`);
       } catch (error) {
-        if (n === 20 || !/stale element|no such element/.test(error.message)) throw error;
+        if (n === 20 || !/stale element|no such element|does not belong to the document/.test(error.message)) throw error;
         await pause(100);
       }
     }
