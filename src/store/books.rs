@@ -582,10 +582,9 @@ impl Desk<'_> {
         (lane, name): (i64, &str),
         limit: &Limit,
     ) -> Result<(), StoreError> {
+        let Limit::Outage(most) = limit.innermost() else { return Ok(()) };
         let now = self.lane_now(lane, name, "");
-        let (Limit::Outage(most), Some(present)) = (limit.innermost(), now.present) else {
-            return Ok(());
-        };
+        let Some(present) = now.present else { return Ok(()) };
         let ended = now.outage.saturating_sub(present);
         let sql = "UPDATE lane SET outage_ms = :present, outage_noted_ms = :now, outage_trusted = \
             :trusted WHERE lane = :lane AND outage_ms < :reached";

@@ -4,13 +4,13 @@
 //! After a change of what is answered, `REDEEMD_WRITE_OUTPUTS=1 cargo test --test commands` writes
 //! the README.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::served::{Served, free_port};
+use super::served::{Served, free_port, post};
 
 /// Where the story stands, and where it ends.
 const BEGINS: &str = "## One redemption while the line is down\n";
@@ -55,17 +55,7 @@ fn settings(folder: &Path, [intake, admin]: [SocketAddr; 2], provider: &str) {
 
 /// What `curl -i` prints of the answer.
 fn answered(at: SocketAddr, body: &str) -> String {
-    let mut stream = TcpStream::connect(at).unwrap();
-    let length = body.len();
-    write!(
-        stream,
-        "POST /redeem HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\nContent-Type: \
-         application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.replace("\r\n", "\n").replace("connection: close\n", "") + "\n"
+    post(at, body).replace("\r\n", "\n").replace("connection: close\n", "") + "\n"
 }
 
 fn as_shown(text: &str) -> String {

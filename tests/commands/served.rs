@@ -78,9 +78,8 @@ fn settings(folder: &Path, intake: SocketAddr, provider: &str) -> String {
     )
 }
 
-fn redeem(at: SocketAddr) {
-    let body = r#"{"reward_code":"SUMMER-2024-A34F","business_refrence":"shop","branch_id":"042",
-        "date":"2024-11-01 13:00:00","timestamp":"1"}"#;
+/// What a till is answered, head and body.
+pub(crate) fn post(at: SocketAddr, body: &str) -> String {
     let mut stream = TcpStream::connect(at).unwrap();
     let length = body.len();
     write!(
@@ -91,6 +90,13 @@ fn redeem(at: SocketAddr) {
     .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn redeem(at: SocketAddr) {
+    let body = r#"{"reward_code":"SUMMER-2024-A34F","business_refrence":"shop","branch_id":"042",
+        "date":"2024-11-01 13:00:00","timestamp":"1"}"#;
+    let answer = post(at, body);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
