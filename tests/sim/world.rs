@@ -29,6 +29,9 @@ pub(crate) const BEGAN_MS: i64 = 1_795_593_600_000;
 /// When nothing disturbs for so long, nothing is pending: the longest `Retry-After` here, and a
 /// row's longest backoff.
 pub(crate) const CALM: Duration = Duration::from_secs(90 * 60);
+/// So often an operator comes by at the end, at most. A visit sees to fifty parked redemptions, and
+/// one that is sent again and refused again is parked until the next.
+const LAST_VISITS: u32 = 10;
 /// A code is asked for by other tills, and each asks again, for so long: in all less long than
 /// settled rows are kept.
 pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(34 * 3600);
@@ -336,11 +339,15 @@ impl World {
             for n in open {
                 self.asking(&house, n).await;
             }
-            for _ in 0..3 {
+            let (mut visits, mut parked) = (0, u64::MAX);
+            while visits < 3 || parked > 0 && visits < LAST_VISITS {
+                visits += 1;
                 self.operator_at = Duration::ZERO;
                 self.visit(&house).await;
                 sleep(CALM + MINUTE).await;
                 self.look_at_books(&house).await;
+                let status = house.operator(Method::GET, "/api/v1/status").await;
+                parked = status.body["counts"]["parked"].as_u64().expect("a count");
             }
             self.last_look(&house).await;
             if self.has_rules {
