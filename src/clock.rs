@@ -119,7 +119,7 @@ impl Clock {
     #[must_use]
     pub fn simulated(id: &str, since_boot: Duration) -> Self {
         let hands = Hands { unix_ms: AtomicI64::new(0), trusted: AtomicBool::new(false) };
-        let before = AtomicI64::new(i64::try_from(since_boot.as_millis()).unwrap_or(i64::MAX));
+        let before = AtomicI64::new(signed_ms(since_boot));
         Self(TimeSource::Simulated(Arc::new(Boot {
             id: id.to_owned(),
             began: Instant::now(),
@@ -143,7 +143,7 @@ impl Clock {
     /// not.
     pub fn sleep(&self, asleep: Duration) {
         if let TimeSource::Simulated(boot) = &self.0 {
-            let asleep_ms = i64::try_from(asleep.as_millis()).unwrap_or(i64::MAX);
+            let asleep_ms = signed_ms(asleep);
             boot.before.fetch_add(asleep_ms, Ordering::Relaxed);
             boot.hands.unix_ms.fetch_add(asleep_ms, Ordering::Relaxed);
         }
@@ -267,10 +267,22 @@ impl Zone {
     }
 }
 
+/// A span in whole milliseconds, rounded down; what is longer than the type can say is its maximum.
+#[must_use]
+pub fn whole_ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Likewise, as SQLite stores a number and a time is counted in.
+#[must_use]
+pub fn signed_ms(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
 #[expect(clippy::disallowed_methods, reason = "this room is where the wall clock is read")]
 fn system_unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    signed_ms(since)
 }
 
 /// timesyncd touches this file once it has set the clock (systemd-timesyncd.service(8)).

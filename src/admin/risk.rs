@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Admin;
 use super::given::{ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, known};
 use super::rights::Asker;
-use crate::clock::rfc3339;
+use crate::clock::{rfc3339, signed_ms};
 use crate::limits::{Gauge, Measure, NoRoom, Room, RoomOf};
 use crate::store::{LANES_TO_COME, LaneStanding, Off};
 use crate::value::Amount;
@@ -105,8 +105,7 @@ impl LaneRisk {
     /// `at_once_ms`: the wall clock, where the lane gives on trust at once.
     pub(super) fn of(standing: &LaneStanding, at_once_ms: Option<i64>) -> Self {
         let after = |span: Duration| {
-            let span_ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-            at_once_ms.map(|now_ms| rfc3339(now_ms.saturating_add(span_ms)))
+            at_once_ms.map(|now_ms| rfc3339(now_ms.saturating_add(signed_ms(span))))
         };
         let opens_in = match standing.room {
             Err(NoRoom::Hours(opens_in)) => Some(opens_in),

@@ -10,6 +10,7 @@ use super::ask::Daemon;
 use super::exit::CliError;
 use super::table::{count, duration};
 use super::terminal;
+use crate::clock::whole_ms;
 
 /// How often the daemon is asked.
 const EVERY: Duration = Duration::from_millis(500);
@@ -98,8 +99,7 @@ impl DrainProgress {
         let done = most.saturating_sub(pending);
         let filled = (done * BAR_COLUMNS).checked_div(most).unwrap_or(BAR_COLUMNS);
         let bar: String = (0..BAR_COLUMNS).map(|at| if at < filled { '#' } else { '.' }).collect();
-        let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        let rate = (done * 1000).checked_div(since_ms).unwrap_or(0);
+        let rate = (done * 1000).checked_div(whole_ms(since)).unwrap_or(0);
         let left = match pending.checked_div(rate) {
             Some(seconds) => format!(", {rate}/s, {} left", duration(seconds)),
             None => String::new(),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::show::{self, Ids};
 use super::{Context, STOP_GRACE, Transport, ending, memory};
+use crate::clock::{signed_ms, whole_ms};
 use crate::link::{self, Cause, Heard, LinkPhase, Nudge};
 use crate::queue::{
     CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
@@ -369,7 +370,7 @@ impl<R: Transport> Forwarder<R> {
         let about = About {
             outcome: word.to_owned(),
             status: ending::status(outcome),
-            took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            took_ms: whole_ms(took),
             refusal: kind.clone(),
             lane_is_well: self.scheduler.link().is_well(self.now()),
             weak_after: self.settings.provider.weak_after,
@@ -600,8 +601,7 @@ impl<R: Transport> Forwarder<R> {
                 self.scheduler.link().unended_outage(now)
             };
             let ago = now.saturating_sub(why.since).max(outage);
-            let ago = i64::try_from(ago.as_millis()).unwrap_or(0);
-            self.since_ms = self.context.clock.stamp().unix_ms.saturating_sub(ago);
+            self.since_ms = self.context.clock.stamp().unix_ms.saturating_sub(signed_ms(ago));
         }
         let word = show::word(self.scheduler.link().phase());
         show::log(self.lane.name(), word, why.as_ref(), &mut self.alarmed);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, whole_ms};
 use crate::link::{Cause, Link, Outages};
 use crate::store::{Hold, LaneMemory, WaitMemory};
 
@@ -62,19 +62,15 @@ pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) 
     });
     let wait = link.waiting(now).map(|left| WaitMemory {
         boot_id: clock.boot_id().to_owned(),
-        until_ms: millis(clock.since_boot() + left),
-        left_ms: millis(left),
+        until_ms: whole_ms(clock.since_boot() + left),
+        left_ms: whole_ms(left),
     });
-    let (outage_ms, is_out) = (millis(link.unended_outage(now)), link.is_out());
+    let (outage_ms, is_out) = (whole_ms(link.unended_outage(now)), link.is_out());
     let outage_ms = if is_out { outage_ms.max(1) } else { outage_ms };
     // While nobody tries, the time that passes tells nothing of the line.
     let noted_trusted = stamp.trusted && is_out;
     let more = link.outages().kept(now);
     LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait, more }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

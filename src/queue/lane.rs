@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
+use crate::clock::whole_ms;
 use crate::limits::LaneNow;
 use crate::link::{Cause, Heard};
 use crate::redemption::{Fingerprint, Seq};
@@ -162,7 +163,7 @@ impl Answers {
         took.sort_unstable();
         let part =
             |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1));
-        let millis = |took: &Duration| u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let millis = |took: &Duration| whole_ms(*took);
         let late = took.iter().filter(|took| **took > reply_within).count();
         let (p50_ms, p95_ms) = (part(50).map(millis)?, part(95).map(millis)?);
         (took.len() >= Self::MIN).then_some(AnswerTimes { p50_ms, p95_ms, late, of: took.len() })

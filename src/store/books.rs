@@ -16,6 +16,7 @@ use super::tallies::{self, place_of};
 use super::trust::{self, Off, TrustOff};
 use super::types::Counts;
 use super::{Desk, Operation, OperationKind, StoreError, checks, keep};
+use crate::clock::whole_ms;
 use crate::decide::Figures;
 use crate::limits::Limit;
 use crate::message::Storage;
@@ -506,10 +507,6 @@ fn read_memory(row: &Row<'_>) -> rusqlite::Result<LaneMemory> {
     })
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 /// What a lane's link must not forget.
 #[derive(Clone, Debug)]
 pub struct Remember {
@@ -556,7 +553,7 @@ impl Desk<'_> {
         });
         let number = self.books.lane(self.sql, lane)?;
         // A till may have been told of more of it since that was taken down.
-        let present = self.lane_now(number, lane, "").present.map_or(0, millis);
+        let present = self.lane_now(number, lane, "").present.map_or(0, whole_ms);
         let outage = if memory.outage_ms > 0 { memory.outage_ms.max(present) } else { 0 };
         let sql = "UPDATE lane SET hold = :hold, hold_detail = :detail, hold_ms = :since, \
             outage_ms = :outage, outage_noted_ms = :noted, outage_trusted = :trusted, wait_boot = \
@@ -589,8 +586,8 @@ impl Desk<'_> {
         let sql = "UPDATE lane SET outage_ms = :present, outage_noted_ms = :now, outage_trusted = \
             :trusted WHERE lane = :lane AND outage_ms < :reached";
         self.sql.prepare_cached(sql)?.execute(named_params! {
-            ":present": millis(present).saturating_add(1),
-            ":reached": millis(most.saturating_sub(ended)),
+            ":present": whole_ms(present).saturating_add(1),
+            ":reached": whole_ms(most.saturating_sub(ended)),
             ":now": self.around.stamp.unix_ms, ":trusted": self.around.stamp.trusted, ":lane": lane,
         })?;
         Ok(())

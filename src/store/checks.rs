@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::held::KEPT_REFUSED;
 use super::types::UsedBy;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError, accept, row};
+use crate::clock::signed_ms;
 use crate::contract;
 use crate::decide::{self, Asking, CodeRules, Guard, Kept};
 use crate::limits::LaneNow;
@@ -359,8 +360,7 @@ impl Desk<'_> {
             return None;
         }
         let age_ms = now_ms.saturating_sub(at_ms).max(0);
-        let max_ms =
-            i64::try_from(self.around.offline.remember_checks.as_millis()).unwrap_or(i64::MAX);
+        let max_ms = signed_ms(self.around.offline.remember_checks);
         (age_ms < max_ms).then(|| CheckAnswer {
             answer: found.answer.clone(),
             age_s: u64::try_from(age_ms / 1000).unwrap_or(0),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::OptionalExtension;
 
 use super::{Desk, StoreError, row};
+use crate::clock::signed_ms;
 use crate::decide::Kept;
 use crate::redemption::{Fingerprint, RewardCode};
 
@@ -89,8 +90,7 @@ impl Desk<'_> {
 
     /// Hashes leave after their own retention, a few at a time.
     pub(super) fn forget_codes(&self, codes: Duration) -> Result<(), StoreError> {
-        let span_ms = i64::try_from(codes.as_millis()).unwrap_or(i64::MAX);
-        let before_min = self.around.elapsed.ago_ms(span_ms).div_euclid(60_000);
+        let before_min = self.around.elapsed.ago_ms(signed_ms(codes)).div_euclid(60_000);
         let sql = "DELETE FROM held_code WHERE hash IN (SELECT hash FROM held_code WHERE minute < \
             ?1 LIMIT ?2)";
         if before_min > 0 {

@@ -47,7 +47,7 @@ use std::sync::{Arc, LazyLock};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::clock::{Days, Stamp, Zone};
+use crate::clock::{Days, Stamp, Zone, signed_ms};
 use crate::limits::LaneNow;
 use crate::message::Storage;
 use crate::redemption::{Request, Seq};
@@ -279,7 +279,7 @@ impl Store {
         tasks: &mut [&mut dyn Task],
         around: &Surroundings<'_>,
     ) -> Result<(), StoreError> {
-        let uptime_ms = i64::try_from(around.uptime.as_millis()).unwrap_or(i64::MAX);
+        let uptime_ms = signed_ms(around.uptime);
         self.elapsed.look(uptime_ms, around.stamp);
         let around = &Around { surroundings: around, elapsed: &self.elapsed };
         let transaction = transaction::Transaction::begin(&self.connection)?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::held::{KEPT_REFUSED, KEPT_USED, ROWS_LOOKED_AT};
 use super::row::{self, Stored};
 use super::{Desk, Operation, StoreError};
+use crate::clock::signed_ms;
 use crate::decide::{self, kind, mark};
 use crate::redemption::{Seq, State};
 
@@ -61,9 +62,10 @@ impl Desk<'_> {
         if !self.around.stamp.trusted {
             return Ok(Pruned { rows: 0, after: None });
         }
-        let settled_before_ms = self.around.stamp.unix_ms.saturating_sub(millis(retention.settled));
+        let settled_before_ms =
+            self.around.stamp.unix_ms.saturating_sub(signed_ms(retention.settled));
         let settled_before_min =
-            self.around.elapsed.ago_ms(millis(retention.settled)).div_euclid(60_000);
+            self.around.elapsed.ago_ms(signed_ms(retention.settled)).div_euclid(60_000);
         let looked = self.look(after)?;
         // What was accepted after that moment cannot have been settled before it; what follows is
         // younger still.
@@ -138,8 +140,4 @@ impl Desk<'_> {
         }
         Ok(())
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
