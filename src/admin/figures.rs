@@ -86,6 +86,9 @@ impl WantedFigures {
                 }
             }
         }
+        if wanted.to < wanted.from {
+            return Err(FilterFault::backwards("to", "from"));
+        }
         Ok(wanted)
     }
 }
@@ -108,7 +111,9 @@ mod tests {
             ("2026-11-01".to_owned(), "2026-11-30".to_owned())
         );
         assert_eq!(asked.lane.as_deref(), Some("retm"));
-        for wrong in ["?from=yesterday", "?to=2026-02-30", "?till=1"] {
+        for wrong in
+            ["?from=yesterday", "?to=2026-02-30", "?till=1", "?to=2026-11-01&from=2026-11-02"]
+        {
             assert!(of(wrong).is_err(), "{wrong}");
         }
     }

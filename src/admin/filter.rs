@@ -38,7 +38,17 @@ pub(super) fn parse_with(
             set(&mut wanted, (key, value.trim()), days).err()
         });
     }
+    let (since, until) = (wanted.search.since_ms, wanted.search.until_ms);
+    if since.zip(until).is_some_and(|(since, until)| until <= since) {
+        faults.push(FilterFault::backwards("until", "since"));
+    }
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
+}
+
+impl FilterFault {
+    pub(super) fn backwards(until: &str, since: &str) -> Self {
+        Self::Backwards { until: until.to_owned(), since: since.to_owned() }
+    }
 }
 
 /// What an address can ask for.
@@ -207,6 +217,15 @@ mod tests {
             ("until", "2026-13-01"),
         ] {
             assert!(parse(&pairs(&[wrong])).is_err(), "{wrong:?}");
+        }
+        for (since, until) in [
+            ("2026-11-02", "2026-11-01"),
+            ("2026-11-01T10:00:00Z", "2026-11-01T10:00:00Z"),
+            ("2026-11-01T10:00:00Z", "2026-10-31"),
+        ] {
+            let faults = parse(&pairs(&[("until", until), ("since", since)])).unwrap_err();
+            let text = faults[0].text(Language::English);
+            assert!(faults.len() == 1 && text.starts_with("until: not after since"), "{text}");
         }
     }
 

@@ -284,6 +284,11 @@ messages! {
             "{}: يوم مثل {} أو وقت مثل {}", iso(key), iso("2026-11-01"), iso("2026-11-01T10:00:00Z")
         );
 
+        /// It ends before it begins.
+        Backwards { until: String, since: String }
+        en: format!("{until}: not after {since}, so that nothing can lie between them"),
+        ar: format!("{}: ليس بعد {}، فلا شيء بينهما", iso(until), iso(since));
+
         /// No day.
         Day { key: String }
         en: format!("{key}: a day looks like 2026-11-01"),

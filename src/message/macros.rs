@@ -58,10 +58,12 @@ macro_rules! meaning {
     (said) => { "The provider's words; of an earlier answer, with the code masked." };
     (saved) => { "Where what the database held is saved." };
     (set_aside) => { "Where the old files are now." };
+    (since) => { "The field that says where a range begins." };
     (state) => { "Where a redemption stands or stood." };
     (status) => { "The provider's HTTP status." };
     (till) => { "The till's name." };
     (to) => { "The greatest number." };
+    (until) => { "The field that says where a range ends." };
     (used) => { "What is used of a limit." };
     (verdict) => { "How an attempt ended: confirmed, declined, parked, or no verdict." };
     (waiting) => { "So many redemptions may wait." };
