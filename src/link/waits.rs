@@ -1,6 +1,6 @@
 //! Rows that wait their own backoff, in bounded space.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Dice, backoff};
@@ -9,7 +9,7 @@ use crate::redemption::Seq;
 /// The longest wait of a single row.
 const ROW_RETRY_MAX: Duration = Duration::from_secs(15 * 60);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Wait {
     failures: u32,
     /// `None`: due, or being tried.
@@ -18,7 +18,11 @@ struct Wait {
 
 /// The rows that failed by themselves.
 #[derive(Clone, Debug, Default)]
-pub struct Waits(BTreeMap<Seq, Wait>);
+pub struct Waits {
+    rows: BTreeMap<Seq, Wait>,
+    /// Those that wait, by when they are due.
+    due: BTreeSet<(Duration, Seq)>,
+}
 
 impl Waits {
     /// How many rows are remembered; beyond that the one that is due first is forgotten and tried
@@ -28,12 +32,12 @@ impl Waits {
     /// Whether the row never failed by itself.
     #[must_use]
     pub fn is_first(&self, seq: Seq) -> bool {
-        self.0.get(&seq).is_none_or(|wait| wait.failures == 0)
+        self.rows.get(&seq).is_none_or(|wait| wait.failures == 0)
     }
 
     /// The row failed by itself once more.
     pub fn failed(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
-        self.0.entry(seq).or_insert(Wait { failures: 0, until: None }).failures += 1;
+        self.rows.entry(seq).or_default().failures += 1;
         self.waits(seq, now, min, dice);
     }
 
@@ -44,70 +48,75 @@ impl Waits {
     }
 
     fn waits(&mut self, seq: Seq, now: Duration, min: Duration, dice: &mut Dice) {
-        let wait = self.0.entry(seq).or_insert(Wait { failures: 0, until: None });
-        wait.until = Some(now + backoff(dice, wait.failures, min, ROW_RETRY_MAX));
-        if self.0.len() > Self::ROWS_MAX
-            && let Some(first) = self.first_due().map(|(_, seq)| seq)
-        {
-            self.0.remove(&first);
+        let failures = self.rows.get(&seq).map_or(0, |wait| wait.failures);
+        self.set(seq, Some(now + backoff(dice, failures, min, ROW_RETRY_MAX)));
+    }
+
+    fn set(&mut self, seq: Seq, until: Option<Duration>) {
+        let before = std::mem::replace(&mut self.rows.entry(seq).or_default().until, until);
+        if let Some(before) = before {
+            self.due.remove(&(before, seq));
+        }
+        self.due.extend(until.map(|until| (until, seq)));
+        if self.rows.len() > Self::ROWS_MAX {
+            let first = self.due.first().map(|(_, seq)| *seq);
+            let first = first.or_else(|| self.rows.keys().next().copied());
+            self.settled(first.unwrap_or(seq));
         }
     }
 
     /// The row was settled, or taken back.
     pub fn settled(&mut self, seq: Seq) {
-        self.0.remove(&seq);
-    }
-
-    fn first_due(&self) -> Option<(Duration, Seq)> {
-        self.0.iter().filter_map(|(seq, wait)| wait.until.map(|until| (until, *seq))).min()
+        let until = self.rows.remove(&seq).and_then(|wait| wait.until);
+        if let Some(until) = until {
+            self.due.remove(&(until, seq));
+        }
     }
 
     /// When the next row is due.
     #[must_use]
     pub fn next_moment(&self) -> Option<Duration> {
-        self.first_due().map(|(until, _)| until)
+        self.due.first().map(|(until, _)| *until)
     }
 
-    /// Rows that are due by `now`, at most `limit`; they do not wait any more.
+    /// Rows that are due by `now`, those due first, at most `limit`; they do not wait any more.
+    /// Those that never failed by themselves are forgotten: some were taken back meanwhile, and no
+    /// word of that comes here.
     pub fn take_due(&mut self, now: Duration, limit: usize) -> Vec<Seq> {
-        let due = self
-            .0
-            .iter_mut()
-            .filter(|(_, wait)| wait.until.is_some_and(|until| until <= now))
-            .take(limit);
-        due.map(|(seq, wait)| {
-            wait.until = None;
-            *seq
-        })
-        .collect()
+        let due = self.due.iter().take_while(|(until, _)| *until <= now).take(limit);
+        let due: Vec<Seq> = due.map(|(_, seq)| *seq).collect();
+        for seq in &due {
+            if self.is_first(*seq) { self.settled(*seq) } else { self.set(*seq, None) }
+        }
+        due
     }
 
     /// Rows that were due and could not be tried after all are due again.
     pub fn put_back(&mut self, seqs: &[Seq], now: Duration) {
         for seq in seqs {
-            if let Some(wait) = self.0.get_mut(seq) {
-                wait.until = wait.until.or(Some(now));
+            if self.rows.get(seq).is_some_and(|wait| wait.until.is_none()) {
+                self.set(*seq, Some(now));
             }
         }
     }
 
     /// The row waits at least until then, for no fault of its own.
     pub fn holds_off(&mut self, seq: Seq, until: Duration) {
-        let wait = self.0.entry(seq).or_insert(Wait { failures: 0, until: None });
-        wait.until = wait.until.max(Some(until));
+        let waits = self.rows.get(&seq).and_then(|wait| wait.until);
+        self.set(seq, waits.max(Some(until)));
     }
 
     /// The row is tried again at once if it waits.
     pub fn is_due(&mut self, seq: Seq, now: Duration) {
-        if let Some(wait) = self.0.get_mut(&seq).filter(|wait| wait.until.is_some()) {
-            wait.until = Some(now);
+        if self.rows.get(&seq).is_some_and(|wait| wait.until.is_some()) {
+            self.set(seq, Some(now));
         }
     }
 
     /// Rows that must not be claimed now, in order.
     #[must_use]
     pub fn waiting(&self) -> Vec<Seq> {
-        self.0.iter().filter(|(_, wait)| wait.until.is_some()).map(|(seq, _)| *seq).collect()
+        self.rows.iter().filter(|(_, wait)| wait.until.is_some()).map(|(seq, _)| *seq).collect()
     }
 }
 
@@ -152,6 +161,22 @@ mod tests {
         for seq in 0..5000 {
             waits.failed(Seq(seq), Duration::ZERO, SECOND, &mut dice);
         }
-        assert_eq!(waits.0.len(), Waits::ROWS_MAX);
+        assert_eq!(waits.rows.len(), Waits::ROWS_MAX);
+        for seq in 0..9000 {
+            waits.holds_off(Seq(seq), SECOND);
+        }
+        assert_eq!((waits.rows.len(), waits.due.len()), (Waits::ROWS_MAX, Waits::ROWS_MAX));
+    }
+
+    #[test]
+    fn what_was_held_off_for_no_fault_of_its_own_is_forgotten_when_it_is_due() {
+        let (mut waits, mut dice) = (Waits::default(), Dice::new(3));
+        waits.failed(Seq(3), Duration::ZERO, SECOND, &mut dice);
+        (1..4).for_each(|seq| waits.holds_off(Seq(seq), 9 * SECOND));
+        assert_eq!(waits.waiting(), [Seq(1), Seq(2), Seq(3)]);
+        assert_eq!((waits.take_due(9 * SECOND, 9).len(), waits.rows.len()), (3, 1));
+        assert!(!waits.is_first(Seq(3)), "what failed by itself waits longer the next time");
+        waits.put_back(&[Seq(1), Seq(3)], 9 * SECOND);
+        assert_eq!((waits.waiting(), waits.next_moment()), (vec![Seq(3)], Some(9 * SECOND)));
     }
 }

@@ -53,13 +53,16 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// A claimed row whose till waits until `deadline`.
-    pub(super) fn insert(&mut self, row: ClaimedRow, deadline: Duration) {
+    /// A claimed row whose till waits until `deadline`. What a till waited for that asks for the row
+    /// once more comes after this; what it had claimed and not sent is returned.
+    pub(super) fn insert(&mut self, row: ClaimedRow, deadline: Duration) -> Option<ClaimedRow> {
+        let before = self.remove(row.seq);
         let waiting =
             Waiting { till: Arc::clone(&row.till), deadline, tries: 0, place: LivePlace::Flying };
         self.deadlines.insert((deadline, row.seq));
         self.rows.insert(row.seq, waiting);
         self.queue(row);
+        before
     }
 
     fn queue(&mut self, row: ClaimedRow) {
@@ -177,16 +180,31 @@ impl Live {
         due
     }
 
-    /// Its next try is claimed; the row comes back where its till does not wait any more.
+    /// Whether its next try is being claimed. Where its till asked again meanwhile, another claim
+    /// stands.
+    pub(super) fn is_claiming(&self, seq: Seq) -> bool {
+        self.rows.get(&seq).is_some_and(|waiting| matches!(waiting.place, LivePlace::Claiming))
+    }
+
+    /// Its next try is claimed; the row comes back where nobody waits for that any more.
     pub(super) fn claimed(&mut self, row: ClaimedRow) -> Option<ClaimedRow> {
-        if !self.rows.contains_key(&row.seq) {
+        if !self.is_claiming(row.seq) {
             return Some(row);
         }
         self.queue(row);
         None
     }
 
+    /// The answer was settled: its till is told, unless it asked again meanwhile.
+    pub(super) fn settled(&mut self, seq: Seq) {
+        let waiting = self.rows.get(&seq);
+        if waiting.is_some_and(|waiting| matches!(waiting.place, LivePlace::Settling)) {
+            drop(self.remove(seq));
+        }
+    }
+
     /// Its till is told, or waits no longer. What it had claimed and not sent.
+    #[must_use]
     pub(super) fn remove(&mut self, seq: Seq) -> Option<ClaimedRow> {
         let waiting = self.rows.remove(&seq)?;
         self.deadlines.remove(&(waiting.deadline, seq));
@@ -208,7 +226,7 @@ impl Live {
         }
     }
 
-    /// Rows whose time is over, and whether each still waited for a slot.
+    /// Rows whose time is over.
     pub(super) fn overdue(&self, now: Duration) -> Vec<Seq> {
         self.deadlines
             .iter()
@@ -229,6 +247,11 @@ impl Live {
         let firsts: BTreeSet<Seq> =
             self.queued.values().filter_map(|queue| queue.front().copied()).collect();
         self.unsent().into_iter().filter(|seq| !firsts.contains(seq)).collect()
+    }
+
+    /// Whether a till waits for the row.
+    pub(super) fn waits_for(&self, seq: Seq) -> bool {
+        self.rows.contains_key(&seq)
     }
 
     /// Rows that the backlog must leave alone.

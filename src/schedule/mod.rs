@@ -338,7 +338,8 @@ impl Scheduler {
     pub fn on(&mut self, now: Duration, event: LaneEvent<'_>) {
         match event {
             LaneEvent::HandedOver(row) => {
-                self.live.insert(row, now + self.config.terms.reply_within);
+                let before = self.live.insert(row, now + self.config.terms.reply_within);
+                self.give_back(before);
             }
             LaneEvent::Claimed(ask, rows) => self.claimed(now, &ask, rows),
             LaneEvent::Landed(landed) => self.landed(now, &landed),
@@ -352,7 +353,6 @@ impl Scheduler {
                 self.apply(effects);
             }
             LaneEvent::Signalled(seq) => {
-                self.renewals += 1;
                 self.demand = Some(seq).filter(|seq| *seq > Seq(0));
                 self.nudged(now, Nudge::Demand);
             }
@@ -367,7 +367,7 @@ impl Scheduler {
     /// Everything that is to be done now.
     pub fn work(&mut self, now: Duration) -> Vec<Action> {
         if self.stopping || !self.link.is_up(now) {
-            let rows: Vec<ClaimedRow> = self.backlog.drain(..).collect();
+            let rows = std::mem::take(&mut self.backlog);
             self.give_back(rows);
         }
         self.turn_away_overdue(now);
@@ -408,7 +408,7 @@ impl Scheduler {
             // On the wire or between two tries: the till's own time ends its wait.
             if let Some(row) = self.live.remove(seq) {
                 self.tell(now, seq, Told::TurnedAway { retry_after_s });
-                self.give_back(vec![row]);
+                self.give_back([row]);
             }
         }
     }
@@ -553,13 +553,12 @@ impl Scheduler {
     }
 
     /// Rows that were claimed and not sent lose their claim in one batch.
-    fn give_back(&mut self, rows: Vec<ClaimedRow>) {
-        if rows.is_empty() {
-            return;
+    fn give_back(&mut self, rows: impl IntoIterator<Item = ClaimedRow>) {
+        let rows: Vec<_> = rows.into_iter().map(|row| (row.seq, row.attempt)).collect();
+        if !rows.is_empty() {
+            self.look_from_the_start();
+            self.actions.push(Action::Unclaim(rows));
         }
-        self.look_from_the_start();
-        let rows = rows.into_iter().map(|row| (row.seq, row.attempt)).collect();
-        self.actions.push(Action::Unclaim(rows));
     }
 
     /// Rows that are not claimed any more may have lower numbers than those that were claimed last.
@@ -655,6 +654,7 @@ impl Scheduler {
             self.claim_from = now + STORE_RETRY;
             return;
         };
+        self.forget_gone(ask, &rows);
         if self.stopping {
             return self.give_back(rows);
         }
@@ -665,12 +665,31 @@ impl Scheduler {
         }
     }
 
-    fn claimed_again(&mut self, now: Duration, seq: Seq, rows: Option<Vec<ClaimedRow>>) {
-        let Some(rows) = rows else { return self.live.rests(seq, now + STORE_RETRY) };
-        if rows.is_empty() {
-            self.live.remove(seq);
+    /// Rows that were due and are not there to be claimed: they were settled or taken back, and no
+    /// word of that came here.
+    fn forget_gone(&mut self, ask: &Ask, rows: &[ClaimedRow]) {
+        let bytes: usize = rows.iter().map(|row| row.bytes).sum();
+        if ask.not_from.is_some() || bytes >= CLAIM_BODY_BYTES_MAX {
+            return;
         }
-        let not_waited_for = rows.into_iter().filter_map(|row| self.live.claimed(row)).collect();
+        for seq in &ask.due {
+            if !self.live.waits_for(*seq) && rows.iter().all(|row| row.seq != *seq) {
+                self.waits.settled(*seq);
+                self.suspects.settled(*seq);
+            }
+        }
+    }
+
+    fn claimed_again(&mut self, now: Duration, seq: Seq, rows: Option<Vec<ClaimedRow>>) {
+        if self.live.is_claiming(seq) {
+            match &rows {
+                None => self.live.rests(seq, now + STORE_RETRY),
+                Some(rows) if rows.is_empty() => drop(self.live.remove(seq)),
+                Some(_) => {}
+            }
+        }
+        let rows = rows.into_iter().flatten();
+        let not_waited_for: Vec<_> = rows.filter_map(|row| self.live.claimed(row)).collect();
         self.give_back(not_waited_for);
     }
 
@@ -740,10 +759,10 @@ impl Scheduler {
         if flight.live {
             self.live.landed(&flight.row.till);
         }
-        self.live.remove(seq);
+        let queued = self.live.remove(seq);
         self.evidence.withdrawn(seq);
         self.link.probe_withdrawn(seq);
-        self.give_back(vec![flight.row]);
+        self.give_back(queued.into_iter().chain([flight.row]));
     }
 
     fn landed(&mut self, now: Duration, landed: &Landed<'_>) {
@@ -850,8 +869,7 @@ impl Scheduler {
         if heard.is_answer() {
             return self.live.answered(seq);
         }
-        let waited_for = self.live.all().any(|live| live == seq);
-        if !waited_for {
+        if !self.live.waits_for(seq) {
             return;
         }
         let limited = if let Heard::Wait { limited: true, at_least } = heard {
@@ -865,7 +883,8 @@ impl Scheduler {
             _ if !self.takes_live() => Told::TurnedAway { retry_after_s: None },
             _ => return self.live.failed(seq, now),
         };
-        self.live.remove(seq);
+        let queued = self.live.remove(seq);
+        self.give_back(queued);
         self.tell(now, seq, told);
     }
 
@@ -875,16 +894,17 @@ impl Scheduler {
         if !pending {
             self.waits.settled(seq);
             self.suspects.settled(seq);
+            let queued = self.live.remove(seq);
+            self.give_back(queued);
         } else if answered {
             // It was answered, and is not to be believed yet: it waits its own backoff.
             self.fails_alone(now, seq);
-        }
-        if answered || !pending {
-            self.live.remove(seq);
+            self.live.settled(seq);
         }
     }
 
     fn nudged(&mut self, now: Duration, nudge: Nudge) {
+        self.renewals += 1;
         if matches!(nudge, Nudge::Flush) {
             for seq in self.waits.waiting() {
                 self.waits.is_due(seq, now);
@@ -904,7 +924,7 @@ impl Scheduler {
             self.actions.push(Action::DropPool);
         }
         if effects.unclaim {
-            let rows: Vec<ClaimedRow> = self.backlog.drain(..).collect();
+            let rows = std::mem::take(&mut self.backlog);
             self.give_back(rows);
         }
         if effects.changed {

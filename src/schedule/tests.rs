@@ -39,10 +39,16 @@ struct World {
     asks: Vec<Ask>,
     /// Whether claims are answered at once.
     gives: bool,
+    /// What the store has done is told later, in any order.
+    late: Option<Vec<LaneEvent<'static>>>,
 }
 
 fn row(seq: i64, till: &str, trusted: bool) -> ClaimedRow {
     ClaimedRow { seq: Seq(seq), attempt: 1, till: till.into(), trusted, bytes: 100 }
+}
+
+fn below(dice: &mut Dice, bound: usize) -> usize {
+    usize::try_from(dice.bits() % u64::try_from(bound).unwrap()).unwrap()
 }
 
 impl World {
@@ -57,6 +63,7 @@ impl World {
             checks: Vec::new(),
             asks: Vec::new(),
             gives: true,
+            late: None,
         }
     }
 
@@ -95,7 +102,7 @@ impl World {
             Action::Claim(ask) => {
                 let rows = if self.gives { Some(self.claim(&ask)) } else { None };
                 self.asks.push(ask.clone());
-                self.lane.on(self.now, LaneEvent::Claimed(ask, rows));
+                self.hears(LaneEvent::Claimed(ask, rows));
             }
             Action::Check(at, progress) => {
                 progress.note_whole(Duration::ZERO);
@@ -108,6 +115,13 @@ impl World {
                 }
             }
             Action::DropPool | Action::Changed => {}
+        }
+    }
+
+    fn hears(&mut self, event: LaneEvent<'static>) {
+        match &mut self.late {
+            Some(late) => late.push(event),
+            None => self.lane.on(self.now, event),
         }
     }
 
@@ -145,8 +159,65 @@ impl World {
         if settles {
             self.pending.remove(&Seq(seq));
         }
-        self.lane.on(self.now, LaneEvent::Settled(Seq(seq), !settles));
+        self.hears(LaneEvent::Settled(Seq(seq), !settles));
         self.work();
+    }
+
+    /// A till asks for a row again that nobody has claimed.
+    fn asks_again(&mut self, seq: Seq) {
+        let row = self.pending.get_mut(&seq).expect("it is pending");
+        row.attempt += 1;
+        assert!(self.claimed.insert(seq));
+        let row = row.clone();
+        self.hears(LaneEvent::HandedOver(row));
+        self.work();
+    }
+
+    /// One of whatever can happen.
+    fn anything(&mut self, dice: &mut Dice, step: i64) {
+        let till = ["a", "b", "c"][below(dice, 3)];
+        let unclaimed: Vec<Seq> =
+            self.pending.keys().filter(|seq| !self.claimed.contains(seq)).copied().collect();
+        let one = (!unclaimed.is_empty()).then(|| unclaimed[below(dice, unclaimed.len())]);
+        let on_the_wire = self.on_the_wire();
+        match (below(dice, 9), one) {
+            (0, _) if self.lane.takes_live() => self.live(step, till),
+            (0, _) => self.backlog([step], till),
+            (1, Some(seq)) if self.lane.takes_live() => self.asks_again(seq),
+            // No word of it comes to the lane.
+            (2, Some(seq)) => drop(self.pending.remove(&seq)),
+            (3 | 4, _) if !on_the_wire.is_empty() => {
+                let heard = ENDS[below(dice, ENDS.len())];
+                self.ends(on_the_wire[below(dice, on_the_wire.len())], heard);
+            }
+            (5, _) => {
+                self.lane.on(self.now, LaneEvent::Nudged(Nudge::Release));
+                self.work();
+            }
+            (6, _) => self.passes(ms(50 << below(dice, 8))),
+            _ => self.tells_one(dice),
+        }
+    }
+
+    /// One thing that the store has done is heard of.
+    fn tells_one(&mut self, dice: &mut Dice) {
+        let Some(late) = self.late.as_mut().filter(|late| !late.is_empty()) else { return };
+        let event = late.swap_remove(below(dice, late.len()));
+        self.lane.on(self.now, event);
+        self.work();
+    }
+
+    /// All is well from now on, and an operator lets the lane go on.
+    fn is_well(&mut self) {
+        for event in self.late.take().into_iter().flatten() {
+            self.lane.on(self.now, event);
+        }
+        self.lane.on(self.now, LaneEvent::Nudged(Nudge::Release));
+        for _ in 0..600 {
+            self.passes(ms(3000));
+            self.checked_so(STRONG);
+            self.on_the_wire().into_iter().for_each(|seq| self.ends(seq, Heard::Confirmed));
+        }
     }
 
     /// Time passes; the lane is looked at whenever it wants to be.
@@ -184,6 +255,19 @@ impl World {
     }
 }
 
+/// How an attempt may end.
+const ENDS: [Heard; 10] = [
+    Heard::Confirmed,
+    WEAK,
+    Heard::NoAnswer(Phase::Connect),
+    Heard::NoAnswer(Phase::Answer),
+    Heard::Credential,
+    Heard::Reset,
+    Heard::NotTheProvider,
+    DEFECT,
+    STRONG,
+    Heard::Wait { at_least: Some(Duration::from_secs(2)), limited: true },
+];
 const DEFECT: Heard = Heard::RowFault { status: 500 };
 const STRONG: Heard = Heard::Declined { strong: true };
 const WEAK: Heard = Heard::Declined { strong: false };
@@ -821,4 +905,30 @@ fn a_flush_tries_the_rows_that_wait_alone_at_once() {
     world.lane.on(world.now, LaneEvent::Nudged(Nudge::Flush));
     world.work();
     assert_eq!(world.on_the_wire(), [2]);
+}
+
+#[test]
+fn nothing_stays_behind_whatever_ends_comes_again_or_is_taken_back_and_in_whatever_order() {
+    for seed in 0..400 {
+        let mut dice = Dice::new(seed);
+        let mut world = World::new(seed % 2 == 0);
+        world.late = Some(Vec::new());
+        (0..300).for_each(|step| world.anything(&mut dice, step));
+        world.is_well();
+        let (pending, claimed) = (world.pending.keys().collect::<Vec<_>>(), &world.claimed);
+        assert!(pending.is_empty() && claimed.is_empty(), "{seed}: {pending:?}, {claimed:?}");
+    }
+}
+
+#[test]
+fn who_is_suspect_and_was_taken_back_is_forgotten_when_it_would_be_due() {
+    let mut world = World::new(false);
+    world.live(1, "a");
+    world.ends(1, Heard::Credential);
+    world.pending.remove(&Seq(1));
+    world.live(2, "b");
+    world.ends(2, Heard::Confirmed);
+    assert_eq!(world.lane.suspects().collect::<Vec<_>>(), [Seq(1)]);
+    world.passes(ms(60_000));
+    assert_eq!(world.lane.suspects().next(), None);
 }

@@ -52,6 +52,8 @@ pub struct Claim {
 impl Claim {
     /// Rows that are looked at for one that is not of a till that goes last.
     pub const LOOKED_AT_MAX: usize = 1000;
+    /// So often it looks on where rows that it found were damaged.
+    const ROUNDS_MAX: usize = 100;
 }
 
 /// A row whose next attempt is durable: its bytes may leave.
@@ -227,32 +229,61 @@ impl Desk<'_> {
     fn claim(&mut self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         let Some(lane) = self.books.number(&claim.lane) else { return Ok(Vec::new()) };
         let mut claimed = Vec::new();
-        let mut bytes = 0;
-        for (place, seq) in self.candidates(lane, claim)?.into_iter().enumerate() {
-            let Some(row) =
-                self.claim_one(seq, claim.not_from.is_none() && place < claim.prefer.len())?
-            else {
-                continue;
-            };
-            bytes += row.body.len();
-            claimed.push(row);
-            if bytes >= claim.body_bytes_max {
-                break;
+        if let Some(till) = &claim.not_from {
+            let found = self.candidates_of_others(lane, claim, till)?;
+            self.claim_all(claim, &found, false, &mut claimed)?;
+            return Ok(claimed);
+        }
+        self.claim_all(claim, &claim.prefer, true, &mut claimed)?;
+        let mut after = claim.after;
+        // What is preferred and gone, or found damaged, takes no place of a row that can be sent:
+        // fewer rows than were asked for mean that there are no others.
+        for _ in 0..Claim::ROUNDS_MAX {
+            let wanted = claim.rows_max.saturating_sub(claimed.len());
+            let found = self.candidates(lane, claim, after, wanted)?;
+            let is_full = self.claim_all(claim, &found, false, &mut claimed)?;
+            match found.last().filter(|_| !is_full && found.len() == wanted) {
+                Some(last) => after = *last,
+                None => break,
             }
         }
         Ok(claimed)
     }
 
-    fn candidates(&self, lane: i64, claim: &Claim) -> Result<Vec<Seq>, StoreError> {
-        if let Some(till) = &claim.not_from {
-            return self.candidates_of_others(lane, claim, till);
+    /// Claims these, as far as there is room: whether there is no more.
+    fn claim_all(
+        &mut self,
+        claim: &Claim,
+        seqs: &[Seq],
+        preferred: bool,
+        claimed: &mut Vec<Claimed>,
+    ) -> Result<bool, StoreError> {
+        let is_full = |claimed: &[Claimed]| {
+            let bytes: usize = claimed.iter().map(|row| row.body.len()).sum();
+            claimed.len() >= claim.rows_max || bytes >= claim.body_bytes_max
+        };
+        for seq in seqs {
+            if is_full(claimed) {
+                break;
+            }
+            claimed.extend(self.claim_one(*seq, preferred)?);
         }
-        let mut found = claim.prefer.clone();
+        Ok(is_full(claimed))
+    }
+
+    fn candidates(
+        &self,
+        lane: i64,
+        claim: &Claim,
+        after: Seq,
+        wanted: usize,
+    ) -> Result<Vec<Seq>, StoreError> {
+        let mut found = Vec::new();
         let sql = "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND \
             state = 0 ORDER BY seq";
         let mut statement = self.sql.prepare_cached(sql)?;
-        let mut rows = statement.query((lane, claim.after.0))?;
-        while found.len() < claim.rows_max
+        let mut rows = statement.query((lane, after.0))?;
+        while found.len() < wanted
             && let Some(row) = rows.next()?
         {
             let seq = Seq(row.get(0)?);

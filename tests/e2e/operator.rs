@@ -261,3 +261,29 @@ fn each_member_that_status_and_a_redemption_have_is_in_the_documents() {
         names.iter().filter(|name| !documents.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+// What a till was turned away with is voided without a word to its lane. While it waits its own
+// backoff there, it takes no other one's place in what is claimed next.
+#[test]
+fn what_was_turned_away_keeps_nothing_back_that_was_given_on_trust() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    let till = gateway.till("");
+    provider.rules(&["fault=401"]);
+    for n in 0..4 {
+        assert_eq!(till.redeem(&format!("TURNED-AWAY-{n}")).status, 503);
+    }
+    provider.rules(&[]);
+    assert_eq!(till.redeem("WELL").state(), "confirmed");
+    gateway.says(&["hold", "main", "--trust", "--note", "the provider moves house"]);
+    for n in 0..20 {
+        assert_eq!(till.redeem(&format!("GIVEN-{n}")).state(), "pending");
+    }
+    assert_eq!(gateway.says(&["release"]), "main: released");
+    let counts = gateway.wait_for_counts("all are sent", |counts| counts.confirmed == 21);
+    assert_eq!((counts.pending, counts.voided), (0, 4));
+    let suspects = || gateway.lane("main")["suspects"].as_array().cloned();
+    eventually("what was taken back is to blame for nothing", || {
+        suspects().filter(Vec::is_empty)
+    });
+}
