@@ -217,6 +217,7 @@ pub(super) mod tests {
             tried: true,
             drain: "running",
             trust: if cause == Some("connect") { "at_once" } else { "unanswered" },
+            hold: None,
             suspects: Vec::new(),
             answers: None,
             waiting_s: None,

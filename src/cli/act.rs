@@ -57,7 +57,24 @@ pub(super) async fn release(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let order = LaneOrder { word: "release", done: "released", arguments: json!({}) };
-    tell(daemon, &order, (args.lane.as_deref(), &[]), json, out).await
+    let told = give(daemon, &order, args.lane.as_deref()).await?;
+    let still = if json { Vec::new() } else { held_still(&daemon.get("/api/v1/status").await?) };
+    say_done(&told, &order, &still, json, out)
+}
+
+/// The lanes that stay held although no person holds them, each with what is said of it.
+fn held_still(status: &Value) -> Vec<(String, String)> {
+    let lanes = status.get("lanes").and_then(Value::as_array).into_iter().flatten();
+    let said = |lane: &Value| {
+        let word = |key| lane.get(key).and_then(Value::as_str).unwrap_or_default();
+        let is_still = word("link") == "held" && word("hold").is_empty();
+        let said = format!(
+            "no person holds it now; it stays held ({}), and `redeemd status` says what to do",
+            word("cause")
+        );
+        is_still.then(|| (word("name").to_owned(), said))
+    };
+    lanes.filter_map(said).collect()
 }
 
 /// The lanes that are held or that the provider told to wait, each with what is said of it: nothing
@@ -94,19 +111,35 @@ pub(super) async fn tell(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    let told = give(daemon, order, lane).await?;
+    say_done(&told, order, waiting, json, out)
+}
+
+/// The lanes that were given the order, as the daemon names them.
+async fn give(daemon: &Daemon, order: &LaneOrder, lane: Option<&str>) -> Result<Value, CliError> {
     let path = match lane {
         Some(lane) => format!("/api/v1/lanes/{}/{}", encoded(lane), order.word),
         None => format!("/api/v1/{}", order.word),
     };
-    let value = daemon.post(&path, &order.arguments).await?;
+    daemon.post(&path, &order.arguments).await
+}
+
+/// What was done to each lane, or what is said of it instead.
+fn say_done(
+    told: &Value,
+    order: &LaneOrder,
+    instead: &[(String, String)],
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     if json {
-        writeln!(out, "{value}")?;
+        writeln!(out, "{told}")?;
         return Ok(());
     }
     for lane in
-        value.get("lanes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        told.get("lanes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     {
-        let why = waiting.iter().find(|(name, _)| name == lane).map(|(_, why)| why.as_str());
+        let why = instead.iter().find(|(name, _)| name == lane).map(|(_, why)| why.as_str());
         writeln!(out, "{}: {}", escaped(lane), escaped(why.unwrap_or(order.done)))?;
     }
     Ok(())
@@ -276,6 +309,18 @@ mod tests {
         let said = waiting(&json!({ "lanes": lanes }));
         assert_eq!(said.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b", "c"]);
         assert!(said[0].1.contains("1 h 0 min more") && said[1].1.contains("held (operator)"));
+    }
+
+    #[test]
+    fn a_release_says_of_a_lane_that_something_else_holds_that_it_stays_held() {
+        let lane = |(name, link, hold): (&str, &str, Option<&str>)| {
+            let cause = "settings";
+            json!({"name": name, "link": link, "cause": cause, "hold": hold})
+        };
+        let lanes = [("a", "up", None), ("b", "held", None), ("c", "held", Some("operator"))];
+        let said = held_still(&json!({ "lanes": lanes.map(lane) }));
+        assert_eq!(said.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert!(said[0].1.contains("stays held (settings)"), "{said:?}");
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::queue::{
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::schedule::{self, Action, Ask, CheckEnd, ClaimedRow, Config, Landed, Scheduler, Wanted};
 use crate::store::{
-    About, Claim, Claimed, Ended, Event, Hold, Record, Remember, Settled, Settlement, Unclaim,
+    About, Claim, Claimed, Ended, Event, Hold, LaneMemory, Record, Remember, Settled, Settlement,
+    Unclaim,
 };
 use crate::trust::Progress;
 use crate::verdict::{self, Outcome, Rules};
@@ -95,6 +96,9 @@ pub struct Forwarder<R> {
     ids: Ids,
     tasks: JoinSet<Finished>,
     since_ms: i64,
+    /// Since when a hold that only a person ends lasts: on the link's clock, and on the wall's,
+    /// which the next process goes by.
+    held_since: Option<(Duration, i64)>,
     remembered_at: Duration,
     /// When the outage comes to the next step of a limit at which somebody is told.
     next_step_at: Option<Duration>,
@@ -122,14 +126,10 @@ impl<R: Transport> Forwarder<R> {
             Scheduler::new(config(&settings, &context.gateway), context.seed, outages);
         memory::restore(scheduler.link_mut(), &kept, &context.clock, Duration::ZERO);
         if let Some(why) = &settings.unusable {
-            scheduler.link_mut().restore_hold(
-                Duration::ZERO,
-                (Cause::Settings, false),
-                why.clone(),
-            );
+            scheduler.link_mut().settings_are_unusable(Duration::ZERO, why.clone());
         }
-        let since_ms =
-            kept.hold.as_ref().map_or(context.clock.stamp().unix_ms, |hold| hold.since_ms);
+        let held_since = kept.hold.as_ref().map(|hold| (Duration::ZERO, hold.since_ms));
+        let since_ms = held_since.map_or(context.clock.stamp().unix_ms, |(_, since_ms)| since_ms);
         Ok(Self {
             lane,
             rules: settings.rules(),
@@ -144,6 +144,7 @@ impl<R: Transport> Forwarder<R> {
             ids: Ids::default(),
             tasks: JoinSet::new(),
             since_ms,
+            held_since,
             remembered_at: Duration::ZERO,
             next_step_at: None,
             remembering: None,
@@ -589,24 +590,34 @@ impl<R: Transport> Forwarder<R> {
 
     /// Publishes and logs where the link stands.
     fn show_phase(&mut self) {
-        let now = self.now();
-        let why = self.scheduler.link().why().cloned();
-        let kept_since =
-            why.as_ref().is_some_and(|why| why.cause.is_for_a_person()) && now.is_zero();
-        if let Some(why) = why.as_ref().filter(|_| !kept_since) {
-            // An outage that began before this process goes on.
-            let outage = if why.cause.is_for_a_person() {
-                Duration::ZERO
-            } else {
-                self.scheduler.link().unended_outage(now)
-            };
-            let ago = now.saturating_sub(why.since).max(outage);
-            self.since_ms = self.context.clock.stamp().unix_ms.saturating_sub(signed_ms(ago));
-        }
+        self.see_since_when(self.now());
+        let why = show::why(self.scheduler.link());
         let word = show::word(self.scheduler.link().phase());
         show::log(self.lane.name(), word, why.as_ref(), &mut self.alarmed);
         self.publish();
         self.context.phases.notify_one();
+    }
+
+    /// Since when the lane is held by a person, and since when it is as it is.
+    fn see_since_when(&mut self, now: Duration) {
+        let (link, wall_ms) = (self.scheduler.link(), self.context.clock.stamp().unix_ms);
+        let ago_ms = |ago| wall_ms.saturating_sub(signed_ms(ago));
+        self.held_since = link.persons_hold().map(|hold| match self.held_since {
+            Some(held) if held.0 == hold.since => held,
+            _ => (hold.since, ago_ms(now.saturating_sub(hold.since))),
+        });
+        let Some(why) = link.why() else { return };
+        self.since_ms = match self.held_since {
+            Some((_, held_ms)) if why.cause.is_for_a_person() => held_ms,
+            // An outage that began before this process goes on.
+            _ => ago_ms(now.saturating_sub(why.since).max(link.unended_outage(now))),
+        };
+    }
+
+    /// What the next process has to know of the link.
+    fn memory(&self, now: Duration) -> LaneMemory {
+        let held_since_ms = self.held_since.map_or(self.since_ms, |(_, held_ms)| held_ms);
+        memory::of(self.scheduler.link(), held_since_ms, &self.context.clock, now)
     }
 
     fn remembered(&mut self, next_step: Option<Duration>) {
@@ -624,7 +635,7 @@ impl<R: Transport> Forwarder<R> {
         }
         self.remembering = Some(false);
         let link = self.scheduler.link();
-        let kept = memory::of(link, self.since_ms, &self.context.clock, now);
+        let kept = self.memory(now);
         let is_held = |hold: &Hold| hold.cause == Cause::Declines.as_str();
         let held = kept.hold.as_ref().is_some_and(is_held);
         let streak = if held { link.streak().rows().to_vec() } else { Vec::new() };
@@ -666,8 +677,7 @@ impl<R: Transport> Forwarder<R> {
             self.finished(finished);
             self.work();
         }
-        let memory =
-            memory::of(self.scheduler.link(), self.since_ms, &self.context.clock, self.now());
+        let memory = self.memory(self.now());
         let lane = self.lane.name().to_owned();
         let remember = Remember { lane, memory, streak: Vec::new() };
         if let Err(error) = self.context.queue.ask(remember).await {

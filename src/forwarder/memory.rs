@@ -56,7 +56,7 @@ pub(super) fn restore(link: &mut Link, memory: &LaneMemory, clock: &Clock, now: 
 /// What the link has to remember now.
 pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) -> LaneMemory {
     let stamp = clock.stamp();
-    let hold = link.why().filter(|why| why.cause.is_for_a_person()).map(|why| {
+    let hold = link.persons_hold().map(|why| {
         let cause = if link.hold_trusts() { OPERATOR_TRUSTS } else { why.cause.as_str() };
         Hold { cause: cause.to_owned(), detail: why.detail.clone(), since_ms: held_since_ms }
     });
@@ -133,6 +133,27 @@ mod tests {
             assert_eq!(next.hold_trusts(), trust);
             assert_eq!(next.why().map(|why| why.cause), Some(Cause::Operator));
             assert_eq!(next.outages().used(Duration::ZERO), hour + Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn what_was_kept_outlives_a_start_with_settings_that_cannot_be_used_and_what_is_written_then() {
+        let (hour, clock) = (Duration::from_secs(3600), Clock::manual(7_200_000, true));
+        for (cause, trust) in
+            [(Cause::Declines, false), (Cause::Operator, false), (Cause::Operator, true)]
+        {
+            let mut held = link(hour);
+            held.restore_hold(Duration::ZERO, (cause, trust), "seen".to_owned());
+            let kept = of(&held, 7, &clock, Duration::ZERO);
+            let mut broken = Link::new(config(), 1, outages(&kept, &clock));
+            restore(&mut broken, &kept, &clock, Duration::ZERO);
+            broken.settings_are_unusable(Duration::ZERO, "ca_file: no such file".to_owned());
+            let again = of(&broken, 7, &clock, Duration::ZERO);
+            assert_eq!((&again.hold, again.outage_ms), (&kept.hold, kept.outage_ms), "{cause:?}");
+            let mut next = Link::new(config(), 1, outages(&again, &clock));
+            restore(&mut next, &again, &clock, Duration::ZERO);
+            assert_eq!(next.why().map(|why| why.cause), Some(cause));
+            assert_eq!((next.hold_trusts(), next.may_ask()), (trust, cause == Cause::Declines));
         }
     }
 }

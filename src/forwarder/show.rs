@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::rfc3339;
-use crate::link::{LinkPhase, Why};
+use crate::link::{Cause, Link, LinkPhase, Why};
 use crate::message::Language;
 use crate::queue::{Gate, Lane};
 use crate::redemption::State;
@@ -26,7 +26,7 @@ pub(super) fn gate(scheduler: &Scheduler, epoch: Instant) -> Gate {
     Gate {
         ask: scheduler.takes_live(),
         trust: link.trust(now),
-        cause: link.why().map(|why| why.cause),
+        cause: link.cause_for_tills(),
         outage: (
             Instant::now(),
             link.outages().used(now),
@@ -35,6 +35,18 @@ pub(super) fn gate(scheduler: &Scheduler, epoch: Instant) -> Gate {
         limited_until: link.limited(now).map(|left| epoch + now + left),
         evidence: (epoch, Arc::new(scheduler.evidence().clone())),
     }
+}
+
+/// Why the lane is not up. Behind settings that cannot be used, what holds it besides is told too:
+/// it does so still when they are mended.
+pub(super) fn why(link: &Link) -> Option<Why> {
+    let Why { cause, detail, since } = link.why()?.clone();
+    let besides = link.persons_hold().filter(|_| cause == Cause::Settings);
+    let detail = besides.map_or_else(
+        || detail.clone(),
+        |hold| format!("{detail}; held besides ({}): {}", hold.cause.as_str(), hold.detail),
+    );
+    Some(Why { cause, detail, since })
 }
 
 /// Tells operators where the lane stands now, the present cause's own detail with it.
@@ -46,7 +58,7 @@ pub(super) fn status(
 ) {
     let link = scheduler.link();
     let flying = scheduler.flying();
-    let why = link.why();
+    let why = why(link);
     let drain = match link.phase() {
         LinkPhase::Held(_) => "held",
         LinkPhase::Up if link.waiting(now).is_none() => "running",
@@ -57,10 +69,11 @@ pub(super) fn status(
         status.drain = drain;
         status.trust = link.trust(now).as_str();
         status.tried = link.is_tried();
-        status.since = why.map(|_| rfc3339(since_ms));
-        status.cause = why.map(|why| why.cause.as_str().to_owned());
-        status.explanation = why.map(|why| why.cause.explanation(Language::English));
-        status.detail = why.map(|why| why.detail.clone());
+        status.since = why.as_ref().map(|_| rfc3339(since_ms));
+        status.cause = why.as_ref().map(|why| why.cause.as_str().to_owned());
+        status.explanation = why.as_ref().map(|why| why.cause.explanation(Language::English));
+        status.detail = why.map(|why| why.detail);
+        status.hold = link.persons_hold().map(|hold| hold.cause.as_str().to_owned());
         status.window = link.window();
         status.in_flight = flying.backlog + flying.live;
         status.waiting_s = link.waiting(now).map(|left| left.as_secs().max(1));

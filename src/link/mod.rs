@@ -79,7 +79,7 @@ pub struct Why {
     pub since: Duration,
 }
 
-/// A hold that only a person, or other settings, end.
+/// A hold that only a person ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LinkHold {
     why: Why,
@@ -263,6 +263,8 @@ pub struct Link {
     /// Why the drain does not go on by itself; `None`: up.
     trouble: Option<Why>,
     hold: Option<LinkHold>,
+    /// The settings name a file that cannot be used. It is apart from the hold, which outlasts it.
+    unusable: Option<Why>,
     window: u32,
     /// Below it the window doubles, above it it grows by one a round trip.
     threshold: u32,
@@ -301,6 +303,7 @@ impl Link {
             dice: Dice::new(seed),
             trouble: None,
             hold: None,
+            unusable: None,
             window: 1,
             credits: 0,
             probe: None,
@@ -322,15 +325,21 @@ impl Link {
         }
     }
 
-    /// Takes over a hold from before a restart, or one of the settings' own.
+    /// Takes over a hold from before a restart.
     pub fn restore_hold(&mut self, now: Duration, (cause, trust): (Cause, bool), detail: String) {
         self.hold = Some(LinkHold { why: Why { cause, detail, since: now }, trust });
         self.book(now);
     }
 
-    /// What other settings began, other settings end.
+    /// The settings cannot be used, and why: nothing is sent until others can.
+    pub fn settings_are_unusable(&mut self, now: Duration, detail: String) {
+        self.unusable = Some(Why { cause: Cause::Settings, detail, since: now });
+        self.book(now);
+    }
+
+    /// The settings can be used again. What else holds the lane still does.
     pub fn settings_are_usable(&mut self, now: Duration) {
-        self.hold = self.hold.take().filter(|hold| hold.why.cause != Cause::Settings);
+        self.unusable = None;
         self.book(now);
     }
 
@@ -351,6 +360,9 @@ impl Link {
     /// Where the drain stands.
     #[must_use]
     pub fn phase(&self) -> LinkPhase<'_> {
+        if let Some(why) = &self.unusable {
+            return LinkPhase::Held(why);
+        }
         match (&self.hold, &self.trouble) {
             (Some(hold), _) => LinkPhase::Held(&hold.why),
             (None, Some(why)) if why.cause == Cause::Credential => LinkPhase::Held(why),
@@ -368,6 +380,20 @@ impl Link {
         }
     }
 
+    /// The hold that only a person ends, also while unusable settings stand before it.
+    #[must_use]
+    pub fn persons_hold(&self) -> Option<&Why> {
+        self.hold.as_ref().map(|hold| &hold.why)
+    }
+
+    /// The cause that counts for tills: an operator's word does, also while unusable settings
+    /// stand before it.
+    #[must_use]
+    pub fn cause_for_tills(&self) -> Option<Cause> {
+        let operators = self.persons_hold().filter(|why| why.cause == Cause::Operator);
+        operators.or_else(|| self.why()).map(|why| why.cause)
+    }
+
     /// Whether a hold of the operator's lets tills be trusted.
     #[must_use]
     pub fn hold_trusts(&self) -> bool {
@@ -377,14 +403,14 @@ impl Link {
     /// How far a till may be trusted (docs/trust.md, "May this redemption be trusted?").
     #[must_use]
     pub fn trust(&self, now: Duration) -> Trust {
-        let held = self.hold.as_ref().filter(|hold| hold.why.cause != Cause::Declines);
-        match (held, &self.trouble) {
-            (Some(persons), _) if persons.trust => Trust::AtOnce { tenth: false },
-            (Some(_), _) => Trust::Never,
-            (None, Some(why)) if why.cause.is_unreachable() => why.cause.trust(),
-            (None, _) if self.limited(now).is_some() => Trust::Never,
-            (None, Some(why)) => why.cause.trust(),
-            (None, None) => Trust::Unanswered,
+        if self.is_shut() {
+            return if self.hold_trusts() { Trust::AtOnce { tenth: false } } else { Trust::Never };
+        }
+        match &self.trouble {
+            Some(why) if why.cause.is_unreachable() => why.cause.trust(),
+            _ if self.limited(now).is_some() => Trust::Never,
+            Some(why) => why.cause.trust(),
+            None => Trust::Unanswered,
         }
     }
 
@@ -392,8 +418,13 @@ impl Link {
     /// one row's.
     #[must_use]
     pub fn may_ask(&self) -> bool {
-        let held = self.hold.as_ref().is_some_and(|hold| hold.why.cause != Cause::Declines);
-        !held && !self.is_unreachable()
+        !self.is_shut() && !self.is_unreachable()
+    }
+
+    /// Nothing at all is sent: for the settings or for an operator.
+    fn is_shut(&self) -> bool {
+        self.unusable.is_some()
+            || self.persons_hold().is_some_and(|why| why.cause != Cause::Declines)
     }
 
     /// What is left of a 429's wait, while the provider has answered nobody since.
@@ -454,8 +485,7 @@ impl Link {
     /// The lane is in an outage: it is not up, and not only held for declines.
     #[must_use]
     pub fn is_out(&self) -> bool {
-        let held = self.hold.as_ref().is_some_and(|hold| hold.why.cause != Cause::Declines);
-        held || self.trouble.is_some()
+        self.is_shut() || self.trouble.is_some()
     }
 
     fn book(&mut self, now: Duration) {
@@ -495,6 +525,7 @@ impl Link {
 
     fn may_probe_at_all(&self) -> Probing {
         match &self.hold {
+            _ if self.unusable.is_some() => Probing::None,
             None => Probing::Any,
             // Somebody has to find out that the line is back, or tills would be trusted for ever.
             Some(hold) if hold.why.cause == Cause::Declines && self.is_unreachable() => {
@@ -627,10 +658,6 @@ impl Link {
 
     /// A person's word says nothing of the link: an outage goes on until the provider has spoken.
     fn release(&mut self, now: Duration) -> Effects {
-        // Only other settings end what they began.
-        if self.hold.as_ref().is_some_and(|hold| hold.why.cause == Cause::Settings) {
-            return Effects::default();
-        }
         self.hold = None;
         self.streak.clear();
         self.faults.clear();

@@ -484,13 +484,80 @@ fn a_hold_of_an_operators_trusts_nobody_unless_it_says_so_and_one_for_declines_a
         Some(("held", Cause::Operator)),
         "what was on the wire ends without ending the hold"
     );
-    let mut held = Link::new(config(), 1, Outages::default());
-    held.restore_hold(s(0), (Cause::Settings, false), "ca_file: no such file".to_owned());
-    assert_eq!((held.trust(s(0)), held.may_ask()), (Trust::Never, false));
-    held.nudged(s(1), Nudge::Release);
-    assert_eq!(cause(&held), Some(("held", Cause::Settings)), "only other settings end it");
-    held.settings_are_usable(s(2));
-    assert_eq!(cause(&held), None);
+}
+
+/// A link that starts with settings that cannot be used.
+fn unusable() -> Link {
+    let mut link = link();
+    link.settings_are_unusable(s(0), "ca_file: no such file".to_owned());
+    link
+}
+
+#[test]
+fn settings_that_cannot_be_used_hold_the_lane_until_others_can_whatever_happens() {
+    let mut link = unusable();
+    for nudge in NUDGES {
+        link.nudged(s(1), nudge);
+        assert_eq!(cause(&link), Some(("held", Cause::Settings)), "{nudge:?}");
+        assert_eq!((link.trust(s(1)), link.may_ask()), (Trust::Never, false), "{nudge:?}");
+        assert!(!link.wants_demand() && link.next_moment(s(1)).is_none(), "{nudge:?}");
+    }
+    assert!(link.is_out() && link.persons_hold().is_none());
+    link.settings_are_usable(s(2));
+    assert_eq!((cause(&link), link.may_ask()), (None, true));
+}
+
+#[test]
+fn behind_settings_that_cannot_be_used_every_other_hold_is_kept_and_stands_when_they_can() {
+    type Does = fn(&mut Link);
+    let none: Does = |_| ();
+    let declines: Does =
+        |link| link.restore_hold(s(0), (Cause::Declines, false), "10 declines".to_owned());
+    let operator: Does =
+        |link| link.restore_hold(s(0), (Cause::Operator, false), "held by ann".to_owned());
+    let hold: Does = |link| _ = link.hold_by(s(1), "held by bob".to_owned(), false);
+    let trusting: Does = |link| _ = link.hold_by(s(1), "held by bob".to_owned(), true);
+    let release: Does = |link| _ = link.nudged(s(1), Nudge::Release);
+    let at_once = Trust::AtOnce { tenth: false };
+    // Before it, and meanwhile; trust meanwhile; the hold then.
+    let table = [
+        (none, none, Trust::Never, None),
+        (none, hold, Trust::Never, Some((Cause::Operator, "held by bob"))),
+        (none, trusting, at_once, Some((Cause::Operator, "held by bob"))),
+        (operator, none, Trust::Never, Some((Cause::Operator, "held by ann"))),
+        (operator, hold, Trust::Never, Some((Cause::Operator, "held by ann"))),
+        (operator, trusting, at_once, Some((Cause::Operator, "held by bob"))),
+        (operator, release, Trust::Never, None),
+        (declines, none, Trust::Never, Some((Cause::Declines, "10 declines"))),
+        (declines, hold, Trust::Never, Some((Cause::Operator, "held by bob"))),
+        (declines, release, Trust::Never, None),
+    ];
+    for (row, (before, meanwhile, trust, expected)) in table.into_iter().enumerate() {
+        let mut link = link();
+        before(&mut link);
+        link.settings_are_unusable(s(0), "ca_file: no such file".to_owned());
+        meanwhile(&mut link);
+        assert_eq!(cause(&link), Some(("held", Cause::Settings)), "row {row}");
+        assert_eq!((link.trust(s(1)), link.may_ask()), (trust, false), "row {row}");
+        let operators = expected.map(|(cause, _)| cause).filter(|cause| *cause == Cause::Operator);
+        assert_eq!(link.cause_for_tills(), operators.or(Some(Cause::Settings)), "row {row}");
+        link.settings_are_usable(s(2));
+        let why = link.why().map(|why| (why.cause, why.detail.as_str()));
+        assert_eq!(why, expected, "row {row}");
+        assert_eq!(link.may_send_backlog(s(2), Flying::default()), why.is_none(), "row {row}");
+    }
+}
+
+#[test]
+fn an_outage_goes_on_behind_settings_that_cannot_be_used_and_a_person_ends_none() {
+    let mut link = Link::new(config(), 1, Outages::restore(HOUR, ""));
+    link.settings_are_unusable(s(0), "ca_file: no such file".to_owned());
+    link.hold_by(s(10), "held by ann".to_owned(), false);
+    link.nudged(s(20), Nudge::Release);
+    assert!(link.is_out());
+    assert_eq!(link.unended_outage(s(30)), HOUR + s(30));
+    link.settings_are_usable(s(30));
+    assert_eq!(link.unended_outage(s(90)), HOUR + s(30));
 }
 
 #[test]
@@ -814,6 +881,7 @@ fn what_was_sent_before_a_network_event_fails_for_the_old_network_and_a_probe_fo
 enum Step {
     End(u8, u8, bool, bool),
     Nudge(u8),
+    Settings(bool),
     Probe,
     Wait(u16),
 }
@@ -823,6 +891,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (0..15u8, 0..20u8, any::<bool>(), any::<bool>())
             .prop_map(|(v, seq, f, s)| Step::End(v, seq, f, s)),
         (0..6u8).prop_map(Step::Nudge),
+        any::<bool>().prop_map(Step::Settings),
         Just(Step::Probe),
         (0..5000u16).prop_map(Step::Wait),
     ];
@@ -876,6 +945,8 @@ proptest! {
                     Some(nudge) => { link.nudged(now, *nudge); }
                     None => { link.hold_by(now, "root".to_owned(), false); }
                 },
+                Step::Settings(true) => link.settings_are_usable(now),
+                Step::Settings(false) => link.settings_are_unusable(now, "no file".to_owned()),
                 Step::Probe if link.may_probe(now) => {
                     prop_assert!(probing.is_none(), "never more than one probe");
                     prop_assert!(link.waiting(now).is_none(), "never before a Retry-After is over");

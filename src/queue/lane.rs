@@ -37,6 +37,8 @@ pub struct LaneStatus {
     pub explanation: Option<String>,
     /// What was seen; `None` while up.
     pub detail: Option<String>,
+    /// The cause's word of the hold that only a person ends; it may stand behind `settings`.
+    pub hold: Option<String>,
     /// RFC 3339, UTC: since when it is not up.
     pub since: Option<String>,
     /// Rows pending.

@@ -3,8 +3,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::time::{Duration, Instant};
 
-use crate::harness::{Builder, Gateway, Mount, Provider, Till, eventually, skipped, until};
+use crate::harness::{Builder, Gateway, Mount, Order, Provider, Till, eventually, skipped, until};
 
 /// Debian's `nobody`.
 const NOBODY: u32 = 65534;
@@ -227,6 +228,88 @@ fn a_provider_whose_file_is_broken_at_the_start_has_its_lane_held_and_the_others
     gateway.wait_for_link("other", "up");
     assert_eq!(gateway.pid(), pid);
     assert!(gateway.terminate().success());
+}
+
+/// A gateway whose lane `other` has authorities that can be used.
+fn with_good_authorities(main: &Provider, other: &Provider) -> Gateway {
+    let builder = Gateway::with().lane("main", main, "");
+    let settings = with_authorities(&builder, other, "main.token");
+    std::fs::write(builder.folder().join("ca.pem"), authorities()).unwrap();
+    builder.more(&settings).start()
+}
+
+fn break_file(gateway: &Gateway) {
+    std::fs::write(gateway.folder().join("ca.pem"), "broken").unwrap();
+}
+
+fn mend_file(gateway: &mut Gateway) {
+    std::fs::write(gateway.folder().join("ca.pem"), authorities()).unwrap();
+    gateway.reload();
+}
+
+fn wait_for_cause(gateway: &Gateway, wanted: &str) -> serde_json::Value {
+    eventually(wanted, || Some(gateway.lane("other")).filter(|lane| lane["cause"] == wanted))
+}
+
+fn asks_other(gateway: &Gateway, code: &str) -> u16 {
+    gateway.till("").order(&Order::new(code).with("business_refrence", "OTHER")).status
+}
+
+#[test]
+fn an_operators_hold_outlives_starts_with_a_broken_file_and_the_file_that_is_mended() {
+    let (main, other) = (Provider::start(), Provider::start());
+    let mut gateway = with_good_authorities(&main, &other);
+    gateway.says(&["hold", "other", "--note", "they asked us to wait"]);
+    let since = wait_for_cause(&gateway, "operator")["since"].clone();
+    break_file(&gateway);
+    // Times are shown in whole seconds: the starts are none of the hold's.
+    let held = Instant::now();
+    until("another second", || held.elapsed() > Duration::from_secs(1));
+    for _ in 0..2 {
+        gateway.restart();
+        let lane = wait_for_cause(&gateway, "settings");
+        assert_eq!((&lane["link"], &lane["hold"]), (&"held".into(), &"operator".into()), "{lane}");
+        assert!(lane["detail"].as_str().unwrap().ends_with("they asked us to wait"), "{lane}");
+        assert_eq!(gateway.says(&["hold", "other", "--note", "again"]), "other: held");
+    }
+    mend_file(&mut gateway);
+    let lane = wait_for_cause(&gateway, "operator");
+    assert_eq!((&lane["link"], &lane["since"]), (&"held".into(), &since), "{lane}");
+    assert_eq!(asks_other(&gateway, "AFTER-1"), 503);
+    gateway.restart();
+    assert_eq!(wait_for_cause(&gateway, "operator")["since"], since);
+    assert_eq!((asks_other(&gateway, "AFTER-2"), other.requests().len()), (503, 0));
+    assert_eq!(gateway.says(&["release", "other"]), "other: released");
+    assert_eq!((asks_other(&gateway, "AFTER-3"), other.requests().len()), (200, 1));
+}
+
+#[test]
+fn a_hold_while_a_file_is_broken_counts_when_it_is_mended_and_so_does_a_release() {
+    let (main, other) = (Provider::start(), Provider::start());
+    let mut gateway = with_good_authorities(&main, &other);
+    break_file(&gateway);
+    gateway.restart();
+    let hold = ["hold", "other", "--trust", "--note", "we trust"];
+    assert_eq!(gateway.says(&hold), "other: held, tills are trusted meanwhile");
+    assert_eq!(asks_other(&gateway, "GIVEN"), 200);
+    assert!(gateway.says(&["list"]).contains("under a hold"), "{}", gateway.says(&["list"]));
+    // The next process has it from the disk.
+    gateway.restart();
+    assert_eq!(wait_for_cause(&gateway, "settings")["hold"], "operator");
+    mend_file(&mut gateway);
+    assert_eq!(wait_for_cause(&gateway, "operator")["trust"], "at_once");
+    assert_eq!(other.requests().len(), 0);
+
+    break_file(&gateway);
+    gateway.restart();
+    let said = gateway.says(&["release", "other"]);
+    assert!(said.contains("no person holds it now; it stays held (settings)"), "{said}");
+    assert!(gateway.terminate().success());
+    gateway.start();
+    assert_eq!(wait_for_cause(&gateway, "settings")["hold"], serde_json::Value::Null);
+    mend_file(&mut gateway);
+    gateway.wait_until_drained();
+    assert_eq!(other.requests().len(), 1);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::checked::{self, Answerer};
 use crate::clock::Day;
 use crate::limits::{self, Measure};
 use crate::message::{Cause, Language, about, grouped, money, whole};
-use crate::queue::QueueError;
+use crate::queue::{LaneStatus, QueueError};
 use crate::refused::Reason;
 
 /// A part of the screen, one element with an id, that is sent anew when it changes.
@@ -96,6 +96,7 @@ struct LanePart {
     waiting: Option<String>,
     /// Redemptions that wait alone.
     alone: Vec<String>,
+    /// A release may do something.
     is_held: bool,
     is_held_for_declines: bool,
     is_configured: bool,
@@ -335,11 +336,17 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
         pending: grouped(status.pending),
         waiting: status.waiting_s.map(|seconds| about(Duration::from_secs(seconds), f.lang)),
         alone: status.suspects.clone(),
-        is_held: status.link == "held",
+        is_held: may_be_released(status),
         is_held_for_declines: cause == "declines",
         is_configured: cause != "not_configured",
         trust_is_off: lane.risk.trust_off.is_some(),
     }
+}
+
+/// Whether a release does something: other settings alone end what unusable ones began.
+fn may_be_released(status: &LaneStatus) -> bool {
+    let by_settings_alone = status.cause.as_deref() == Some("settings") && status.hold.is_none();
+    status.link == "held" && !by_settings_alone
 }
 
 fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> ActivityPart<'a> {
@@ -363,6 +370,22 @@ fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> Acti
 mod tests {
     use super::*;
     use crate::value::Amount;
+
+    #[test]
+    fn a_lane_that_its_settings_alone_hold_is_offered_a_hold_and_no_release() {
+        let text = |word: &str| Some(word.to_owned());
+        for (link, cause, hold, released) in [
+            ("up", None, None, false),
+            ("down", text("connect"), None, false),
+            ("held", text("operator"), text("operator"), true),
+            ("held", text("credential"), None, true),
+            ("held", text("settings"), None, false),
+            ("held", text("settings"), text("declines"), true),
+        ] {
+            let status = LaneStatus { link, cause, hold, ..LaneStatus::default() };
+            assert_eq!(may_be_released(&status), released, "{status:?}");
+        }
+    }
 
     #[test]
     fn amounts_are_grouped_and_commands_stand_in_quotation_marks() {
