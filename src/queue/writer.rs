@@ -773,8 +773,12 @@ impl TillsNow for Shared {
         self.waiters.is_waited_for(seq)
     }
 
-    fn take_undelivered(&self, till: &str, request: &Request) -> Option<Seq> {
-        self.undelivered.take(till, request)
+    fn take_undelivered(&self, till: &str, request: &Request, exact: bool) -> Option<Seq> {
+        self.undelivered.take(till, request, exact)
+    }
+
+    fn give_back_undelivered(&self) {
+        self.undelivered.give_back();
     }
 
     fn ended(&self, is_committed: bool) {

@@ -127,7 +127,8 @@ impl Desk<'_> {
             None => self.keyed_before(new)?,
         };
         let lane = self.books.lane(self.sql, &new.lane)?;
-        let undelivered = self.around.tills.take_undelivered(&new.till, &new.request);
+        let tills = self.around.tills;
+        let undelivered = tills.take_undelivered(&new.till, &new.request, rules.exact);
         let told = self.told_before(&rivals, undelivered, new)?;
         let now = self.lane_now(lane, &new.lane, &new.till);
         let rivals = if now.ask || rules.reusable {
@@ -166,6 +167,9 @@ impl Desk<'_> {
             && told == Some(row.seq)
         {
             self.note_retold(row, new)?;
+        }
+        if undelivered.is_some_and(|missed| !tells_of(&accept, missed)) {
+            tills.give_back_undelivered();
         }
         self.apply(accept, (new, rules), (lane, names, given))
     }
@@ -529,6 +533,12 @@ impl Rivals {
     pub(super) fn earlier(&self) -> Earlier<'_> {
         Earlier { rows: &self.rows, is_cut: self.is_cut, kept: self.kept }
     }
+}
+
+/// Whether the till is told now what is known of this row.
+fn tells_of(accept: &decide::Admission, seq: Seq) -> bool {
+    use decide::Admission::{Owed, Repeat};
+    matches!(accept, Repeat(row) | Owed(row) if row.seq == seq)
 }
 
 /// What tells the request that was given what was owed from the till's others of the code: its
