@@ -541,8 +541,8 @@ fn tells_of(accept: &decide::Admission, seq: Seq) -> bool {
     matches!(accept, Repeat(row) | Owed(row) if row.seq == seq)
 }
 
-/// What tells the request that was given what was owed from the till's others of the code: its
-/// fields, and its key if it had one.
+/// What tells the request that was given what was owed, or was told again, from the till's others
+/// of the code: its fields, and its key if it had one.
 fn told_to(new: &NewRedemption) -> [String; 2] {
     let Request { date, branch_id, timestamp, .. } = &new.request;
     let key = new.key.as_ref().map(|key| {
