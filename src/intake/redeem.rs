@@ -145,7 +145,7 @@ impl PendingRedeem {
         listen::watch(answer, move |delivery| {
             let is_heard = delivery == Delivery::Delivered;
             if !is_heard {
-                queue.undelivered(&line.till, &request, seq);
+                queue.undelivered((&line.till, &line.lane), &request, seq);
             }
             if let Some(audience) = audience {
                 queue.delivered(audience, is_heard);

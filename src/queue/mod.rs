@@ -299,8 +299,9 @@ impl Queue {
 
     /// The answer about this row did not reach its till: the till's next request for the code, at
     /// this branch, is a repeat, whatever its timestamp. Kept for two minutes, in memory.
-    pub fn undelivered(&self, till: &str, request: &Request, seq: Seq) {
-        self.shared.undelivered.note(till, request, seq);
+    pub fn undelivered(&self, (till, lane): (&str, &str), request: &Request, seq: Seq) {
+        let exact = self.code_rules(lane, &request.reward_code).exact;
+        self.shared.undelivered.note(till, (request, exact), seq);
     }
 
     /// A till that was told of a row that was refused before has heard it or not. Where none of

@@ -32,13 +32,11 @@ impl Waiters {
         let waiter =
             all.entry(seq).or_insert_with(|| Waiter { waiting: 0, news: watch::Sender::new(None) });
         waiter.waiting += 1;
-        waiter.news.send_if_modified(|news| {
-            // What an earlier wait was told is no news to somebody who waits for the next attempt.
-            if !matches!(news, Some(Waited::Settled(..)) | None) {
-                *news = None;
-            }
-            false
-        });
+        // What an earlier wait was told is no news to somebody who waits for the next attempt. Who
+        // waits already reads it there, should it not have done so yet.
+        if !matches!(*waiter.news.borrow(), Some(Waited::Settled(..)) | None) {
+            waiter.news = watch::Sender::new(None);
+        }
     }
 
     pub(super) fn is_waited_for(&self, seq: Seq) -> bool {
@@ -128,5 +126,29 @@ impl Flights {
             Some((flight, _)) => *flight == SendState::Withdrawn,
             None => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_hears_what_was_told_though_another_comes_before_it_has_read_it() {
+        let (waiters, row, within) = (Waiters::default(), Seq(7), Duration::from_secs(9));
+        waiters.reserve(row);
+        let mut first = pin!(waiters.wait(row, within));
+        assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        waiters.tell(row, Waited::TurnedAway { retry_after_s: Some(3) });
+        waiters.reserve(row);
+        let second = waiters.wait(row, within).await;
+        assert!(matches!(second, Waited::TimedOut), "it waits for the next attempt: {second:?}");
+        let first = first.await;
+        assert!(matches!(first, Waited::TurnedAway { retry_after_s: Some(3) }), "{first:?}");
+        assert!(!waiters.is_waited_for(row));
     }
 }

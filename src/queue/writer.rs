@@ -270,7 +270,8 @@ impl Writer {
         let receive = self.messages.recv_many(batch, BATCH_OPS_MAX);
         tokio::time::timeout(patience, receive).await.ok()?;
         if !batch.is_empty() && batch.iter_mut().all(Message::is_patient) {
-            let company = self.messages.recv_many(batch, BATCH_OPS_MAX);
+            let room = BATCH_OPS_MAX.saturating_sub(batch.len());
+            let company = self.messages.recv_many(batch, room);
             // Whether or not somebody came.
             let _came = tokio::time::timeout(COMPANY, company).await;
         }
@@ -319,7 +320,7 @@ impl Writer {
                 Message::Memory(lane, reply) => {
                     tell(reply, self.store.memory(&lane).map_err(|e| health::refusing(&e)));
                 }
-                // Two in one batch are one: the other is told to try again.
+                // Two in one batch are one: the other hears what a stop tells.
                 Message::KeepRefusals(reply) => keep = Some(reply),
                 Message::Ping(reply) => tell(reply, ()),
                 Message::Stop(reply) => stop = Some(reply),
@@ -773,8 +774,12 @@ impl TillsNow for Shared {
         self.waiters.is_waited_for(seq)
     }
 
-    fn take_undelivered(&self, till: &str, request: &Request) -> Option<Seq> {
-        self.undelivered.take(till, request)
+    fn take_undelivered(&self, till: &str, request: &Request, exact: bool) -> Option<Seq> {
+        self.undelivered.take(till, request, exact)
+    }
+
+    fn give_back_undelivered(&self) {
+        self.undelivered.give_back();
     }
 
     fn ended(&self, is_committed: bool) {

@@ -127,7 +127,8 @@ impl Desk<'_> {
             None => self.keyed_before(new)?,
         };
         let lane = self.books.lane(self.sql, &new.lane)?;
-        let undelivered = self.around.tills.take_undelivered(&new.till, &new.request);
+        let tills = self.around.tills;
+        let undelivered = tills.take_undelivered(&new.till, &new.request, rules.exact);
         let told = self.told_before(&rivals, undelivered, new)?;
         let now = self.lane_now(lane, &new.lane, &new.till);
         let rivals = if now.ask || rules.reusable {
@@ -166,6 +167,9 @@ impl Desk<'_> {
             && told == Some(row.seq)
         {
             self.note_retold(row, new)?;
+        }
+        if undelivered.is_some_and(|missed| !tells_of(&accept, missed)) {
+            tills.give_back_undelivered();
         }
         self.apply(accept, (new, rules), (lane, names, given))
     }
@@ -531,8 +535,14 @@ impl Rivals {
     }
 }
 
-/// What tells the request that was given what was owed from the till's others of the code: its
-/// fields, and its key if it had one.
+/// Whether the till is told now what is known of this row.
+fn tells_of(accept: &decide::Admission, seq: Seq) -> bool {
+    use decide::Admission::{Owed, Repeat};
+    matches!(accept, Repeat(row) | Owed(row) if row.seq == seq)
+}
+
+/// What tells the request that was given what was owed, or was told again, from the till's others
+/// of the code: its fields, and its key if it had one.
 fn told_to(new: &NewRedemption) -> [String; 2] {
     let Request { date, branch_id, timestamp, .. } = &new.request;
     let key = new.key.as_ref().map(|key| {

@@ -12,7 +12,8 @@ use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
 use crate::value::Remembered;
 
-/// How many alike declines one `retry --held` takes back: as many as hold a lane.
+/// How many declines one `retry --held` takes back. Ten hold a lane, a hold marks 64 at most, and
+/// those of earlier holds that nobody took back are marked still.
 const RETRY_HELD_ROWS_MAX: usize = 1000;
 
 /// So much of an answer is kept among the events of a row that is sent again.

@@ -129,9 +129,13 @@ pub trait TillsNow {
     }
 
     /// A redemption of this till, code and branch whose answer was not delivered. It is told once.
-    fn take_undelivered(&self, _till: &str, _request: &Request) -> Option<Seq> {
+    /// `exact`: other bytes that fold alike are another code.
+    fn take_undelivered(&self, _till: &str, _request: &Request, _exact: bool) -> Option<Seq> {
         None
     }
+
+    /// What was taken last was not told after all.
+    fn give_back_undelivered(&self) {}
 
     /// The transaction has ended. What it took stays taken only if it is committed.
     fn ended(&self, _is_committed: bool) {}

@@ -640,6 +640,29 @@ mod m14 {
     }
 
     #[test]
+    fn where_the_bytes_count_each_codes_missed_answer_is_its_own() {
+        let provider = Provider::with(&["--delay", "150ms"]);
+        let gateway = store(&provider, "same_code = \"exact\"");
+        let till = gateway.till("till-1");
+        asks_and_leaves(&till, &Order::new("bytes-1"));
+        is_undelivered(&gateway, 1);
+        // Another code, whose answer comes.
+        till.order(&later("BYTES-1", 1));
+        // And one whose answer does not.
+        asks_and_leaves(&till, &later("Bytes-1", 2));
+        is_undelivered(&gateway, 3);
+        for code in ["bytes-1", "Bytes-1"] {
+            let reply = till.order(&later(code, 3));
+            assert_eq!(
+                (provider.requests_for(code).len(), reply.header("redeemd-repeat")),
+                (1, Some("1")),
+                "{code}: {reply:?}"
+            );
+        }
+        assert_eq!(till.order(&later("bytes-1", 4)).status, 400, "the answer is told once");
+    }
+
+    #[test]
     fn who_asks_again_before_the_first_is_answered_is_told_to_ask_once_more_and_then_hears_it() {
         let provider = Provider::with(&["--delay", "500ms"]);
         let gateway = store(&provider, "");

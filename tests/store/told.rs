@@ -9,7 +9,10 @@ use redeemd::redemption::Id;
 use redeemd::store::{Concluded, Decision, NewRedemption, Settled, Settlement, Taken};
 use tokio::task::JoinSet;
 
-use crate::world::{NOW_MS, World, confirmed, new, offline, request_at};
+use crate::world::{LANE, NOW_MS, World, confirmed, new, offline, request_at};
+
+/// What the till gave another code's request as its key.
+const KEY_OF_B: &str = "key-of-b";
 
 /// A redemption whose attempt is on its way, and the queue. The writer takes whatever is asked
 /// before the test waits as one batch.
@@ -24,6 +27,7 @@ impl House {
     fn new() -> Self {
         let mut world = World::up();
         let asked = world.take("till-1", "A");
+        world.decide(NewRedemption { key: Some(KEY_OF_B.to_owned()), ..new("till-1", "B") });
         let store = world.store.take().unwrap();
         let (queue, works) = Queue::new(store, Clock::manual(NOW_MS, true), offline());
         let mut writer = JoinSet::new();
@@ -49,6 +53,11 @@ impl House {
 
     async fn confirm(&self) -> Settled {
         self.queue.ask(Settlement::new(self.asked.seq, 1, confirmed())).await.unwrap()
+    }
+
+    /// The answer does not reach its till.
+    fn misses(&self, till: &str) {
+        self.queue.undelivered((till, LANE), &new(till, "A").request, self.asked.seq);
     }
 
     async fn ask(&self, new: NewRedemption) -> (Decision, Option<Audience>) {
@@ -165,7 +174,7 @@ async fn who_asks_in_the_moment_in_which_nobody_has_heard_is_given_what_is_owed(
 async fn an_undelivered_answer_is_told_once_though_its_batch_had_to_be_run_again() {
     let house = House::new();
     house.confirm().await;
-    house.queue.undelivered("till-1", &new("till-1", "A").request, house.asked.seq);
+    house.misses("till-1");
     let unknown = Taken { seq: redeemd::redemption::Seq(77), ..house.asked.clone() };
     let request = request_at("A", "2027-01-15 10:10:00");
     let (again, another, fails) = tokio::join!(
@@ -176,5 +185,25 @@ async fn an_undelivered_answer_is_told_once_though_its_batch_had_to_be_run_again
     assert!(fails.is_err(), "or the batch would not be run again");
     assert!(matches!(again.0, Decision::Settled(_)), "{again:?}");
     assert!(!matches!(another.0, Decision::Settled(_)), "{another:?}");
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn an_undelivered_answer_waits_on_where_its_till_is_told_something_else() {
+    let house = House::new();
+    house.confirm().await;
+    house.misses("till-1");
+    let keyed = NewRedemption { key: Some(KEY_OF_B.to_owned()), ..later("till-1") };
+    let (reused, again, another) = tokio::join!(
+        house.ask(keyed),
+        house.ask(later("till-1")),
+        house.ask(NewRedemption {
+            request: request_at("A", "2027-01-15 10:10:00"),
+            ..new("till-1", "A")
+        })
+    );
+    assert!(matches!(reused.0, Decision::KeyReused), "{reused:?}");
+    assert!(matches!(again.0, Decision::Settled(_)), "{again:?}");
+    assert!(!matches!(another.0, Decision::Settled(_)), "told once: {another:?}");
     house.stop().await;
 }

@@ -43,7 +43,7 @@ impl TillsNow for Waiting {
         self.0
     }
 
-    fn take_undelivered(&self, _till: &str, _request: &Request) -> Option<Seq> {
+    fn take_undelivered(&self, _till: &str, _request: &Request, _exact: bool) -> Option<Seq> {
         self.1
     }
 }
