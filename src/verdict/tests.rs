@@ -909,6 +909,53 @@ fn a_code_of_whatever_letters_is_the_subject_where_the_answer_names_it() {
     }
 }
 
+fn of_code(code: &str, body: &str) -> Verdict {
+    let code = RewardCode::new(code.to_owned());
+    judge_about(Some(&code), &Outcome::Answered(reply(200, body)), &rules())
+}
+
+#[test]
+fn a_success_that_gives_the_code_back_is_no_failure_for_what_the_code_looks_like() {
+    for (code, echo) in [
+        ("4711", r#""4711""#),
+        ("4711", "4711"),
+        ("04711", "4711"),
+        ("1234567890", r#""1234567890""#),
+        ("1234567890", "1234567890"),
+        ("12E5", r#""12e5""#),
+        ("12E5", "12E5"),
+        ("9e9", r#""9E9""#),
+        ("9e999", "9e999"),
+        ("٤٧١١٢", r#""٤٧١١٢""#),
+        ("٤٧١١٢", r#""47112""#),
+        ("TEST-FAILED", r#""Test-Failed""#),
+        ("ALREADY-USED", r#""ALREADY-USED""#),
+    ] {
+        for member in ["code", "Code", "responseCode", "result"] {
+            let body = format!(r#"{{"{member}":{echo},"message":"Redeemed"}}"#);
+            assert_eq!(of_code(code, &body), Verdict::Confirmed, "{code} {body}");
+        }
+    }
+}
+
+#[test]
+fn a_success_that_gives_the_code_back_and_says_that_it_failed_is_parked() {
+    for (code, body) in [
+        ("4711", r#"{"code":4712}"#),
+        ("4711", r#"{"code":"4711","status":"failed"}"#),
+        ("4711", r#"{"code":"4711","errors":["x"]}"#),
+        ("4711", r#"{"error_code":"4711"}"#),
+        ("4711", r#"{"code":["4711",500]}"#),
+        ("0", r#"{"success":0,"code":0}"#),
+        ("false", r#"{"success":"false"}"#),
+        ("404", r#"{"code":404,"message":"Not Found"}"#),
+        ("404", r#"{"status":"404"}"#),
+    ] {
+        let verdict = of_code(code, body);
+        assert!(matches!(verdict, Verdict::Parked { .. }), "{code} {body} {verdict:?}");
+    }
+}
+
 #[test]
 fn already_used_needs_no_subject_and_a_phrase_in_another_language_is_enough() {
     for text in [
