@@ -164,6 +164,16 @@ impl<'a> Object<'a> {
         texts.iter().flat_map(both).flatten().collect()
     }
 
+    /// `value` is the redemption's own code, as a text or as a number.
+    pub(super) fn is_the_code(&self, value: &Value) -> bool {
+        let folded = self.code.map(RewardCode::folded).unwrap_or_default();
+        match value {
+            Value::String(text) => !folded.is_empty() && fold::code(text) == folded,
+            Value::Number(number) => number.as_f64() == folded.parse().ok(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
+        }
+    }
+
     /// What it says, then the strings of every member that describes or names a fault.
     pub(super) fn texts_and_codes(&self) -> Vec<String> {
         [self.words(), self.codes()].concat()

@@ -111,6 +111,8 @@ fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
     };
     // The state of a reward that was redeemed just now.
     let is_called_used = || is_called(["used", "مستخدم"]) && !is_called(["redeemed", "success"]);
+    let is_echo = |text: &String| object.is_the_code(&Value::from(text.as_str()));
+    let texts: Vec<String> = texts.into_iter().filter(|text| !is_echo(text)).collect();
     !says_it_went_well(object) && (object.said(&texts).iter().any(is_used) || is_called_used())
 }
 
@@ -135,8 +137,21 @@ fn says_failed(object: &Object<'_>) -> bool {
         if is_of_the_error_kind(&name) && name != "errors" {
             return !is_nothing(&value);
         }
-        items(value).iter().any(|value| is_failure_of(bare(&name), value))
+        let values = items(value).into_iter().filter(|value| !is_an_echo(&name, value, object));
+        values.into_iter().any(|value| is_failure_of(bare(&name), &value))
     }) || has_other_errors(object)
+}
+
+/// The redemption's own code, given back: `code` may be the reward's as well as one of how it went.
+/// What is a status of HTTP's too, such as 404, stays one.
+fn is_an_echo(name: &str, value: &Value, object: &Object<'_>) -> bool {
+    let may_hold_it = object::CODES.contains(&bare(name)) || STATUS.contains(&bare(name));
+    may_hold_it && object.is_the_code(value) && !is_a_status_of_http(value)
+}
+
+fn is_a_status_of_http(value: &Value) -> bool {
+    let number = value.as_f64().or_else(|| folded(value).parse().ok());
+    number.is_some_and(|number| (400.0..600.0).contains(&number))
 }
 
 /// Whether the member says so by this value of it.
