@@ -88,9 +88,8 @@ mod tests {
         let (mut store, _) = Store::open(dir.path()).unwrap();
         let (path, place) = (store.path(), store.place());
         let readers = Readers::default();
-        let lanes = |generation| {
-            readers.look((&path, &place), generation, |reader| Ok(reader.lane_names().len()))
-        };
+        let lanes =
+            |generation| readers.look((&path, &place), generation, |reader| Ok(reader.lanes.len()));
         assert_eq!((lanes(0).unwrap(), readers.kept()), (0, 1));
         store.ensure_lanes(&["retm".to_owned()]).unwrap();
         assert_eq!((lanes(0).unwrap(), readers.kept()), (1, 1), "a lane that came since is known");
@@ -111,7 +110,7 @@ mod tests {
         let (store, _) = Store::open(dir.path()).unwrap();
         let (path, place) = (store.path(), store.place());
         let readers = Readers::default();
-        let look = || readers.look((&path, &place), 0, |reader| Ok(reader.lane_names().len()));
+        let look = || readers.look((&path, &place), 0, |reader| Ok(reader.lanes.len()));
         look().unwrap();
         std::fs::rename(dir.path().join(FILE), dir.path().join("elsewhere")).unwrap();
         assert!(matches!(look(), Err(StoreError::Taken { .. })) && readers.kept() == 0);

@@ -392,10 +392,7 @@ impl Writer {
             self.make_room();
             self.again(&mut tasks);
         }
-        let damage = errors(&tasks)
-            .find(|error| error.trouble() == Trouble::Damaged)
-            .map(ToString::to_string);
-        if damage.is_some_and(|why| self.rescue(&why)) {
+        if self.rescues_from(errors(&tasks)) {
             self.decide_again(&mut tasks);
         }
         self.note_trouble(&tasks);
@@ -465,6 +462,13 @@ impl Writer {
         }
         self.shared.stop_for_good(&why);
         self.health.set_unwritable(Some(why));
+    }
+
+    /// Whether one of them met damage and the database has been rescued since: it can be tried
+    /// again.
+    fn rescues_from<'a>(&mut self, errors: impl IntoIterator<Item = &'a StoreError>) -> bool {
+        let damage = errors.into_iter().find(|error| error.trouble() == Trouble::Damaged);
+        damage.is_some_and(|error| self.rescue(&error.to_string()))
     }
 
     /// Sets the damaged database aside and goes on with what could be salvaged; false when that
@@ -688,12 +692,7 @@ impl Writer {
 
     fn ensure_lanes(&mut self, names: &[String], reply: oneshot::Sender<Result<(), QueueError>>) {
         let mut result = self.store.ensure_lanes(names);
-        let damage = result
-            .as_ref()
-            .err()
-            .filter(|error| error.trouble() == Trouble::Damaged)
-            .map(ToString::to_string);
-        if damage.is_some_and(|why| self.rescue(&why)) {
+        if self.rescues_from(result.as_ref().err()) {
             result = self.store.ensure_lanes(names);
         }
         let result = result.map_err(|error| health::refusing(&error));

@@ -103,6 +103,14 @@ pub(super) struct Rivals {
     pub(super) kept: Option<Kept>,
 }
 
+/// The redemption about which a till was answered before.
+#[derive(Clone, Copy)]
+struct ToldBefore {
+    seq: Seq,
+    /// It is written down that it was told by this very request.
+    is_noted: bool,
+}
+
 impl Desk<'_> {
     pub(super) fn accept(
         &mut self,
@@ -130,6 +138,7 @@ impl Desk<'_> {
         let tills = self.around.tills;
         let undelivered = tills.take_undelivered(&new.till, &new.request, rules.exact);
         let told = self.told_before(&rivals, undelivered, new)?;
+        let is_told = |row: &Stored| told.is_some_and(|told| told.seq == row.seq);
         let now = self.lane_now(lane, &new.lane, &new.till);
         let rivals = if now.ask || rules.reusable {
             rivals
@@ -153,7 +162,7 @@ impl Desk<'_> {
             request: &new.request,
             by_key: by_key.as_ref(),
             by_fields: by_fields.as_ref(),
-            undelivered: rivals.rows.iter().find(|row| Some(row.seq) == told),
+            undelivered: rivals.rows.iter().find(|row| is_told(row)),
             earlier: rivals.earlier(),
             rules,
             lane: now,
@@ -164,7 +173,8 @@ impl Desk<'_> {
         };
         let accept = decide::accept(&situation);
         if let decide::Admission::Repeat(row) = &accept
-            && told == Some(row.seq)
+            && is_told(row)
+            && !told.is_some_and(|told| told.is_noted)
         {
             self.note_retold(row, new)?;
         }
@@ -292,18 +302,17 @@ impl Desk<'_> {
         rivals: &Rivals,
         undelivered: Option<Seq>,
         new: &NewRedemption,
-    ) -> Result<Option<Seq>, StoreError> {
+    ) -> Result<Option<ToldBefore>, StoreError> {
         for row in rivals.rows.iter().rev() {
             let is_undelivered = Some(row.seq) == undelivered;
             if !row.has(mark::OWED_PAID) && row.till != new.till {
                 continue;
             }
             let told = self.told_last(row.seq, &new.till)?;
-            let is_its =
-                !row.has(mark::OWED) && told.as_ref().is_some_and(|told| is_told_to(told, new));
+            let is_noted = told.as_ref().is_some_and(|told| is_told_to(told, new));
             let may_be = told.is_some() || !row.has(mark::OWED_PAID);
-            if is_its || is_undelivered && may_be {
-                return Ok(Some(row.seq));
+            if is_noted && !row.has(mark::OWED) || is_undelivered && may_be {
+                return Ok(Some(ToldBefore { seq: row.seq, is_noted }));
             }
         }
         Ok(None)
@@ -322,11 +331,10 @@ impl Desk<'_> {
     /// The till is told by another request than the row's own, which it had not heard: a repeat of
     /// that request gets the same.
     fn note_retold(&mut self, row: &Stored, new: &NewRedemption) -> Result<(), StoreError> {
-        let told = self.told_last(row.seq, &new.till)?;
-        if row.asks_the_same(&new.request) || told.is_some_and(|told| is_told_to(&told, new)) {
+        if row.asks_the_same(&new.request) {
             return Ok(());
         }
-        self.acted(row, "retold", &new.till, &told_to(new).concat()).map(drop)
+        self.note_event(row, "retold", &new.till, &told_to(new).concat())
     }
 
     /// The redemption of a reusable code that the till asked for with these five fields and a key:
@@ -350,7 +358,7 @@ impl Desk<'_> {
         ))?;
         if paid == 1 {
             self.books.remark(row, (row.marks & !mark::OWED) | mark::OWED_PAID | elsewhere);
-            self.acted(row, "owed_paid", till, &told_to(new).concat())?;
+            self.note_event(row, "owed_paid", till, &told_to(new).concat())?;
         }
         self.shown(row.seq)
     }
@@ -369,11 +377,11 @@ impl Desk<'_> {
         (business, code): (&str, &RewardCode),
         exact: bool,
     ) -> Result<Rivals, StoreError> {
-        let mut rows = self.guards.rows(self.sql, guard, RIVALS_MAX)?;
-        let is_cut = rows.len() >= RIVALS_MAX;
-        rows.retain(|row| row.competes_with(business, code) && (!exact || row.code == *code));
-        rows.reverse();
-        let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
+        let newest = self.guards.rows(self.sql, guard, RIVALS_MAX)?;
+        let is_cut = newest.len() >= RIVALS_MAX;
+        let rows = self.in_order(newest, |row| {
+            row.competes_with(business, code) && (!exact || row.code == *code)
+        });
         Ok(Rivals { rows, is_cut, kept: self.kept(business, code, exact)? })
     }
 
@@ -388,11 +396,15 @@ impl Desk<'_> {
     /// holds such a code, and nothing is kept of it beyond its rows.
     fn rivals_of_till(&self, guard: i64, new: &NewRedemption) -> Result<Rivals, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
-        let mut rows = self.guards.rows_of_till(self.sql, (guard, RIVALS_MAX), &new.till)?;
-        rows.retain(|row| row.competes_with(business_refrence, reward_code));
-        rows.reverse();
-        let rows = rows.into_iter().map(|row| row.found_by(self.books.first)).collect();
+        let newest = self.guards.rows_of_till(self.sql, (guard, RIVALS_MAX), &new.till)?;
+        let rows = self.in_order(newest, |row| row.competes_with(business_refrence, reward_code));
         Ok(Rivals { rows, is_cut: false, kept: None })
+    }
+
+    /// Those of the newest rows of a guard that are of its code, the newest last.
+    fn in_order(&self, newest: Vec<Stored>, is_one: impl Fn(&Stored) -> bool) -> Vec<Stored> {
+        let rows = newest.into_iter().rev().filter(is_one);
+        rows.map(|row| row.found_by(self.books.first)).collect()
     }
 
     /// A row of a lane that can be asked is born in flight.

@@ -236,7 +236,7 @@ impl Desk<'_> {
         let Some(row) = row::by_seq(self.sql, seq)? else { return Ok(()) };
         let Some(marks) = decide::unheard(&row) else { return Ok(()) };
         self.remark(&row, marks)?;
-        self.acted(&row, "unheard", "redeemd", "").map(drop)
+        self.note_event(&row, "unheard", "redeemd", "")
     }
 
     fn trust_after_waiting(
@@ -298,7 +298,7 @@ impl Desk<'_> {
             let taken_back = if given { mark::TAKEN_BACK } else { 0 };
             self.finish(&row, State::Voided, row.marks | taken_back)?;
             if given {
-                self.acted(&row, "void_by_till", till, "")?;
+                self.note_event(&row, "void_by_till", till, "")?;
             }
         }
         let now = Box::new(self.shown(row.seq)?);
@@ -389,7 +389,7 @@ impl Desk<'_> {
             said,
             note: note.map(|note| Note::from_stored(&note)),
         };
-        self.acted(row, "answered", "redeemd", &before.to_stored()).map(drop)
+        self.note_event(row, "answered", "redeemd", &before.to_stored())
     }
 
     fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {
@@ -399,7 +399,7 @@ impl Desk<'_> {
             let Some(row) = row::by_seq(self.sql, seq)? else { continue };
             if let Ok(marks) = decide::retry(&row, &self.others(&row)?) {
                 self.reopen(&row, marks)?;
-                self.acted(&row, "retry", by, &message::Event::RetryHeld.to_stored())?;
+                self.note_event(&row, "retry", by, &message::Event::RetryHeld.to_stored())?;
                 retried += 1;
             }
         }
@@ -415,13 +415,25 @@ impl Desk<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    pub(super) fn acted(
+    fn acted(
         &mut self,
         row: &Stored,
         what: &str,
         by: &str,
         detail: &str,
     ) -> Result<Acted, StoreError> {
+        self.note_event(row, what, by, detail)?;
+        Ok(Acted::Done(Box::new(self.shown(row.seq)?)))
+    }
+
+    /// Something happened to a row.
+    pub(super) fn note_event(
+        &mut self,
+        row: &Stored,
+        what: &str,
+        by: &str,
+        detail: &str,
+    ) -> Result<(), StoreError> {
         let event = Event {
             at_ms: self.around.stamp.unix_ms,
             id: Some(row.id().to_string()),
@@ -430,8 +442,7 @@ impl Desk<'_> {
             by: by.to_owned(),
             detail: detail.to_owned(),
         };
-        self.record(&event, Some(row.seq))?;
-        Ok(Acted::Done(Box::new(self.shown(row.seq)?)))
+        self.record(&event, Some(row.seq))
     }
 
     pub(super) fn record(&mut self, event: &Event, seq: Option<Seq>) -> Result<(), StoreError> {

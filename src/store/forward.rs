@@ -7,7 +7,6 @@ use bytes::Bytes;
 use rusqlite::OptionalExtension;
 
 use super::row::{self, Stored, columns};
-use super::types::Event;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 pub use crate::decide::Ended;
 use crate::decide::{self, Attempt, ParkCause, Settle, mark};
@@ -23,6 +22,15 @@ const CLEAR: &str = concat!(
     ", (SELECT body FROM body WHERE body.seq = redemption.seq) FROM redemption \
      WHERE seq = ?1 AND state = 0 AND in_flight = 0"
 );
+
+/// The pending rows of a lane that are not in flight, in order; the index has all that is asked.
+const WAITING: &str = "SELECT seq, '' FROM redemption \
+    WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 ORDER BY seq \
+    LIMIT coalesce(?3, -1)";
+/// The same with the till of each, which the index does not have.
+const WAITING_WITH_TILL: &str = "SELECT seq, till FROM redemption \
+    WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND state = 0 ORDER BY seq \
+    LIMIT coalesce(?3, -1)";
 
 const BEGIN: &str = "UPDATE redemption SET in_flight = 1, attempts = ?2 WHERE seq = ?1";
 /// What may have changed of a row since it was claimed, and what tells that it is the same row.
@@ -54,6 +62,11 @@ impl Claim {
     pub const LOOKED_AT_MAX: usize = 1000;
     /// So often it looks on where rows that it found were damaged.
     const ROUNDS_MAX: usize = 100;
+
+    /// The rows that come first: none where a till's rows go last.
+    fn preferred(&self) -> &[Seq] {
+        if self.not_from.is_some() { &[] } else { &self.prefer }
+    }
 }
 
 /// A row whose next attempt is durable: its bytes may leave.
@@ -229,12 +242,7 @@ impl Desk<'_> {
     fn claim(&mut self, claim: &Claim) -> Result<Vec<Claimed>, StoreError> {
         let Some(lane) = self.books.number(&claim.lane) else { return Ok(Vec::new()) };
         let mut claimed = Vec::new();
-        if let Some(till) = &claim.not_from {
-            let found = self.candidates_of_others(lane, claim, till)?;
-            self.claim_all(claim, &found, false, &mut claimed)?;
-            return Ok(claimed);
-        }
-        self.claim_all(claim, &claim.prefer, true, &mut claimed)?;
+        self.claim_all(claim, claim.preferred(), true, &mut claimed)?;
         let mut after = claim.after;
         // What is preferred and gone, or found damaged, takes no place of a row that can be sent:
         // fewer rows than were asked for mean that there are no others.
@@ -271,6 +279,8 @@ impl Desk<'_> {
         Ok(is_full(claimed))
     }
 
+    /// Whose till it is stands in the row itself: where that counts, no more rows are read than a
+    /// transaction may take.
     fn candidates(
         &self,
         lane: i64,
@@ -278,41 +288,21 @@ impl Desk<'_> {
         after: Seq,
         wanted: usize,
     ) -> Result<Vec<Seq>, StoreError> {
+        let (sql, looked_at_max) = match claim.not_from {
+            Some(_) => (WAITING_WITH_TILL, Some(Claim::LOOKED_AT_MAX)),
+            None => (WAITING, None),
+        };
         let mut found = Vec::new();
-        let sql = "SELECT seq FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 AND \
-            state = 0 ORDER BY seq";
         let mut statement = self.sql.prepare_cached(sql)?;
-        let mut rows = statement.query((lane, after.0))?;
+        let mut rows = statement.query((lane, after.0, looked_at_max))?;
         while found.len() < wanted
             && let Some(row) = rows.next()?
         {
-            let seq = Seq(row.get(0)?);
-            if claim.except.binary_search(&seq).is_err() && !claim.prefer.contains(&seq) {
-                found.push(seq);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Whose till it is stands in the row itself: no more rows are read than a transaction may
-    /// take.
-    fn candidates_of_others(
-        &self,
-        lane: i64,
-        claim: &Claim,
-        till: &str,
-    ) -> Result<Vec<Seq>, StoreError> {
-        let sql = "SELECT seq, till FROM redemption WHERE lane = ?1 AND in_flight = 0 AND seq > ?2 \
-            AND state = 0 \
-             ORDER BY seq LIMIT ?3";
-        let mut statement = self.sql.prepare_cached(sql)?;
-        let mut rows = statement.query((lane, claim.after.0, Claim::LOOKED_AT_MAX))?;
-        let mut found = Vec::new();
-        while found.len() < claim.rows_max
-            && let Some(row) = rows.next()?
-        {
-            let (seq, its): (Seq, String) = (Seq(row.get(0)?), row.get(1)?);
-            if its != till && claim.except.binary_search(&seq).is_err() {
+            let (seq, till): (Seq, String) = (Seq(row.get(0)?), row.get(1)?);
+            let is_left_out = claim.except.binary_search(&seq).is_ok()
+                || claim.preferred().contains(&seq)
+                || claim.not_from.as_ref() == Some(&till);
+            if !is_left_out {
                 found.push(seq);
             }
         }
@@ -566,19 +556,9 @@ impl Desk<'_> {
             Ended::Parked { .. } => "parked",
             Ended::Clean | Ended::Uncharged | Ended::Unclear | Ended::Busy(_) => "no verdict",
         };
-        let event = Event {
-            at_ms: self.around.stamp.unix_ms,
-            id: Some(row.id().to_string()),
-            lane: self.books.name(row.lane).to_owned(),
-            what: "late_answer".to_owned(),
-            by: "redeemd".to_owned(),
-            detail: message::Event::LateAnswer {
-                attempt: attempt.into(),
-                verdict: said.to_owned(),
-            }
-            .to_stored(),
-        };
-        self.record(&event, Some(row.seq))?;
+        let (attempt, verdict) = (attempt.into(), said.to_owned());
+        let detail = message::Event::LateAnswer { attempt, verdict }.to_stored();
+        self.note_event(row, "late_answer", "redeemd", &detail)?;
         Ok(Settled::late(row.state))
     }
 }

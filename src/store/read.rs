@@ -35,7 +35,7 @@ pub fn read_steps() -> u64 {
 #[derive(Debug)]
 pub struct Reader {
     pub(super) connection: Connection,
-    pub(super) lanes: BTreeMap<i64, String>,
+    pub(crate) lanes: BTreeMap<i64, String>,
 }
 
 impl Reader {
@@ -78,12 +78,6 @@ impl Reader {
     pub fn rested(self) -> Result<Self, StoreError> {
         self.connection.execute_batch("PRAGMA shrink_memory")?;
         Ok(self)
-    }
-
-    /// The lanes that the books know.
-    #[must_use]
-    pub fn lane_names(&self) -> Vec<&str> {
-        self.lanes.values().map(String::as_str).collect()
     }
 
     /// One row.

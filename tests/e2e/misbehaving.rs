@@ -249,8 +249,8 @@ impl Store {
 
 #[test]
 fn kills_in_traffic_at_a_provider_that_misbehaves_decline_nothing_it_took_and_give_nothing_twice() {
-    let cycles =
-        std::env::var("REDEEMD_TORTURE_CYCLES").map_or(CYCLES, |text| text.parse::<u64>().unwrap() / 5);
+    let cycles = std::env::var("REDEEMD_TORTURE_CYCLES")
+        .map_or(CYCLES, |text| text.parse::<u64>().unwrap() / 5);
     let mut store = Store::start();
     store.witness.fail(MISBEHAVES);
     for _ in 0..cycles {

@@ -283,7 +283,5 @@ fn what_was_turned_away_keeps_nothing_back_that_was_given_on_trust() {
     let counts = gateway.wait_for_counts("all are sent", |counts| counts.confirmed == 21);
     assert_eq!((counts.pending, counts.voided), (0, 4));
     let suspects = || gateway.lane("main")["suspects"].as_array().cloned();
-    eventually("what was taken back is to blame for nothing", || {
-        suspects().filter(Vec::is_empty)
-    });
+    eventually("what was taken back is to blame for nothing", || suspects().filter(Vec::is_empty));
 }

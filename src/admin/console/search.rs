@@ -28,13 +28,13 @@ const ROWS_ON_A_PAGE: usize = 50;
 const CODE_BYTES_MAX: usize = 1024;
 
 /// A row as a list shows it.
-struct RowLine {
-    id: String,
-    code: String,
-    state: &'static str,
-    state_word: String,
-    till: String,
-    branch: String,
+pub(super) struct RowLine {
+    pub(super) id: String,
+    pub(super) code: String,
+    pub(super) state: &'static str,
+    pub(super) state_word: String,
+    pub(super) till: String,
+    pub(super) branch: String,
     accepted: Moment,
 }
 
@@ -217,7 +217,7 @@ fn deeds(f: &Frame, values: &[(String, String)], by_code: bool) -> Vec<Deeds> {
     state.map(deeds_of).unwrap_or_default().iter().map(deed).collect()
 }
 
-fn line(row: &Redemption, f: &Frame) -> RowLine {
+pub(super) fn line(row: &Redemption, f: &Frame) -> RowLine {
     RowLine {
         id: row.id.to_string(),
         code: shown(&row.reward_code.masked()),

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use super::inbox;
+use super::search::{RowLine, line};
 use super::trail::TrailEntry;
 use super::words::Words;
 use super::{Frame, Moment, denied, rendered, sentence, shown};
@@ -39,16 +40,11 @@ impl StoryStep {
 #[template(path = "story.html")]
 struct StoryPage {
     f: Frame,
-    id: String,
-    code: String,
-    state: &'static str,
-    state_word: String,
+    line: RowLine,
     given: &'static str,
     given_tone: &'static str,
     lane: String,
-    till: String,
     business: String,
-    branch: String,
     date: String,
     attempts: u32,
     marks: Vec<&'static str>,
@@ -92,16 +88,11 @@ fn page_of(f: Frame, story: &Story) -> StoryPage {
     let is_open = matches!(row.state, RowState::Pending | RowState::Parked);
     let closes_as_lost = row.state == RowState::Declined && row.lost && !row.handled;
     StoryPage {
-        id: row.id.to_string(),
-        code: shown(&row.reward_code.masked()),
-        state: row.state.as_str(),
-        state_word: message::state(row.state.as_str(), f.lang).into_owned(),
+        line: line(row, &f),
         given,
         given_tone,
         lane: shown(&row.lane),
-        till: shown(&row.till),
         business: shown(&row.business_refrence),
-        branch: shown(&row.branch_id),
         date: shown(&row.date),
         attempts: row.attempts,
         marks: begins_later(&story.attempts)

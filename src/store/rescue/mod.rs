@@ -9,7 +9,6 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::row::{self, Stored};
-use super::types::Event;
 use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
@@ -321,15 +320,7 @@ impl Desk<'_> {
         } else {
             message::Event::Import { from }
         };
-        let event = Event {
-            at_ms: self.around.stamp.unix_ms,
-            id: Some(stored.id().to_string()),
-            lane: self.books.name(stored.lane).to_owned(),
-            what: "import".to_owned(),
-            by: import.by.clone(),
-            detail: told.to_stored(),
-        };
-        self.record(&event, Some(stored.seq))
+        self.note_event(stored, "import", &import.by, &told.to_stored())
     }
 }
 
