@@ -27,6 +27,33 @@ fn assert_recorded(gateway: &Gateway, id: &str, what: &str) {
     assert!(at.ends_with('Z') && at.len() >= 20, "{events:?}");
 }
 
+/// A page as a browser that likes this language best gets it.
+fn page(gateway: &Gateway, path: &str, language: &str) -> String {
+    gateway.operators().send("GET", path, &[("accept-language", language)], b"").body
+}
+
+#[test]
+fn a_refused_token_needs_a_person_in_the_status_in_its_check_and_on_the_first_screen() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    provider.rules(&["fault=401"]);
+    gateway.till("").redeem("TOKEN-1");
+    eventually("the lane's cause is the credential", || {
+        (gateway.lane("main")["cause"] == "credential").then_some(())
+    });
+    let need = "main: the provider does not take our token";
+    let needs = gateway.status()["needs"].to_string();
+    assert!(needs.contains(need), "{needs}");
+    let checked = gateway.command(&["status", "--check"]);
+    assert!(checked.code == Some(1) && checked.out.contains(need), "{checked:?}");
+    let english = page(&gateway, "/", "en");
+    assert!(english.contains("main: The provider does not take our token"), "{english}");
+    assert!(!english.contains("Nobody has to do anything"), "{english}");
+    let arabic = page(&gateway, "/", "ar");
+    let isolated = "\u{2068}main\u{2069}: لا يقبل المزوّد رمز الدخول";
+    assert!(arabic.contains(isolated) && !arabic.contains("لا أحد بحاجة"), "{arabic}");
+}
+
 #[test]
 fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart() {
     let provider = Provider::start();

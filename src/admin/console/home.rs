@@ -22,7 +22,7 @@ use crate::admin::{Admin, figures};
 use crate::checked::{self, Answerer};
 use crate::clock::Day;
 use crate::limits::{self, Measure};
-use crate::message::{Cause, Language, about, grouped, money, whole};
+use crate::message::{Cause, Language, Need, about, grouped, money, whole};
 use crate::queue::QueueError;
 use crate::refused::Reason;
 
@@ -73,10 +73,13 @@ struct HeadroomPart<'a> {
 #[template(path = "needs.html")]
 struct NeedsPart<'a> {
     f: &'a Frame,
+    /// What does not end by itself, besides redemptions.
+    told: Vec<String>,
     groups: Vec<(&'static str, String)>,
     /// There are rows that were not looked at.
     is_cut: bool,
     oldest: Option<String>,
+    none_waits: bool,
     /// The reason, how many today, and how many in a week.
     refusals: Vec<(&'static str, [String; 2])>,
     /// Tills that are not trusted for the codes that were refused to them.
@@ -153,9 +156,11 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let slowed = status.slowed_tills.iter().map(|till| shown(till)).collect();
     let needs = NeedsPart {
         f,
+        told: status.needs().iter().map(|need| need_line(need, f)).collect(),
         groups: groups.summary(f),
         is_cut: groups.is_cut(),
         oldest: oldest(&status, f.lang),
+        none_waits: status.counts.pending == 0,
         refusals: refusals(&refused, f.lang),
         slowed,
     };
@@ -302,6 +307,15 @@ fn to_do(cause: Cause, f: &Frame) -> String {
     } else {
         quoted(&capital(&cause.to_do(f.lang)), f.lang)
     }
+}
+
+/// One thing that does not end by itself, with what this page has for it.
+fn need_line(need: &Need, f: &Frame) -> String {
+    if let Need::Lane { lane, cause } = need {
+        let (lane, meaning) = (f.lang.isolated(shown(lane)), capital(&cause.meaning(f.lang)));
+        return format!("{lane}: {meaning}. {}: {}", f.w.what_to_do, to_do(*cause, f));
+    }
+    quoted(&capital(&sentence(&need.text(f.lang))), f.lang)
 }
 
 /// A text with its backquotes as the quotation marks of its language.
