@@ -1,6 +1,7 @@
 //! What does not end by itself, as `status`, `status --check` and the console say it. Redemptions
 //! that wait for a person are listed apart.
 
+use super::risk::OffView;
 use super::status::{LaneView, Status};
 use crate::message::{Cause, Need};
 
@@ -29,12 +30,19 @@ impl Status {
     }
 }
 
-/// A line that is only down comes back by itself.
+/// A line that is only down comes back by itself, and so does trust that was switched off for a
+/// time.
 fn lane_needs(view: &LaneView) -> impl Iterator<Item = Need> + '_ {
     let lane = &view.status.name;
     let cause = view.status.cause.as_deref().and_then(Cause::from_word);
     let cause = cause.filter(|cause| cause.needs_a_person());
-    cause.map(|cause| Need::Lane { lane: lane.clone(), cause }).into_iter()
+    let off = view.risk.trust_off.as_ref().filter(|off| off.left_s.is_none());
+    let cause = cause.map(|cause| Need::Lane { lane: lane.clone(), cause });
+    cause.into_iter().chain(off.map(|off| trust_off(lane.clone(), off)))
+}
+
+fn trust_off(lane: String, off: &OffView) -> Need {
+    Need::TrustOff { lane, name: off.by.clone(), note: off.note.clone() }
 }
 
 #[cfg(test)]
@@ -79,6 +87,24 @@ mod tests {
             assert!(english.iter().any(|text| text.contains(part)), "{part}: {english:?}");
         }
         assert_eq!(texts(&status, Language::Arabic).len(), english.len());
+    }
+
+    #[test]
+    fn trust_that_is_off_is_told_unless_it_ends_by_itself() {
+        let mut status = quiet();
+        let off = |left_s| OffView {
+            note: "a look".to_owned(),
+            by: "amal".to_owned(),
+            since: "2026-11-01T00:00:00Z".to_owned(),
+            left_s,
+        };
+        status.lanes[0].risk.trust_off = Some(off(Some(60)));
+        assert_eq!(status.needs(), []);
+        status.lanes[0].risk.trust_off = Some(off(None));
+        let expected = "trust is off in retm until somebody switches it on, by amal: a look";
+        assert_eq!(texts(&status, Language::English), [expected]);
+        let arabic = texts(&status, Language::Arabic).remove(0);
+        assert!(arabic.starts_with("أُوقف الإعطاء على الثقة في المسار"), "{arabic}");
     }
 
     #[test]

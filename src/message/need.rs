@@ -44,5 +44,15 @@ messages! {
         Lane { lane: String, cause: Cause }
         en: format!("{lane}: {}", cause.explanation(English)),
         ar: format!("{}: {}", iso(lane), cause.explanation(Arabic));
+
+        /// Somebody has switched trust off, without an end.
+        TrustOff { lane: String, name: String, note: String }
+        en: format!(
+            "trust is off in {lane} until somebody switches it on, by {name}: {note}"
+        ),
+        ar: format!(
+            "أُوقف الإعطاء على الثقة في المسار {} حتى يعيد شخص تشغيله، بواسطة {}: {}",
+            iso(lane), iso(name), iso(note)
+        );
     }
 }
