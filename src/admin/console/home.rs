@@ -42,9 +42,15 @@ struct HomePage {
 #[template(path = "sentence.html")]
 struct SentencePart<'a> {
     sentences: &'a [Sentence],
-    storage: Option<String>,
+    storage: Option<StorageLine>,
     reload_faults: &'a [String],
     f: &'a Frame,
+}
+
+/// How the storage stands where there is something to say, and since when.
+struct StorageLine {
+    text: String,
+    since: Option<Moment>,
 }
 
 /// What is left of a limit, and how much is used, in thousandths for the picture.
@@ -192,9 +198,10 @@ async fn activity(admin: &Admin, now_ms: i64) -> Result<Activity, QueueError> {
     admin.queue.look(look).await
 }
 
-fn storage(status: &Status, f: &Frame) -> String {
-    let detail = sentence(&status.storage.detail(f.lang));
-    if status.storage.ok { detail } else { format!("{} {detail}", f.w.storage_bad) }
+fn storage(status: &Status, f: &Frame) -> StorageLine {
+    let told = capital(&sentence(&status.storage.words(f.lang)));
+    let text = if status.storage.ok { told } else { format!("{} {told}", f.w.storage_bad) };
+    StorageLine { text, since: status.storage.since_ms().map(Moment) }
 }
 
 fn oldest(status: &Status, lang: Language) -> Option<String> {
@@ -333,7 +340,9 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
     let status = &lane.status;
     let cause = status.cause.as_deref().unwrap_or_default();
     let known = Cause::from_word(cause);
+    let is_untried = status.link == "up" && !status.tried;
     let link_word = match status.link {
+        "up" if is_untried => f.w.untried,
         "up" => f.w.up,
         "held" => f.w.held,
         _ => f.w.down,
@@ -341,7 +350,7 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
     LanePart {
         name: shown(&status.name),
         path: format!("/lanes/{}", encoded(&status.name)),
-        link: status.link,
+        link: if is_untried { "untried" } else { status.link },
         link_word,
         meaning: known.map(|cause| capital(&cause.meaning(f.lang))).unwrap_or_default(),
         to_do: known.map(|cause| to_do(cause, f)).unwrap_or_default(),

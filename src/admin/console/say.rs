@@ -10,6 +10,8 @@ use crate::queue::LaneStatus;
 
 /// For so long nobody needs to know since when a line is in trouble.
 const TROUBLE_IS_NEW: Duration = Duration::from_mins(1);
+/// While a line works no redemption waits so long for its answer.
+const WAITS_LONG: Duration = Duration::from_mins(5);
 
 /// A sentence, how loud it is, and a time at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +55,7 @@ pub(super) fn sentences(facts: &Facts<'_>) -> Vec<Sentence> {
     let unwell = lanes.iter().filter(|lane| lane.status.link != "up");
     let mut unwell: Vec<_> = unwell.map(|lane| of_lane(facts, lane, several)).collect();
     if unwell.is_empty() {
-        unwell.push(all_is_well(facts));
+        unwell.push(no_lane_is_away(facts));
     }
     off.chain(unwell).collect()
 }
@@ -89,29 +91,72 @@ fn trust_off(lang: Language, view: &LaneView, several: bool) -> Option<Sentence>
     Some(Sentence::new("bad", text))
 }
 
-fn all_is_well(facts: &Facts<'_>) -> Sentence {
+/// No lane is down or held: that all is well, unless something else is not.
+fn no_lane_is_away(facts: &Facts<'_>) -> Sentence {
+    let answered = last_answered(facts);
+    let has_needs = !facts.status.needs().is_empty();
+    let is_off = facts.status.lanes.iter().any(|lane| lane.risk.trust_off.is_some());
+    let old_s = facts.status.oldest_pending_age_s.filter(|age_s| *age_s >= WAITS_LONG.as_secs());
+    if !has_needs && !is_off && old_s.is_none() {
+        return Sentence::new("good", format!("{}: {answered}", nothing_is_wrong(facts)));
+    }
+    let parts = [
+        Some(no_line_is_down(facts.lang, &answered)),
+        old_s.map(|age_s| waits_long(facts.lang, Duration::from_secs(age_s))),
+        has_needs.then(|| see_below(facts.lang).to_owned()),
+    ];
+    Sentence::new("warn", parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+}
+
+/// Nobody knows of a line on which nothing was tried since the start.
+fn nothing_is_wrong(facts: &Facts<'_>) -> &'static str {
+    let is_known = facts.status.lanes.iter().all(|lane| lane.status.tried);
+    match (facts.lang, is_known) {
+        (Language::English, true) => "All is well",
+        (Language::English, false) => "Nothing is known to be wrong",
+        (Language::Arabic, true) => "كل شيء على ما يرام",
+        (Language::Arabic, false) => "لا يُعرف أي خلل",
+    }
+}
+
+fn no_line_is_down(lang: Language, answered: &str) -> String {
+    match lang {
+        Language::English => format!("No line is known to be down: {answered}"),
+        Language::Arabic => format!("لا يُعرف انقطاع في أي خط: {answered}"),
+    }
+}
+
+fn waits_long(lang: Language, age: Duration) -> String {
+    let age = about(age, lang);
+    match lang {
+        Language::English => {
+            format!("The oldest redemption has waited {age} for the provider's answer.")
+        }
+        Language::Arabic => format!("تنتظر أقدم عملية جواب المزوّد منذ {age}."),
+    }
+}
+
+fn see_below(lang: Language) -> &'static str {
+    match lang {
+        Language::English => "Something needs a person: it is named below.",
+        Language::Arabic => "هناك ما يحتاج إلى شخص، وهو مذكور أدناه.",
+    }
+}
+
+fn last_answered(facts: &Facts<'_>) -> String {
     let counts = &facts.status.counts;
     let was_any = counts.confirmed + counts.declined + counts.parked > 0;
-    let text = match (
-        facts.lang,
-        facts.answered_ms.map(|at| about(between(at, facts.now_ms), facts.lang)),
-    ) {
-        (Language::English, Some(ago)) => {
-            format!("All is well: the last redemption was answered {ago} ago.")
-        }
+    let ago = facts.answered_ms.map(|at| about(between(at, facts.now_ms), facts.lang));
+    match (facts.lang, ago) {
+        (Language::English, Some(ago)) => format!("the last redemption was answered {ago} ago."),
         (Language::English, None) if was_any => {
-            "All is well: no redemption was answered in the last days.".to_owned()
+            "no redemption was answered in the last days.".to_owned()
         }
-        (Language::English, None) => "All is well: no redemption has been answered yet.".to_owned(),
-        (Language::Arabic, Some(ago)) => {
-            format!("كل شيء على ما يرام: أُجيب عن آخر عملية قبل {ago}.")
-        }
-        (Language::Arabic, None) if was_any => {
-            "كل شيء على ما يرام: لم يُجب عن أي عملية في الأيام الأخيرة.".to_owned()
-        }
-        (Language::Arabic, None) => "كل شيء على ما يرام: لم يُجب عن أي عملية بعد.".to_owned(),
-    };
-    Sentence::new("good", text)
+        (Language::English, None) => "no redemption has been answered yet.".to_owned(),
+        (Language::Arabic, Some(ago)) => format!("أُجيب عن آخر عملية قبل {ago}."),
+        (Language::Arabic, None) if was_any => "لم يُجب عن أي عملية في الأيام الأخيرة.".to_owned(),
+        (Language::Arabic, None) => "لم يُجب عن أي عملية بعد.".to_owned(),
+    }
 }
 
 fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
@@ -243,6 +288,7 @@ mod tests {
     use super::super::super::risk::{LaneRisk, OffView};
     use super::super::super::status::tests::{lane, sample, standing};
     use super::*;
+    use crate::message::Storage;
     use crate::store::LaneStanding;
     use crate::value::Amount;
 
@@ -253,6 +299,7 @@ mod tests {
     ) -> Vec<Sentence> {
         let mut status = sample();
         status.lanes.truncate(1);
+        status.clock_trusted = true;
         status.lanes[0].risk.given = 17;
         change(&mut status);
         // 42 minutes after the lane's `since`.
@@ -390,7 +437,8 @@ mod tests {
         let text = "No reward is given without the provider's answer, for 2 hours more. amal: \
             codes are being guessed";
         assert_eq!((sentences[0].tone, sentences[0].text.as_str()), ("bad", text));
-        assert!(sentences[1].text.starts_with("All is well"));
+        assert_eq!(sentences[1].tone, "warn");
+        assert!(sentences[1].text.starts_with("No line is known to be down"));
         assert!(
             said(off(None), Language::English, None)[0]
                 .text
@@ -412,6 +460,46 @@ mod tests {
         assert_eq!(new.text, "An operator holds this lane.");
         let old = said(held("2026-11-01T00:40:00Z"), Language::English, None).remove(0);
         assert_eq!(old.text, "An operator holds this lane, for 2 minutes now.");
+    }
+
+    #[test]
+    fn nothing_is_well_while_something_needs_a_person_or_a_redemption_waits_long() {
+        let up = |status: &mut Status| status.lanes[0].status = lane("retm", "up", None);
+        let full = |status: &mut Status| {
+            up(status);
+            (status.storage.ok, status.storage.told) = (false, vec![Storage::DiskFull]);
+        };
+        let refused = |status: &mut Status| {
+            up(status);
+            status.reload_faults = vec!["intake.listen: not an address".to_owned()];
+        };
+        let waits = |status: &mut Status| {
+            up(status);
+            status.oldest_pending_age_s = Some(7200);
+        };
+        let answered = "No line is known to be down: no redemption was answered in the last days.";
+        let below = format!("{answered} Something needs a person: it is named below.");
+        let long = format!(
+            "{answered} The oldest redemption has waited 2 hours for the provider's answer."
+        );
+        let full: &dyn Fn(&mut Status) = &full;
+        for (change, expected) in [(full, &below), (&refused, &below), (&waits, &long)] {
+            let sentence = said(change, Language::English, None).remove(0);
+            assert_eq!((sentence.tone, sentence.text.as_str()), ("warn", expected.as_str()));
+            let arabic = said(change, Language::Arabic, None).remove(0).text;
+            assert!(arabic.starts_with("لا يُعرف انقطاع") && !arabic.contains("ما يرام"), "{arabic}");
+        }
+    }
+
+    #[test]
+    fn of_a_line_that_was_not_tried_nobody_knows() {
+        let untried = |status: &mut Status| {
+            status.lanes[0].status = LaneStatus { tried: false, ..lane("retm", "up", None) };
+        };
+        let sentence = said(untried, Language::English, None).remove(0);
+        assert!(sentence.text.starts_with("Nothing is known to be wrong: "), "{}", sentence.text);
+        let arabic = said(untried, Language::Arabic, None).remove(0).text;
+        assert!(arabic.starts_with("لا يُعرف أي خلل: "), "{arabic}");
     }
 
     #[test]

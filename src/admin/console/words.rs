@@ -101,6 +101,8 @@ words! {
         "خطوط المزوّدين";
     up: "up",
         "يعمل";
+    untried: "not tried yet",
+        "لم يُجرَّب بعد";
     down: "down",
         "منقطع";
     held: "held",
