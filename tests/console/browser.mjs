@@ -188,7 +188,7 @@ const steps = {
     await control('line', { state: 'refuse' });
     for (let n = 0; n < 17; n += 1) assert.equal(await redeem(`AWAY-${n}-XK2M`), 200);
     // For how long is said from the first second on.
-    const sentence = /^The line has been down for .*17 rewards were given meanwhile. You may give 83 more, until/;
+    const sentence = /^The line has been down for .*17 rewards were given and wait for the provider.s answer. You may give 83 more, until/;
     await until('the page says so by itself', async () => sentence.test(await browser.text('.sentence:not(#stale)')));
     assert.match(await browser.text('.gauge strong'), /^83 left of 100$/);
     await everywhere('outage', { home: '/', search: '/search?state=pending&newest=1' });

@@ -3,8 +3,10 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{Moment, capital};
+use crate::admin::risk::LaneRisk;
 use crate::admin::status::{LaneView, Status};
-use crate::limits::{Room, RoomOf};
+use crate::clock::{rfc3339, signed_ms};
+use crate::limits::{NoRoom, Room, RoomOf};
 use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped, money};
 use crate::queue::LaneStatus;
 
@@ -170,21 +172,69 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
         let meaning = cause.map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
         troubled(facts.lang, away, &meaning)
     };
-    if lane.trust != "at_once" {
-        return Sentence::new("warn", format!("{whose}{}", troubled()));
-    }
-    let what = if cause == Some(Cause::Operator) { troubled() } else { is_away(facts.lang, away) };
+    let is_away_line = lane.trust == "at_once" && cause != Some(Cause::Operator);
+    let what = if is_away_line { is_away(facts.lang, away) } else { troubled() };
+    let (tone, more, until) = may_give(facts, view, cause);
     let given = given(facts.lang, view.risk.given);
-    let (tone, more, until) = match (&view.risk.room, &view.risk.trust_from) {
-        (Some(room), _) => ("warn", give_more(facts.lang, room), view.risk.trust_until.as_deref()),
-        (None, _) if view.risk.gives_to_checked_alone() => {
-            ("warn", give_checked_alone(facts.lang).to_owned(), None)
+    let more = (!more.is_empty()).then_some(more);
+    let parts = [Some(format!("{whose}{what}")), given, more];
+    let text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Sentence { tone, text, until }
+}
+
+/// What may still be given: how loud that is, the words, and a time that follows them.
+type More = (&'static str, String, Option<Moment>);
+
+fn may_give(facts: &Facts<'_>, view: &LaneView, cause: Option<Cause>) -> More {
+    match (view.status.trust, cause) {
+        ("at_once", _) => at_once(facts.lang, &view.risk),
+        ("unanswered", _) => unanswered(facts, &view.risk),
+        // No till can ask for it.
+        (_, Some(Cause::NotConfigured)) => ("warn", String::new(), None),
+        _ => ("bad", give_nothing(facts.lang).to_owned(), None),
+    }
+}
+
+/// Nobody can be asked.
+fn at_once(lang: Language, risk: &LaneRisk) -> More {
+    let moment = |time: &Option<String>| time.as_deref().and_then(Moment::read);
+    match (&risk.room, &risk.trust_from) {
+        (Some(room), _) => ("warn", give_more(lang, room, false), moment(&risk.trust_until)),
+        (None, _) if risk.gives_to_checked_alone() => {
+            ("warn", give_checked_alone(lang).to_owned(), None)
         }
-        (None, Some(from)) => ("bad", before(facts.lang).to_owned(), Some(from.as_str())),
-        (None, None) => ("bad", give_nothing(facts.lang).to_owned(), None),
-    };
-    let text = format!("{whose}{what} {given} {more}");
-    Sentence { tone, text, until: until.and_then(Moment::read) }
+        (None, Some(_)) => ("bad", before(lang).to_owned(), moment(&risk.trust_from)),
+        (None, None) => ("bad", give_nothing(lang).to_owned(), None),
+    }
+}
+
+/// Each redemption is asked about, and given without an answer only where others have none either.
+fn unanswered(facts: &Facts<'_>, risk: &LaneRisk) -> More {
+    let lang = facts.lang;
+    let after = |span| Moment::read(&rfc3339(facts.now_ms.saturating_add(signed_ms(span))));
+    let [checked, before, nothing] = without_answer(lang);
+    match risk.limits_leave {
+        Some(Ok(room)) => ("warn", give_more(lang, &room, true), after(room.within)),
+        _ if risk.takes_checked => ("warn", checked.to_owned(), None),
+        Some(Err(NoRoom::Hours(opens_in))) => ("bad", before.to_owned(), after(opens_in)),
+        Some(Err(NoRoom::Closed)) | None => ("bad", nothing.to_owned(), None),
+    }
+}
+
+/// Only a checked code may be given, none before a time that follows, or none at all.
+fn without_answer(lang: Language) -> [&'static str; 3] {
+    match lang {
+        Language::English => [
+            "Without the provider's answer, only a code that a till has checked may be given now.",
+            "Without the provider's answer nothing may be given before",
+            "Without the provider's answer nothing more may be given now.",
+        ],
+        Language::Arabic => [
+            "دون جواب المزوّد لا يمكن الآن إعطاء مكافأة إلا لرمز تحققت منه نقطة بيع.",
+            "دون جواب المزوّد لا يمكن إعطاء شيء قبل",
+            "دون جواب المزوّد لا يمكن إعطاء المزيد الآن.",
+        ],
+    }
 }
 
 fn is_away(lang: Language, away: Duration) -> String {
@@ -197,21 +247,26 @@ fn is_away(lang: Language, away: Duration) -> String {
     }
 }
 
-fn given(lang: Language, given: u64) -> String {
-    match lang {
-        Language::English => {
-            let were = if given == 1 { "was" } else { "were" };
-            format!("{} {were} given meanwhile.", count(given, Noun::Reward, lang))
+/// What was given and is not settled: it may be of an outage before this one.
+fn given(lang: Language, given: u64) -> Option<String> {
+    let number = count(given, Noun::Reward, lang);
+    let text = match (lang, given) {
+        (_, 0) => return None,
+        (Language::English, 1) => {
+            format!("{number} was given and waits for the provider's answer.")
         }
-        Language::Arabic => {
-            let given = count(given, Noun::Reward, lang);
-            format!("عدد المكافآت التي أُعطيت في هذه الأثناء: {given}.")
+        (Language::English, _) => {
+            format!("{number} were given and wait for the provider's answer.")
         }
-    }
+        (Language::Arabic, _) => {
+            format!("عدد المكافآت التي أُعطيت وتنتظر جواب المزوّد: {number}.")
+        }
+    };
+    Some(text)
 }
 
-/// A time follows.
-fn give_more(lang: Language, room: &Room) -> String {
+/// A time follows. `is_asked`: each redemption is asked about first.
+fn give_more(lang: Language, room: &Room, is_asked: bool) -> String {
     let more = room.more;
     let (at, of_each) = match (lang, more) {
         (Language::English, 1) => ("at", ""),
@@ -224,21 +279,30 @@ fn give_more(lang: Language, room: &Room) -> String {
     match lang {
         Language::English => {
             let (most, rules) = match room.of {
+                RoomOf::All if is_asked => ("at most ", ""),
                 RoomOf::All => ("", ""),
                 RoomOf::AsRulesAllow => ("at most ", ", as the rules allow"),
                 RoomOf::RulesAlone => ("at most ", ", only where a rule of its own allows it"),
             };
-            format!("You may give {most}{} more{each}{rules}, until", grouped(more))
+            let only =
+                if is_asked { ", and only where others are not answered either" } else { "" };
+            format!("You may give {most}{} more{each}{rules}{only}, until", grouped(more))
         }
         Language::Arabic => {
             let rules = match room.of {
+                RoomOf::All if is_asked => " على الأكثر",
                 RoomOf::All => "",
                 RoomOf::AsRulesAllow => " على الأكثر بحسب القواعد",
                 RoomOf::RulesAlone => " على الأكثر، فقط حيث تسمح بذلك قاعدة خاصة",
             };
             let other = if more == 2 { "أخريين" } else { "أخرى" };
             let more = count_in(NounPlace::Object, more, Noun::Reward, lang);
-            format!("يمكنك إعطاء {more} {other}{each}{rules}، حتى")
+            let only = if is_asked {
+                "، وذلك فقط حين لا يُجاب عن غيرها أيضًا"
+            } else {
+                ""
+            };
+            format!("يمكنك إعطاء {more} {other}{each}{rules}{only}، حتى")
         }
     }
 }
@@ -285,7 +349,7 @@ fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::risk::{LaneRisk, OffView};
+    use super::super::super::risk::OffView;
     use super::super::super::status::tests::{lane, sample, standing};
     use super::*;
     use crate::message::Storage;
@@ -323,8 +387,8 @@ mod tests {
         let sentence = said(may_give(ROOM), Language::English, None).remove(0);
         assert_eq!(
             sentence.text,
-            "The line has been down for 42 minutes. 17 rewards were given meanwhile. You may give \
-             83 more, until"
+            "The line has been down for 42 minutes. 17 rewards were given and wait for the \
+             provider's answer. You may give 83 more, until"
         );
         assert_eq!(
             (sentence.tone, sentence.until.unwrap().iso().as_str()),
@@ -415,8 +479,8 @@ mod tests {
         };
         assert_eq!(
             said(held, Language::English, None).remove(0).text,
-            "An operator holds this lane, for 42 minutes now. 17 rewards were given meanwhile. \
-             You may give 83 more, until"
+            "An operator holds this lane, for 42 minutes now. 17 rewards were given and wait \
+             for the provider's answer. You may give 83 more, until"
         );
     }
 
@@ -448,6 +512,35 @@ mod tests {
     }
 
     #[test]
+    fn where_each_is_asked_about_it_is_said_what_may_be_given_without_an_answer() {
+        let hangs = |left| {
+            move |status: &mut Status| {
+                status.lanes[0].status = lane("retm", "down", Some("answer"));
+                status.lanes[0].status.since = Some("2026-11-01T00:41:58Z".to_owned());
+                status.lanes[0].risk.limits_leave = Some(left);
+            }
+        };
+        let sentence = |left, lang| said(hangs(left), lang, None).remove(0);
+        let text = "Requests leave but no answer comes in time: the line is silent or the provider \
+            hangs. 17 rewards were given and wait for the provider's answer. You may give at most \
+            83 more, and only where others are not answered either, until";
+        let said = sentence(Ok(ROOM), Language::English);
+        let until = said.until.unwrap().iso();
+        assert_eq!((said.text.as_str(), until.as_str()), (text, "2026-11-01T03:42:00Z"));
+        let said = sentence(Ok(ROOM), Language::Arabic).text;
+        let expected =
+            "يمكنك إعطاء 83 مكافأة أخرى على الأكثر، وذلك فقط حين لا يُجاب عن غيرها أيضًا، حتى";
+        assert!(said.ends_with(expected), "{said}");
+        let said = sentence(Err(NoRoom::Closed), Language::English).text;
+        assert!(said.ends_with("answer nothing more may be given now."), "{said}");
+        let said = sentence(Err(NoRoom::Closed), Language::Arabic).text;
+        assert!(said.ends_with("دون جواب المزوّد لا يمكن إعطاء المزيد الآن."), "{said}");
+        let said = sentence(Err(NoRoom::Hours(Duration::from_hours(2))), Language::English);
+        assert!(said.text.ends_with("nothing may be given before"), "{}", said.text);
+        assert_eq!(said.until.unwrap().iso(), "2026-11-01T02:42:00Z");
+    }
+
+    #[test]
     fn how_long_a_line_is_in_trouble_is_said_once_it_matters() {
         let held = |since: &'static str| {
             move |status: &mut Status| {
@@ -457,9 +550,13 @@ mod tests {
             }
         };
         let new = said(held("2026-11-01T00:41:58Z"), Language::English, None).remove(0);
-        assert_eq!(new.text, "An operator holds this lane.");
+        let nothing = "17 rewards were given and wait for the provider's answer. Nothing more may \
+            be given now: tills are told to ask again.";
+        assert_eq!(new.text, format!("An operator holds this lane. {nothing}"));
         let old = said(held("2026-11-01T00:40:00Z"), Language::English, None).remove(0);
-        assert_eq!(old.text, "An operator holds this lane, for 2 minutes now.");
+        assert_eq!(old.text, format!("An operator holds this lane, for 2 minutes now. {nothing}"));
+        let arabic = said(held("2026-11-01T00:40:00Z"), Language::Arabic, None).remove(0).text;
+        assert!(arabic.contains("تنتظر جواب المزوّد: 17 مكافأة. لا يمكن إعطاء المزيد"), "{arabic}");
     }
 
     #[test]
@@ -487,7 +584,8 @@ mod tests {
             let sentence = said(change, Language::English, None).remove(0);
             assert_eq!((sentence.tone, sentence.text.as_str()), ("warn", expected.as_str()));
             let arabic = said(change, Language::Arabic, None).remove(0).text;
-            assert!(arabic.starts_with("لا يُعرف انقطاع") && !arabic.contains("ما يرام"), "{arabic}");
+            assert!(arabic.starts_with("لا يُعرف انقطاع"), "{arabic}");
+            assert!(!arabic.contains("ما يرام"), "{arabic}");
         }
     }
 
@@ -512,6 +610,6 @@ mod tests {
         assert!(sentence.text.ends_with("answered in the last days."), "{}", sentence.text);
         let held =
             |status: &mut Status| status.lanes[0].status = lane("retm", "held", Some("operator"));
-        assert_eq!(said(held, Language::English, None).remove(0).tone, "warn");
+        assert_eq!(said(held, Language::English, None).remove(0).tone, "bad");
     }
 }

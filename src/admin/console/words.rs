@@ -128,8 +128,9 @@ words! {
         "يُرسل ما ينتظر فورًا بدل الانتظار.";
     hold: "Hold",
         "أوقِف";
-    hold_means: "Nothing is sent to this provider until somebody lets it go on.",
-        "لا يُرسل شيء إلى هذا المزوّد حتى يسمح شخص بالمتابعة.";
+    hold_means: "Nothing is sent to this provider until somebody lets it go on. Tills are told to \
+        ask again.",
+        "لا يُرسل شيء إلى هذا المزوّد حتى يسمح شخص بالمتابعة، ويُطلب من نقاط البيع أن تسأل لاحقًا.";
     release: "Let it go on",
         "تابع";
     release_means: "What waits is sent again, the oldest first.",
