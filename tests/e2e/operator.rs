@@ -114,6 +114,39 @@ fn a_lane_held_with_trust_accepts_and_sends_nothing_until_its_release_also_after
 }
 
 #[test]
+fn what_was_given_under_a_hold_says_so_in_its_story_and_in_the_inbox() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    gateway.says(&["hold", "main", "--trust", "--note", "the provider moves house"]);
+    gateway.wait_for_link("main", "held");
+    let id = gateway.till("").redeem("HELD-1").id();
+    let story = format!("/redemptions/{id}");
+    provider.rules(&["fault=refuse"]);
+    gateway.says(&["release"]);
+    gateway.wait_for_counts("it is declined", |counts| counts.declined == 1);
+    for (language, held, down, given, means) in [
+        (
+            "en",
+            "an operator held the line and let rewards be given",
+            "line was down",
+            "Given while an operator held the line",
+            "The reward was given before the provider had answered",
+        ),
+        (
+            "ar",
+            "أوقف أحد المشغّلين الخط وسمح",
+            "كان الخط منقطعًا",
+            "أُعطيت أثناء إيقاف أحد المشغّلين للخط",
+            "أُعطيت المكافأة قبل أن يجيب المزوّد",
+        ),
+    ] {
+        let (story, inbox) = (page(&gateway, &story, language), page(&gateway, "/inbox", language));
+        assert!(story.contains(held) && !story.contains(down), "{story}");
+        assert!(inbox.contains(given) && inbox.contains(means) && !inbox.contains(down), "{inbox}");
+    }
+}
+
+#[test]
 fn a_decline_before_an_operators_hold_is_none_of_those_for_which_a_lane_is_held() {
     let provider = Provider::start();
     let mut gateway = Gateway::before(&provider);
