@@ -658,6 +658,24 @@ async fn a_check_of_the_status_is_quiet_when_all_is_well_and_ages_are_counted_by
 }
 
 #[tokio::test]
+async fn a_check_of_the_status_names_each_lane_whose_trust_is_off_without_an_end() {
+    let gateway = Gateway::start().await;
+    assert_eq!(gateway.run(&["trust", "off", "--note", "a look"]).await.code, 0);
+    let ran = gateway.run(&["status", "--check", "--json"]).await;
+    let needs = ran.json()[0]["needs"].clone();
+    let needs: Vec<&str> =
+        needs.as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert_eq!((ran.code, needs.len()), (1, 2), "{needs:?}");
+    for (need, lane) in needs.iter().zip(["retm", "other"]) {
+        assert!(need.starts_with(&format!("trust is off in {lane} until somebody")), "{need}");
+        assert!(need.ends_with(": a look"), "{need}");
+    }
+    assert_eq!(gateway.run(&["trust", "off", "--note", "a look", "--for", "1h"]).await.code, 0);
+    assert_eq!(gateway.run(&["status", "--check"]).await.code, 0, "it ends by itself");
+    gateway.end().await;
+}
+
+#[tokio::test]
 async fn an_export_to_standard_output_is_the_file_and_warns_beside_it() {
     let gateway = Gateway::start().await;
     gateway.accept("CODE-KKKK-1111", "till-1").await;

@@ -12,6 +12,7 @@ mod find;
 mod given;
 mod guard;
 mod metrics;
+mod needs;
 mod password;
 mod problem;
 mod process;

@@ -56,6 +56,12 @@ pub(super) struct LaneRisk {
     /// What may be given, as the console says it.
     #[serde(skip)]
     pub(super) room: Option<Room>,
+    /// What the limits leave, also where each redemption is asked about first.
+    #[serde(skip)]
+    pub(super) limits_leave: Option<Result<Room, NoRoom>>,
+    /// Whether they leave something to a code whose check is remembered, as above.
+    #[serde(skip)]
+    pub(super) takes_checked: bool,
     /// Why nothing is accepted on trust.
     pub(super) trust_off: Option<OffView>,
 }
@@ -125,6 +131,8 @@ impl LaneRisk {
             trust_left_s: room.map(|room| room.within.as_secs()),
             trust_from: opens_in.and_then(after),
             room,
+            limits_leave: Some(standing.room),
+            takes_checked: standing.takes_checked,
             trust_off: standing.off.as_ref().map(OffView::from),
         }
     }

@@ -132,6 +132,10 @@ impl Status {
             status.explanation = cause.map(|cause| cause.explanation(language));
         }
         let mut value = json!(self);
+        let needs = self.needs().iter().map(|need| need.text(language)).collect();
+        if let Some(members) = value.as_object_mut() {
+            members.insert("needs".to_owned(), needs);
+        }
         if let Some(detail) = value.pointer_mut("/storage/detail") {
             *detail = self.storage.detail(language).into();
         }

@@ -16,7 +16,7 @@ use super::options::StatusArgs;
 use super::table::{Align, Table, count, duration, paragraph};
 use super::terminal::{self, Screen};
 use super::trust;
-use crate::message::{Cause, Language, Noun, count as in_words, fine};
+use crate::message::{Language, Noun, count as in_words, fine};
 use crate::store::Counts;
 
 /// How often `--watch` looks.
@@ -56,6 +56,8 @@ struct DaemonStatus {
     /// Tills to which too many codes were refused.
     #[serde(default)]
     slowed_tills: Vec<String>,
+    /// What does not end by itself; a daemon of an earlier build does not say.
+    needs: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -157,7 +159,7 @@ fn check(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let needs = needs(status, waiting);
+    let needs = needs(status, waiting)?;
     if json {
         writeln!(out, "{}", serde_json::json!({ "needs": needs }))?;
     } else {
@@ -168,36 +170,14 @@ fn check(
     if needs.is_empty() { Ok(()) } else { Err(CliError::SaidAlready) }
 }
 
-/// What does not end by itself.
-fn needs(status: &DaemonStatus, waiting: &WaitingByState) -> Vec<String> {
-    let mut needs = Vec::new();
-    if !status.storage.ok || !status.storage.detail.is_empty() {
-        needs.push(format!("storage: {}", storage(&status.storage)));
-    }
-    if !status.clock_trusted {
-        needs.push("the clock is not synchronised: check NTP".to_owned());
-    }
-    if !status.counts.balance() {
-        needs.push(format!("the books do not balance: {}", books(&status.counts)));
-    }
-    needs.extend(to_decide(waiting));
-    needs.extend(
-        status
-            .reload_faults
-            .iter()
-            .map(|fault| format!("the settings on disk were refused: {fault}")),
-    );
-    if !status.restart_keys.is_empty() {
-        needs.push(restart(&status.restart_keys));
-    }
-    for lane in &status.lanes {
-        let Some(cause) = lane.cause.as_deref().filter(|word| needs_a_person(word)) else {
-            continue;
-        };
-        let words = lane.explanation.as_deref().unwrap_or(cause);
-        needs.push(format!("{} is {}: {words}", lane.name, lane.link));
-    }
-    needs
+/// What does not end by itself, as the daemon says it, and the redemptions that wait for a person.
+fn needs(status: &DaemonStatus, waiting: &WaitingByState) -> Result<Vec<String>, CliError> {
+    let Some(needs) = status.needs.clone() else {
+        let why = "the daemon is of an earlier build and does not say what needs a person: \
+                   restart it";
+        return Err(CliError::Failed(why.to_owned()));
+    };
+    Ok(needs.into_iter().chain(to_decide(waiting)).collect())
 }
 
 /// How many redemptions wait for a person, and what can be done.
@@ -213,11 +193,6 @@ fn to_decide(waiting: &WaitingByState) -> Option<String> {
     let all: Vec<String> = waiting.iter().rev().filter_map(each).collect();
     let decide = "decide with `retry`, `void` or `handled`; `redeemd list --waiting`";
     (!all.is_empty()).then(|| format!("{}: {decide}", all.join(", ")))
-}
-
-/// A cause that a newer daemon knows may need one.
-fn needs_a_person(word: &str) -> bool {
-    Cause::from_word(word).is_none_or(Cause::needs_a_person)
 }
 
 fn read(value: &Value) -> Result<DaemonStatus, CliError> {
@@ -456,7 +431,7 @@ mod tests {
             "counts": {"accepted": 1204, "pending": 3, "confirmed": 1190, "declined": 8,
             "parked": 1, "voided": 2},
             "oldest_pending_age_s": 754, "clock_trusted": true, "storage": {"ok": true,
-            "detail": ""},
+            "detail": ""}, "needs": [],
             "lanes": [
                 {"name": "retm", "link": "down", "cause": "connect", "explanation": "the provider \
                     cannot be reached; look at the line", "detail": "timed out after 10 \
@@ -599,17 +574,15 @@ of the last 1,000 came later than a till waits
         assert_eq!(
             checked(&value),
             (true, String::new()),
-            "a line that is down comes back by itself"
+            "where the daemon names nothing there is nothing"
         );
-        value["lanes"][0]["cause"] = json!("credential");
-        value["storage"] = json!({"ok": true, "detail": "a database was salvaged"});
-        let (is_well, text) = checked(&value);
-        assert!(!is_well && text.contains("retm is down") && text.contains("salvaged"), "{text}");
-        value["lanes"][0]["cause"] = json!("a cause of tomorrow");
-        assert!(!checked(&value).0);
+        value["needs"] = json!(["retm: put a valid token in place"]);
+        assert_eq!(checked(&value), (false, "retm: put a valid token in place\n".to_owned()));
+        value["needs"] = Value::Null;
+        assert!(!checked(&value).0, "silence of an earlier build is no good news");
         let waiting = [("confirmed", 1), ("declined", 1204), ("parked", 2)];
         let waiting = waiting.map(|(state, number)| (state.to_owned(), number)).into();
-        let needs = needs(&read(&sample()).unwrap(), &waiting);
+        let needs = needs(&read(&sample()).unwrap(), &waiting).unwrap();
         let all = "2 parked, 1,204 declined after the fact, 1 confirmed by inference or owed: ";
         assert!(needs.len() == 1 && needs[0].starts_with(all), "{needs:?}");
     }

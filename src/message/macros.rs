@@ -13,6 +13,7 @@ macro_rules! meaning {
     (books) => { "What the books say." };
     (byte) => { "The first byte that does not fit, from 0." };
     (bytes_max) => { "The most bytes." };
+    (cause) => { "Why it is not up." };
     (characters) => { "The most characters." };
     (chars_max) => { "The most characters." };
     (choices) => { "What the field can be." };
@@ -29,6 +30,7 @@ macro_rules! meaning {
     (id) => { "A redemption's id." };
     (kept) => { "Redemptions kept." };
     (key) => { "The field's name." };
+    (keys) => { "The settings' keys, separated by commas." };
     (kind) => { "What it is, as \"a string\"." };
     (known) => { "Those that there are, separated by commas." };
     (lane) => { "The lane's name." };

@@ -14,6 +14,7 @@ mod event;
 mod fault;
 mod language;
 mod macros;
+mod need;
 mod note;
 mod refusal;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use denied::{Denied, FilterFault, RowFault};
 pub use event::Event;
 pub use fault::Fault;
 pub use language::{Language, Plural, UnknownLanguage};
+pub use need::Need;
 pub use note::Note;
 pub use refusal::{Reason, Refusal};
 pub use storage::Storage;

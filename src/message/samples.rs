@@ -1,5 +1,6 @@
 //! Parameters that are messages themselves, for the tests of every message.
 
+use super::cause::Cause;
 use super::denied::FilterFault;
 use super::fault::Fault;
 use super::note::Note;
@@ -16,6 +17,12 @@ impl Sample for Storage {
 impl Sample for Box<Storage> {
     fn sample() -> Self {
         Box::new(Sample::sample())
+    }
+}
+
+impl Sample for Cause {
+    fn sample() -> Self {
+        Self::Credential
     }
 }
 

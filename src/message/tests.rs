@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::language::Language::{Arabic, English};
 use super::{
-    Cause, Denied, Event, Fault, FilterFault, Language, Note, Reason, Refusal, RowFault, Storage,
+    Cause, Denied, Event, Fault, FilterFault, Language, Need, Note, Reason, Refusal, RowFault,
+    Storage,
 };
 
 /// A message of any topic: its stored form and its text in each language.
@@ -28,7 +29,7 @@ fn every() -> Vec<Shown> {
             ),+].concat()
         };
     }
-    shown!(Note, Refusal, Storage, Event, Fault, Denied, FilterFault, RowFault)
+    shown!(Note, Refusal, Storage, Event, Fault, Denied, FilterFault, RowFault, Need)
 }
 
 /// Its words are somebody else's.
@@ -69,7 +70,7 @@ macro_rules! comes_back {
 
 #[test]
 fn every_message_comes_back_from_the_disk_as_it_was() {
-    comes_back!(Note, Refusal, Storage, Event, Fault, Denied, FilterFault, RowFault);
+    comes_back!(Note, Refusal, Storage, Event, Fault, Denied, FilterFault, RowFault, Need);
     assert_eq!(Note::SaysFailed { status: 200 }.to_stored(), r#"{"m":"says_failed","status":200}"#);
 }
 

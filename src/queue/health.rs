@@ -36,15 +36,31 @@ impl StorageStatus {
         Self { ok: false, told: vec![why], since_ms: Some(now_ms) }
     }
 
+    /// Since when it is not well, Unix milliseconds.
+    #[must_use]
+    pub fn since_ms(&self) -> Option<i64> {
+        self.since_ms
+    }
+
+    /// All that is told, without the time; empty when all is well.
+    #[must_use]
+    pub fn words(&self, language: Language) -> String {
+        let separator = match language {
+            Language::English => "; ",
+            Language::Arabic => "؛ ",
+        };
+        let told: Vec<String> = self.told.iter().map(|told| told.text(language)).collect();
+        told.join(separator)
+    }
+
     /// All of it in one line; empty when all is well.
     #[must_use]
     pub fn detail(&self, language: Language) -> String {
-        let told: Vec<String> = self.told.iter().map(|told| told.text(language)).collect();
-        let (separator, since) = match language {
-            Language::English => ("; ", "since"),
-            Language::Arabic => ("؛ ", "منذ"),
+        let since = match language {
+            Language::English => "since",
+            Language::Arabic => "منذ",
         };
-        let told = told.join(separator);
+        let told = self.words(language);
         let Some(since_ms) = self.since_ms else { return told };
         format!("{told} ({since} {})", language.isolated(rfc3339(since_ms)))
     }

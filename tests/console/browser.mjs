@@ -169,12 +169,15 @@ async function everywhere(name, paths) {
   }
 }
 
+// Where nobody keeps the machine's clock in step, that needs a person.
+const well = /^(All is well|No line is known to be down): the last redemption was answered/;
+
 const steps = {
   async 'all is well, and a provider that refuses is told apart'() {
     for (let n = 0; n < 12; n += 1) assert.equal(await redeem(`WELL-${n}-7F3Q`), 200);
     const browser = await Browser.open(driver, {});
     await browser.go(home);
-    assert.match(await browser.text('.sentence:not(#stale)'), /^All is well: the last redemption was answered/);
+    assert.match(await browser.text('.sentence:not(#stale)'), well);
     await seen(browser, 'well-en-light-desk');
     await browser.close();
   },
@@ -185,7 +188,7 @@ const steps = {
     await control('line', { state: 'refuse' });
     for (let n = 0; n < 17; n += 1) assert.equal(await redeem(`AWAY-${n}-XK2M`), 200);
     // For how long is said from the first second on.
-    const sentence = /^The line has been down for .*17 rewards were given meanwhile. You may give 83 more, until/;
+    const sentence = /^The line has been down for .*17 rewards were given and wait for the provider.s answer. You may give 83 more, until/;
     await until('the page says so by itself', async () => sentence.test(await browser.text('.sentence:not(#stale)')));
     assert.match(await browser.text('.gauge strong'), /^83 left of 100$/);
     await everywhere('outage', { home: '/', search: '/search?state=pending&newest=1' });
@@ -212,7 +215,7 @@ const steps = {
     await until('nothing is pending', async () => (await status()).counts.pending === 0);
     await until('the page recovers', async () => (await browser.text('.gauge strong')) === '100 left of 100');
     await seen(browser, 'recovered-en-light-desk');
-    await until('the page says so', async () => (await browser.text('.sentence:not(#stale)')).startsWith('All is well'));
+    await until('the page says so', async () => well.test(await browser.text('.sentence:not(#stale)')));
     await until('the inbox is announced', async () => (await browser.text('#needs')).includes('7 cases'));
     await browser.close();
     await everywhere('inbox', { inbox: '/inbox' });
@@ -336,7 +339,7 @@ const steps = {
     const browser = await Browser.open(driver, { script: false });
     await signIn(browser, 'omar');
     await browser.go(home);
-    assert.match(await browser.text('.sentence:not(#stale)'), /All is well/);
+    assert.match(await browser.text('.sentence:not(#stale)'), well);
     await browser.click('form[action="/lanes/retm/hold"] button');
     await until('the lane is held', async () => (await status()).lanes[0].link === 'held');
     await browser.go(home);

@@ -73,6 +73,24 @@ fn backlogged(disk: &Mount, name: &str, count: usize) -> (Witness, Ledger, Gatew
     (witness, ledger, gateway)
 }
 
+#[test]
+fn a_full_disk_is_no_good_news_on_the_first_screen() {
+    let Some(disk) = Mount::tmpfs() else { return };
+    let witness = Witness::start(1);
+    let gateway = Gateway::behind(&witness).state_in(&disk.path().join("state")).start();
+    disk.fill();
+    assert!(wait_until_refused(&gateway).contains("disk is full"));
+    for (language, storage, well, nobody) in [
+        ("en", "ask again. The disk is full: ", "All is well", "Nobody has to do anything"),
+        ("ar", "القرص ممتلئ", "كل شيء على ما يرام", "لا أحد بحاجة"),
+    ] {
+        let asked = [("accept-language", language)];
+        let home = gateway.operators().send("GET", "/", &asked, b"").body;
+        assert!(home.contains(storage) && home.contains("datetime="), "{home}");
+        assert!(!home.contains(well) && !home.contains(nobody), "{home}");
+    }
+}
+
 /// With a backlog, `disk` is filled before the line comes back.
 fn full_by_others(disk: &Mount) {
     let (mut witness, _, gateway) = backlogged(disk, "BEFORE", 60);

@@ -27,6 +27,33 @@ fn assert_recorded(gateway: &Gateway, id: &str, what: &str) {
     assert!(at.ends_with('Z') && at.len() >= 20, "{events:?}");
 }
 
+/// A page as a browser that likes this language best gets it.
+fn page(gateway: &Gateway, path: &str, language: &str) -> String {
+    gateway.operators().send("GET", path, &[("accept-language", language)], b"").body
+}
+
+#[test]
+fn a_refused_token_needs_a_person_in_the_status_in_its_check_and_on_the_first_screen() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    provider.rules(&["fault=401"]);
+    gateway.till("").redeem("TOKEN-1");
+    eventually("the lane's cause is the credential", || {
+        (gateway.lane("main")["cause"] == "credential").then_some(())
+    });
+    let need = "main: the provider does not take our token";
+    let needs = gateway.status()["needs"].to_string();
+    assert!(needs.contains(need), "{needs}");
+    let checked = gateway.command(&["status", "--check"]);
+    assert!(checked.code == Some(1) && checked.out.contains(need), "{checked:?}");
+    let english = page(&gateway, "/", "en");
+    assert!(english.contains("main: The provider does not take our token"), "{english}");
+    assert!(!english.contains("Nobody has to do anything"), "{english}");
+    let arabic = page(&gateway, "/", "ar");
+    let isolated = "\u{2068}main\u{2069}: لا يقبل المزوّد رمز الدخول";
+    assert!(arabic.contains(isolated) && !arabic.contains("لا أحد بحاجة"), "{arabic}");
+}
+
 #[test]
 fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart() {
     let provider = Provider::start();
@@ -84,6 +111,39 @@ fn a_lane_held_with_trust_accepts_and_sends_nothing_until_its_release_also_after
     assert!(report.contains("4 of them on lane main since an operator held it"), "{report}");
     let report = gateway.says(&["report", "--json"]);
     assert!(report.contains(r#"{"accepted":4,"kind":"on_hold","lane":"main"}"#), "{report}");
+}
+
+#[test]
+fn what_was_given_under_a_hold_says_so_in_its_story_and_in_the_inbox() {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    gateway.says(&["hold", "main", "--trust", "--note", "the provider moves house"]);
+    gateway.wait_for_link("main", "held");
+    let id = gateway.till("").redeem("HELD-1").id();
+    let story = format!("/redemptions/{id}");
+    provider.rules(&["fault=refuse"]);
+    gateway.says(&["release"]);
+    gateway.wait_for_counts("it is declined", |counts| counts.declined == 1);
+    for (language, held, down, given, means) in [
+        (
+            "en",
+            "an operator held the line and let rewards be given",
+            "line was down",
+            "Given while an operator held the line",
+            "The reward was given before the provider had answered",
+        ),
+        (
+            "ar",
+            "أوقف أحد المشغّلين الخط وسمح",
+            "كان الخط منقطعًا",
+            "أُعطيت أثناء إيقاف أحد المشغّلين للخط",
+            "أُعطيت المكافأة قبل أن يجيب المزوّد",
+        ),
+    ] {
+        let (story, inbox) = (page(&gateway, &story, language), page(&gateway, "/inbox", language));
+        assert!(story.contains(held) && !story.contains(down), "{story}");
+        assert!(inbox.contains(given) && inbox.contains(means) && !inbox.contains(down), "{inbox}");
+    }
 }
 
 #[test]

@@ -346,8 +346,9 @@ fn trust_is_switched_off_at_the_console_by_engineers_alone_with_a_reason_and_sta
     let said =
         home.find("No reward is given without the provider&#39;s answer, for").expect("it is said");
     assert!(
-        said < home.find("All is well").unwrap()
-            && home.contains("engineer-person: codes are guessed"),
+        said < home.find("No line is known to be down").unwrap()
+            && home.contains("engineer-person: codes are guessed")
+            && !home.contains("All is well"),
         "{home}"
     );
     provider.cut();

@@ -365,6 +365,9 @@ fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits()
         provider.cut();
     }
     assert_eq!((provider.requests().len(), gateway.counts().accepted), (0, 0));
+    let nothing = "An operator holds this lane. Nothing more may be given now: tills are told";
+    let home = gateway.operators().send("GET", "/", &[], b"").body;
+    assert!(home.contains(nothing), "{home}");
     assert_ne!(gateway.command(&["hold", "main", "--trust"]).code, Some(0), "without a note");
     gateway.says(&["hold", "main", "--trust", "--note", "the provider moves house"]);
     until("tills are trusted", || gateway.lane("main")["trust"] == "at_once");
@@ -380,6 +383,24 @@ fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits()
     assert!(trail.contains("tills are trusted meanwhile: the provider moves house"), "{trail}");
     let home = page("/");
     assert!(home.contains("An operator holds") && !home.contains("line has been down"), "{home}");
+}
+
+#[test]
+fn while_the_provider_hangs_the_first_screen_says_what_was_given_and_what_may_be() {
+    let provider = Provider::start();
+    let gateway = Store::Checks.gateway(&provider, "500ms", "");
+    provider.rules(&["fault=hang-before-taking,call=both"]);
+    let replies = at_once(4, |n| gateway.till(TILLS[n % 2]).redeem(&format!("HUNG-{n}")));
+    assert_eq!(given(&replies), 4, "{replies:?}");
+    until("it is known why", || gateway.lane("main")["cause"] == "answer");
+    for (language, parts) in [
+        ("en", ["4 rewards were given and wait for the", "and only where others are not answered"]),
+        ("ar", ["وتنتظر جواب المزوّد: 4 مكافآت", "وذلك فقط حين لا يُجاب عن غيرها أيضًا، حتى"]),
+    ] {
+        let asked = [("accept-language", language)];
+        let home = gateway.operators().send("GET", "/", &asked, b"").body;
+        assert!(parts.iter().all(|part| home.contains(part)), "{home}");
+    }
 }
 
 #[test]

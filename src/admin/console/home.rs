@@ -22,7 +22,7 @@ use crate::admin::{Admin, figures};
 use crate::checked::{self, Answerer};
 use crate::clock::Day;
 use crate::limits::{self, Measure};
-use crate::message::{Cause, Language, about, grouped, money, whole};
+use crate::message::{Cause, Language, Need, about, grouped, money, whole};
 use crate::queue::{LaneStatus, QueueError};
 use crate::refused::Reason;
 
@@ -42,9 +42,15 @@ struct HomePage {
 #[template(path = "sentence.html")]
 struct SentencePart<'a> {
     sentences: &'a [Sentence],
-    storage: Option<String>,
+    storage: Option<StorageLine>,
     reload_faults: &'a [String],
     f: &'a Frame,
+}
+
+/// How the storage stands where there is something to say, and since when.
+struct StorageLine {
+    text: String,
+    since: Option<Moment>,
 }
 
 /// What is left of a limit, and how much is used, in thousandths for the picture.
@@ -73,10 +79,13 @@ struct HeadroomPart<'a> {
 #[template(path = "needs.html")]
 struct NeedsPart<'a> {
     f: &'a Frame,
+    /// What does not end by itself, besides redemptions.
+    told: Vec<String>,
     groups: Vec<(&'static str, String)>,
     /// There are rows that were not looked at.
     is_cut: bool,
     oldest: Option<String>,
+    none_waits: bool,
     /// The reason, how many today, and how many in a week.
     refusals: Vec<(&'static str, [String; 2])>,
     /// Tills that are not trusted for the codes that were refused to them.
@@ -154,9 +163,11 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let slowed = status.slowed_tills.iter().map(|till| shown(till)).collect();
     let needs = NeedsPart {
         f,
+        told: status.needs().iter().map(|need| need_line(need, f)).collect(),
         groups: groups.summary(f),
         is_cut: groups.is_cut(),
         oldest: oldest(&status, f.lang),
+        none_waits: status.counts.pending == 0,
         refusals: refusals(&refused, f.lang),
         slowed,
     };
@@ -188,9 +199,10 @@ async fn activity(admin: &Admin, now_ms: i64) -> Result<Activity, QueueError> {
     admin.queue.look(look).await
 }
 
-fn storage(status: &Status, f: &Frame) -> String {
-    let detail = sentence(&status.storage.detail(f.lang));
-    if status.storage.ok { detail } else { format!("{} {detail}", f.w.storage_bad) }
+fn storage(status: &Status, f: &Frame) -> StorageLine {
+    let told = capital(&sentence(&status.storage.words(f.lang)));
+    let text = if status.storage.ok { told } else { format!("{} {told}", f.w.storage_bad) };
+    StorageLine { text, since: status.storage.since_ms().map(Moment) }
 }
 
 fn oldest(status: &Status, lang: Language) -> Option<String> {
@@ -305,6 +317,15 @@ fn to_do(cause: Cause, f: &Frame) -> String {
     }
 }
 
+/// One thing that does not end by itself, with what this page has for it.
+fn need_line(need: &Need, f: &Frame) -> String {
+    if let Need::Lane { lane, cause } = need {
+        let (lane, meaning) = (f.lang.isolated(shown(lane)), capital(&cause.meaning(f.lang)));
+        return format!("{lane}: {meaning}. {}: {}", f.w.what_to_do, to_do(*cause, f));
+    }
+    quoted(&capital(&sentence(&need.text(f.lang))), f.lang)
+}
+
 /// A text with its backquotes as the quotation marks of its language.
 fn quoted(text: &str, lang: Language) -> String {
     let marks = match lang {
@@ -320,7 +341,9 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
     let status = &lane.status;
     let cause = status.cause.as_deref().unwrap_or_default();
     let known = Cause::from_word(cause);
+    let is_untried = status.link == "up" && !status.tried;
     let link_word = match status.link {
+        "up" if is_untried => f.w.untried,
         "up" => f.w.up,
         "held" => f.w.held,
         _ => f.w.down,
@@ -328,7 +351,7 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
     LanePart {
         name: shown(&status.name),
         path: format!("/lanes/{}", encoded(&status.name)),
-        link: status.link,
+        link: if is_untried { "untried" } else { status.link },
         link_word,
         meaning: known.map(|cause| capital(&cause.meaning(f.lang))).unwrap_or_default(),
         to_do: known.map(|cause| to_do(cause, f)).unwrap_or_default(),

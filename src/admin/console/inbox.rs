@@ -168,6 +168,8 @@ pub(super) struct Group {
     said: Option<String>,
     why: Option<Note>,
     count: u64,
+    /// Of these, given while an operator held the lane.
+    on_hold: u64,
     first_ms: i64,
     last_ms: i64,
     rows: Vec<(String, String, String)>,
@@ -300,6 +302,7 @@ impl Group {
             said,
             why,
             count: 0,
+            on_hold: 0,
             first_ms: at,
             last_ms: at,
             rows: Vec::new(),
@@ -309,6 +312,7 @@ impl Group {
     fn add(&mut self, row: &Redemption) {
         let at = row.settled_at_ms.unwrap_or(row.accepted_at_ms);
         self.count += 1;
+        self.on_hold += u64::from(row.on_hold);
         (self.first_ms, self.last_ms) = (self.first_ms.min(at), self.last_ms.max(at));
         if self.rows.len() < SHOWN_OF_A_GROUP {
             self.rows.push((
@@ -329,6 +333,8 @@ struct GroupView {
     said: Option<String>,
     why: Option<String>,
     count: String,
+    /// How many of them were given while an operator held the lane.
+    on_hold: Option<String>,
     more: Option<String>,
     first: Moment,
     last: Moment,
@@ -351,6 +357,7 @@ impl GroupView {
             said: group.said.as_deref().map(shown),
             why: group.why.as_ref().map(|note| sentence(&note.text(f.lang))),
             count: count(group.count, Noun::Redemption, f.lang),
+            on_hold: (group.on_hold > 0).then(|| grouped(group.on_hold)),
             more: (left > 0).then(|| grouped(left)),
             first: Moment(group.first_ms),
             last: Moment(group.last_ms),

@@ -3,13 +3,17 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::{Moment, capital};
+use crate::admin::risk::LaneRisk;
 use crate::admin::status::{LaneView, Status};
-use crate::limits::{Room, RoomOf};
+use crate::clock::{rfc3339, signed_ms};
+use crate::limits::{NoRoom, Room, RoomOf};
 use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped, money};
 use crate::queue::LaneStatus;
 
 /// For so long nobody needs to know since when a line is in trouble.
 const TROUBLE_IS_NEW: Duration = Duration::from_mins(1);
+/// While a line works no redemption waits so long for its answer.
+const WAITS_LONG: Duration = Duration::from_mins(5);
 
 /// A sentence, how loud it is, and a time at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +57,7 @@ pub(super) fn sentences(facts: &Facts<'_>) -> Vec<Sentence> {
     let unwell = lanes.iter().filter(|lane| lane.status.link != "up");
     let mut unwell: Vec<_> = unwell.map(|lane| of_lane(facts, lane, several)).collect();
     if unwell.is_empty() {
-        unwell.push(all_is_well(facts));
+        unwell.push(no_lane_is_away(facts));
     }
     off.chain(unwell).collect()
 }
@@ -89,29 +93,72 @@ fn trust_off(lang: Language, view: &LaneView, several: bool) -> Option<Sentence>
     Some(Sentence::new("bad", text))
 }
 
-fn all_is_well(facts: &Facts<'_>) -> Sentence {
+/// No lane is down or held: that all is well, unless something else is not.
+fn no_lane_is_away(facts: &Facts<'_>) -> Sentence {
+    let answered = last_answered(facts);
+    let has_needs = !facts.status.needs().is_empty();
+    let is_off = facts.status.lanes.iter().any(|lane| lane.risk.trust_off.is_some());
+    let old_s = facts.status.oldest_pending_age_s.filter(|age_s| *age_s >= WAITS_LONG.as_secs());
+    if !has_needs && !is_off && old_s.is_none() {
+        return Sentence::new("good", format!("{}: {answered}", nothing_is_wrong(facts)));
+    }
+    let parts = [
+        Some(no_line_is_down(facts.lang, &answered)),
+        old_s.map(|age_s| waits_long(facts.lang, Duration::from_secs(age_s))),
+        has_needs.then(|| see_below(facts.lang).to_owned()),
+    ];
+    Sentence::new("warn", parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+}
+
+/// Nobody knows of a line on which nothing was tried since the start.
+fn nothing_is_wrong(facts: &Facts<'_>) -> &'static str {
+    let is_known = facts.status.lanes.iter().all(|lane| lane.status.tried);
+    match (facts.lang, is_known) {
+        (Language::English, true) => "All is well",
+        (Language::English, false) => "Nothing is known to be wrong",
+        (Language::Arabic, true) => "كل شيء على ما يرام",
+        (Language::Arabic, false) => "لا يُعرف أي خلل",
+    }
+}
+
+fn no_line_is_down(lang: Language, answered: &str) -> String {
+    match lang {
+        Language::English => format!("No line is known to be down: {answered}"),
+        Language::Arabic => format!("لا يُعرف انقطاع في أي خط: {answered}"),
+    }
+}
+
+fn waits_long(lang: Language, age: Duration) -> String {
+    let age = about(age, lang);
+    match lang {
+        Language::English => {
+            format!("The oldest redemption has waited {age} for the provider's answer.")
+        }
+        Language::Arabic => format!("تنتظر أقدم عملية جواب المزوّد منذ {age}."),
+    }
+}
+
+fn see_below(lang: Language) -> &'static str {
+    match lang {
+        Language::English => "Something needs a person: it is named below.",
+        Language::Arabic => "هناك ما يحتاج إلى شخص، وهو مذكور أدناه.",
+    }
+}
+
+fn last_answered(facts: &Facts<'_>) -> String {
     let counts = &facts.status.counts;
     let was_any = counts.confirmed + counts.declined + counts.parked > 0;
-    let text = match (
-        facts.lang,
-        facts.answered_ms.map(|at| about(between(at, facts.now_ms), facts.lang)),
-    ) {
-        (Language::English, Some(ago)) => {
-            format!("All is well: the last redemption was answered {ago} ago.")
-        }
+    let ago = facts.answered_ms.map(|at| about(between(at, facts.now_ms), facts.lang));
+    match (facts.lang, ago) {
+        (Language::English, Some(ago)) => format!("the last redemption was answered {ago} ago."),
         (Language::English, None) if was_any => {
-            "All is well: no redemption was answered in the last days.".to_owned()
+            "no redemption was answered in the last days.".to_owned()
         }
-        (Language::English, None) => "All is well: no redemption has been answered yet.".to_owned(),
-        (Language::Arabic, Some(ago)) => {
-            format!("كل شيء على ما يرام: أُجيب عن آخر عملية قبل {ago}.")
-        }
-        (Language::Arabic, None) if was_any => {
-            "كل شيء على ما يرام: لم يُجب عن أي عملية في الأيام الأخيرة.".to_owned()
-        }
-        (Language::Arabic, None) => "كل شيء على ما يرام: لم يُجب عن أي عملية بعد.".to_owned(),
-    };
-    Sentence::new("good", text)
+        (Language::English, None) => "no redemption has been answered yet.".to_owned(),
+        (Language::Arabic, Some(ago)) => format!("أُجيب عن آخر عملية قبل {ago}."),
+        (Language::Arabic, None) if was_any => "لم يُجب عن أي عملية في الأيام الأخيرة.".to_owned(),
+        (Language::Arabic, None) => "لم يُجب عن أي عملية بعد.".to_owned(),
+    }
 }
 
 fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
@@ -125,21 +172,69 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
         let meaning = cause.map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
         troubled(facts.lang, away, &meaning)
     };
-    if lane.trust != "at_once" {
-        return Sentence::new("warn", format!("{whose}{}", troubled()));
-    }
-    let what = if cause == Some(Cause::Operator) { troubled() } else { is_away(facts.lang, away) };
+    let is_away_line = lane.trust == "at_once" && cause != Some(Cause::Operator);
+    let what = if is_away_line { is_away(facts.lang, away) } else { troubled() };
+    let (tone, more, until) = may_give(facts, view, cause);
     let given = given(facts.lang, view.risk.given);
-    let (tone, more, until) = match (&view.risk.room, &view.risk.trust_from) {
-        (Some(room), _) => ("warn", give_more(facts.lang, room), view.risk.trust_until.as_deref()),
-        (None, _) if view.risk.gives_to_checked_alone() => {
-            ("warn", give_checked_alone(facts.lang).to_owned(), None)
+    let more = (!more.is_empty()).then_some(more);
+    let parts = [Some(format!("{whose}{what}")), given, more];
+    let text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Sentence { tone, text, until }
+}
+
+/// What may still be given: how loud that is, the words, and a time that follows them.
+type More = (&'static str, String, Option<Moment>);
+
+fn may_give(facts: &Facts<'_>, view: &LaneView, cause: Option<Cause>) -> More {
+    match (view.status.trust, cause) {
+        ("at_once", _) => at_once(facts.lang, &view.risk),
+        ("unanswered", _) => unanswered(facts, &view.risk),
+        // No till can ask for it.
+        (_, Some(Cause::NotConfigured)) => ("warn", String::new(), None),
+        _ => ("bad", give_nothing(facts.lang).to_owned(), None),
+    }
+}
+
+/// Nobody can be asked.
+fn at_once(lang: Language, risk: &LaneRisk) -> More {
+    let moment = |time: &Option<String>| time.as_deref().and_then(Moment::read);
+    match (&risk.room, &risk.trust_from) {
+        (Some(room), _) => ("warn", give_more(lang, room, false), moment(&risk.trust_until)),
+        (None, _) if risk.gives_to_checked_alone() => {
+            ("warn", give_checked_alone(lang).to_owned(), None)
         }
-        (None, Some(from)) => ("bad", before(facts.lang).to_owned(), Some(from.as_str())),
-        (None, None) => ("bad", give_nothing(facts.lang).to_owned(), None),
-    };
-    let text = format!("{whose}{what} {given} {more}");
-    Sentence { tone, text, until: until.and_then(Moment::read) }
+        (None, Some(_)) => ("bad", before(lang).to_owned(), moment(&risk.trust_from)),
+        (None, None) => ("bad", give_nothing(lang).to_owned(), None),
+    }
+}
+
+/// Each redemption is asked about, and given without an answer only where others have none either.
+fn unanswered(facts: &Facts<'_>, risk: &LaneRisk) -> More {
+    let lang = facts.lang;
+    let after = |span| Moment::read(&rfc3339(facts.now_ms.saturating_add(signed_ms(span))));
+    let [checked, before, nothing] = without_answer(lang);
+    match risk.limits_leave {
+        Some(Ok(room)) => ("warn", give_more(lang, &room, true), after(room.within)),
+        _ if risk.takes_checked => ("warn", checked.to_owned(), None),
+        Some(Err(NoRoom::Hours(opens_in))) => ("bad", before.to_owned(), after(opens_in)),
+        Some(Err(NoRoom::Closed)) | None => ("bad", nothing.to_owned(), None),
+    }
+}
+
+/// Only a checked code may be given, none before a time that follows, or none at all.
+fn without_answer(lang: Language) -> [&'static str; 3] {
+    match lang {
+        Language::English => [
+            "Without the provider's answer, only a code that a till has checked may be given now.",
+            "Without the provider's answer nothing may be given before",
+            "Without the provider's answer nothing more may be given now.",
+        ],
+        Language::Arabic => [
+            "دون جواب المزوّد لا يمكن الآن إعطاء مكافأة إلا لرمز تحققت منه نقطة بيع.",
+            "دون جواب المزوّد لا يمكن إعطاء شيء قبل",
+            "دون جواب المزوّد لا يمكن إعطاء المزيد الآن.",
+        ],
+    }
 }
 
 fn is_away(lang: Language, away: Duration) -> String {
@@ -152,21 +247,26 @@ fn is_away(lang: Language, away: Duration) -> String {
     }
 }
 
-fn given(lang: Language, given: u64) -> String {
-    match lang {
-        Language::English => {
-            let were = if given == 1 { "was" } else { "were" };
-            format!("{} {were} given meanwhile.", count(given, Noun::Reward, lang))
+/// What was given and is not settled: it may be of an outage before this one.
+fn given(lang: Language, given: u64) -> Option<String> {
+    let number = count(given, Noun::Reward, lang);
+    let text = match (lang, given) {
+        (_, 0) => return None,
+        (Language::English, 1) => {
+            format!("{number} was given and waits for the provider's answer.")
         }
-        Language::Arabic => {
-            let given = count(given, Noun::Reward, lang);
-            format!("عدد المكافآت التي أُعطيت في هذه الأثناء: {given}.")
+        (Language::English, _) => {
+            format!("{number} were given and wait for the provider's answer.")
         }
-    }
+        (Language::Arabic, _) => {
+            format!("عدد المكافآت التي أُعطيت وتنتظر جواب المزوّد: {number}.")
+        }
+    };
+    Some(text)
 }
 
-/// A time follows.
-fn give_more(lang: Language, room: &Room) -> String {
+/// A time follows. `is_asked`: each redemption is asked about first.
+fn give_more(lang: Language, room: &Room, is_asked: bool) -> String {
     let more = room.more;
     let (at, of_each) = match (lang, more) {
         (Language::English, 1) => ("at", ""),
@@ -179,21 +279,30 @@ fn give_more(lang: Language, room: &Room) -> String {
     match lang {
         Language::English => {
             let (most, rules) = match room.of {
+                RoomOf::All if is_asked => ("at most ", ""),
                 RoomOf::All => ("", ""),
                 RoomOf::AsRulesAllow => ("at most ", ", as the rules allow"),
                 RoomOf::RulesAlone => ("at most ", ", only where a rule of its own allows it"),
             };
-            format!("You may give {most}{} more{each}{rules}, until", grouped(more))
+            let only =
+                if is_asked { ", and only where others are not answered either" } else { "" };
+            format!("You may give {most}{} more{each}{rules}{only}, until", grouped(more))
         }
         Language::Arabic => {
             let rules = match room.of {
+                RoomOf::All if is_asked => " على الأكثر",
                 RoomOf::All => "",
                 RoomOf::AsRulesAllow => " على الأكثر بحسب القواعد",
                 RoomOf::RulesAlone => " على الأكثر، فقط حيث تسمح بذلك قاعدة خاصة",
             };
             let other = if more == 2 { "أخريين" } else { "أخرى" };
             let more = count_in(NounPlace::Object, more, Noun::Reward, lang);
-            format!("يمكنك إعطاء {more} {other}{each}{rules}، حتى")
+            let only = if is_asked {
+                "، وذلك فقط حين لا يُجاب عن غيرها أيضًا"
+            } else {
+                ""
+            };
+            format!("يمكنك إعطاء {more} {other}{each}{rules}{only}، حتى")
         }
     }
 }
@@ -240,9 +349,10 @@ fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::risk::{LaneRisk, OffView};
+    use super::super::super::risk::OffView;
     use super::super::super::status::tests::{lane, sample, standing};
     use super::*;
+    use crate::message::Storage;
     use crate::store::LaneStanding;
     use crate::value::Amount;
 
@@ -253,6 +363,7 @@ mod tests {
     ) -> Vec<Sentence> {
         let mut status = sample();
         status.lanes.truncate(1);
+        status.clock_trusted = true;
         status.lanes[0].risk.given = 17;
         change(&mut status);
         // 42 minutes after the lane's `since`.
@@ -276,8 +387,8 @@ mod tests {
         let sentence = said(may_give(ROOM), Language::English, None).remove(0);
         assert_eq!(
             sentence.text,
-            "The line has been down for 42 minutes. 17 rewards were given meanwhile. You may give \
-             83 more, until"
+            "The line has been down for 42 minutes. 17 rewards were given and wait for the \
+             provider's answer. You may give 83 more, until"
         );
         assert_eq!(
             (sentence.tone, sentence.until.unwrap().iso().as_str()),
@@ -368,8 +479,8 @@ mod tests {
         };
         assert_eq!(
             said(held, Language::English, None).remove(0).text,
-            "An operator holds this lane, for 42 minutes now. 17 rewards were given meanwhile. \
-             You may give 83 more, until"
+            "An operator holds this lane, for 42 minutes now. 17 rewards were given and wait \
+             for the provider's answer. You may give 83 more, until"
         );
     }
 
@@ -390,13 +501,43 @@ mod tests {
         let text = "No reward is given without the provider's answer, for 2 hours more. amal: \
             codes are being guessed";
         assert_eq!((sentences[0].tone, sentences[0].text.as_str()), ("bad", text));
-        assert!(sentences[1].text.starts_with("All is well"));
+        assert_eq!(sentences[1].tone, "warn");
+        assert!(sentences[1].text.starts_with("No line is known to be down"));
         assert!(
             said(off(None), Language::English, None)[0]
                 .text
                 .contains("until somebody switches it on")
         );
         assert!(said(off(Some(7200)), Language::Arabic, None)[0].text.contains("والمتبقي ساعتين"));
+    }
+
+    #[test]
+    fn where_each_is_asked_about_it_is_said_what_may_be_given_without_an_answer() {
+        let hangs = |left| {
+            move |status: &mut Status| {
+                status.lanes[0].status = lane("retm", "down", Some("answer"));
+                status.lanes[0].status.since = Some("2026-11-01T00:41:58Z".to_owned());
+                status.lanes[0].risk.limits_leave = Some(left);
+            }
+        };
+        let sentence = |left, lang| said(hangs(left), lang, None).remove(0);
+        let text = "Requests leave but no answer comes in time: the line is silent or the provider \
+            hangs. 17 rewards were given and wait for the provider's answer. You may give at most \
+            83 more, and only where others are not answered either, until";
+        let said = sentence(Ok(ROOM), Language::English);
+        let until = said.until.unwrap().iso();
+        assert_eq!((said.text.as_str(), until.as_str()), (text, "2026-11-01T03:42:00Z"));
+        let said = sentence(Ok(ROOM), Language::Arabic).text;
+        let expected =
+            "يمكنك إعطاء 83 مكافأة أخرى على الأكثر، وذلك فقط حين لا يُجاب عن غيرها أيضًا، حتى";
+        assert!(said.ends_with(expected), "{said}");
+        let said = sentence(Err(NoRoom::Closed), Language::English).text;
+        assert!(said.ends_with("answer nothing more may be given now."), "{said}");
+        let said = sentence(Err(NoRoom::Closed), Language::Arabic).text;
+        assert!(said.ends_with("دون جواب المزوّد لا يمكن إعطاء المزيد الآن."), "{said}");
+        let said = sentence(Err(NoRoom::Hours(Duration::from_hours(2))), Language::English);
+        assert!(said.text.ends_with("nothing may be given before"), "{}", said.text);
+        assert_eq!(said.until.unwrap().iso(), "2026-11-01T02:42:00Z");
     }
 
     #[test]
@@ -409,9 +550,54 @@ mod tests {
             }
         };
         let new = said(held("2026-11-01T00:41:58Z"), Language::English, None).remove(0);
-        assert_eq!(new.text, "An operator holds this lane.");
+        let nothing = "17 rewards were given and wait for the provider's answer. Nothing more may \
+            be given now: tills are told to ask again.";
+        assert_eq!(new.text, format!("An operator holds this lane. {nothing}"));
         let old = said(held("2026-11-01T00:40:00Z"), Language::English, None).remove(0);
-        assert_eq!(old.text, "An operator holds this lane, for 2 minutes now.");
+        assert_eq!(old.text, format!("An operator holds this lane, for 2 minutes now. {nothing}"));
+        let arabic = said(held("2026-11-01T00:40:00Z"), Language::Arabic, None).remove(0).text;
+        assert!(arabic.contains("تنتظر جواب المزوّد: 17 مكافأة. لا يمكن إعطاء المزيد"), "{arabic}");
+    }
+
+    #[test]
+    fn nothing_is_well_while_something_needs_a_person_or_a_redemption_waits_long() {
+        let up = |status: &mut Status| status.lanes[0].status = lane("retm", "up", None);
+        let full = |status: &mut Status| {
+            up(status);
+            (status.storage.ok, status.storage.told) = (false, vec![Storage::DiskFull]);
+        };
+        let refused = |status: &mut Status| {
+            up(status);
+            status.reload_faults = vec!["intake.listen: not an address".to_owned()];
+        };
+        let waits = |status: &mut Status| {
+            up(status);
+            status.oldest_pending_age_s = Some(7200);
+        };
+        let answered = "No line is known to be down: no redemption was answered in the last days.";
+        let below = format!("{answered} Something needs a person: it is named below.");
+        let long = format!(
+            "{answered} The oldest redemption has waited 2 hours for the provider's answer."
+        );
+        let full: &dyn Fn(&mut Status) = &full;
+        for (change, expected) in [(full, &below), (&refused, &below), (&waits, &long)] {
+            let sentence = said(change, Language::English, None).remove(0);
+            assert_eq!((sentence.tone, sentence.text.as_str()), ("warn", expected.as_str()));
+            let arabic = said(change, Language::Arabic, None).remove(0).text;
+            assert!(arabic.starts_with("لا يُعرف انقطاع"), "{arabic}");
+            assert!(!arabic.contains("ما يرام"), "{arabic}");
+        }
+    }
+
+    #[test]
+    fn of_a_line_that_was_not_tried_nobody_knows() {
+        let untried = |status: &mut Status| {
+            status.lanes[0].status = LaneStatus { tried: false, ..lane("retm", "up", None) };
+        };
+        let sentence = said(untried, Language::English, None).remove(0);
+        assert!(sentence.text.starts_with("Nothing is known to be wrong: "), "{}", sentence.text);
+        let arabic = said(untried, Language::Arabic, None).remove(0).text;
+        assert!(arabic.starts_with("لا يُعرف أي خلل: "), "{arabic}");
     }
 
     #[test]
@@ -424,6 +610,6 @@ mod tests {
         assert!(sentence.text.ends_with("answered in the last days."), "{}", sentence.text);
         let held =
             |status: &mut Status| status.lanes[0].status = lane("retm", "held", Some("operator"));
-        assert_eq!(said(held, Language::English, None).remove(0).tone, "warn");
+        assert_eq!(said(held, Language::English, None).remove(0).tone, "bad");
     }
 }

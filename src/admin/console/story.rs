@@ -121,6 +121,7 @@ fn given(row: &Redemption, w: &Words) -> (&'static str, &'static str) {
     match row.state {
         RowState::Confirmed if row.owed && !row.owed_paid => ("warn", w.given_owed),
         RowState::Confirmed if row.owed_paid => ("good", w.given_paid),
+        RowState::Confirmed if row.duplicate_of_ours => ("good", w.given_inferred),
         RowState::Confirmed => ("good", w.given_yes),
         RowState::Pending if was_given => ("warn", w.given_trust),
         RowState::Pending if row.refused_at_till => ("warn", w.given_not),
@@ -152,10 +153,19 @@ fn marks(row: &Redemption, w: &Words) -> Vec<&'static str> {
     marks.into_iter().filter(|(is_so, _)| *is_so).map(|(_, word)| word).collect()
 }
 
+/// Whether the provider could be asked when the redemption was accepted.
+fn taken(row: &Redemption, w: &Words) -> &'static str {
+    match (row.on_hold, row.accepted_online) {
+        (true, _) => w.taken_on_hold,
+        (false, true) => w.taken_up,
+        (false, false) => w.taken_down,
+    }
+}
+
 /// What happened, in order; of two at one moment, what comes first in a redemption's life.
 fn steps(story: &Story, f: &Frame) -> Vec<StoryStep> {
     let row = &story.row;
-    let how = if row.accepted_online { f.w.taken_up } else { f.w.taken_down };
+    let how = taken(row, f.w);
     let unsure = if row.clock_trusted { String::new() } else { format!(" {}", f.w.clock_unsure) };
     let mut steps =
         vec![StoryStep::new(row.accepted_at_ms, f.w.taken.to_owned(), format!("{how}{unsure}"))];
@@ -211,6 +221,36 @@ mod tests {
             assert!(yes.starts_with("Yes, on trust") && yes.contains(of), "{yes}");
             assert!(no.starts_with("No: the till was told") && no.contains(of), "{no}");
         }
+    }
+
+    #[test]
+    fn a_hold_under_which_it_was_given_is_named_and_no_line_is_called_down() {
+        let row = |on_hold, accepted_online| Redemption {
+            on_hold,
+            accepted_online,
+            ..Redemption::sample()
+        };
+        let said = |row: &Redemption, language| taken(row, super::super::words::words(language));
+        for (row, english, arabic) in [
+            (row(true, false), "an operator held the line", "أوقف أحد المشغّلين الخط"),
+            (row(false, false), "The provider could not be asked.", "تعذّر سؤال المزوّد."),
+            (row(false, true), "The provider could be asked.", "كان يمكن سؤال المزوّد."),
+        ] {
+            assert!(said(&row, message::Language::English).contains(english));
+            assert!(said(&row, message::Language::Arabic).contains(arabic));
+        }
+    }
+
+    #[test]
+    fn what_was_inferred_was_not_confirmed_by_the_provider_itself() {
+        let row = Redemption {
+            state: RowState::Confirmed,
+            duplicate_of_ours: true,
+            ..Redemption::sample()
+        };
+        let said = |language| given(&row, super::super::words::words(language)).1;
+        assert!(said(message::Language::English).starts_with("Yes: the provider said “already"));
+        assert!(said(message::Language::Arabic).starts_with("نعم: قال المزوّد «مستعمل من قبل»"));
     }
 
     #[test]

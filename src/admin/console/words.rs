@@ -101,6 +101,8 @@ words! {
         "خطوط المزوّدين";
     up: "up",
         "يعمل";
+    untried: "not tried yet",
+        "لم يُجرَّب بعد";
     down: "down",
         "منقطع";
     held: "held",
@@ -126,8 +128,9 @@ words! {
         "يُرسل ما ينتظر فورًا بدل الانتظار.";
     hold: "Hold",
         "أوقِف";
-    hold_means: "Nothing is sent to this provider until somebody lets it go on.",
-        "لا يُرسل شيء إلى هذا المزوّد حتى يسمح شخص بالمتابعة.";
+    hold_means: "Nothing is sent to this provider until somebody lets it go on. Tills are told to \
+        ask again.",
+        "لا يُرسل شيء إلى هذا المزوّد حتى يسمح شخص بالمتابعة، ويُطلب من نقاط البيع أن تسأل لاحقًا.";
     release: "Let it go on",
         "تابع";
     release_means: "What waits is sent again, the oldest first.",
@@ -188,9 +191,11 @@ words! {
         "أخرى";
     declined_after: "Declined after the reward was given",
         "رُفضت بعد إعطاء المكافأة";
-    declined_after_means: "The line was down, the reward was given, and the provider refuses it \
-        now. The store may have lost this reward.",
-        "كان الخط منقطعًا وأُعطيت المكافأة، والمزوّد يرفضها الآن. ربما خسر المتجر هذه المكافأة.";
+    declined_after_means: "The reward was given before the provider had answered, and the provider \
+        refuses it now. The store may have lost this reward.",
+        "أُعطيت المكافأة قبل أن يجيب المزوّد، والمزوّد يرفضها الآن. ربما خسر المتجر هذه المكافأة.";
+    given_on_hold: "Given while an operator held the line",
+        "أُعطيت أثناء إيقاف أحد المشغّلين للخط";
     declined_after_tell: "Nothing: the customer has the reward already.",
         "لا شيء: العميل حصل على المكافأة بالفعل.";
     streak: "Refused in a row",
@@ -426,10 +431,13 @@ words! {
         "المحاولات";
     taken: "Accepted",
         "قُبلت";
-    taken_up: "The line was up.",
-        "كان الخط يعمل.";
-    taken_down: "The line was down.",
-        "كان الخط منقطعًا.";
+    taken_up: "The provider could be asked.",
+        "كان يمكن سؤال المزوّد.";
+    taken_down: "The provider could not be asked.",
+        "تعذّر سؤال المزوّد.";
+    taken_on_hold: "The provider was not asked: an operator held the line and let rewards be \
+        given.",
+        "لم يُسأل المزوّد: أوقف أحد المشغّلين الخط وسمح بإعطاء المكافآت.";
     clock_unsure: "The clock was not set: the time may be wrong.",
         "لم تكن الساعة مضبوطة: قد يكون الوقت خاطئًا.";
     settled: "Settled",
@@ -448,6 +456,9 @@ words! {
         "هل أُعطيت؟";
     given_yes: "Yes, and the provider has confirmed it.",
         "نعم، وأكّدها المزوّد.";
+    given_inferred: "Yes: the provider said “already used”, and our own earlier attempt explains \
+        it.",
+        "نعم: قال المزوّد «مستعمل من قبل»، ومحاولتنا السابقة تفسّر ذلك.";
     given_trust: "Yes, on trust: the provider's answer is still awaited.",
         "نعم، على الثقة: ما زال جواب المزوّد منتظرًا.";
     given_not: "No: the till was told to ask again later.",
@@ -474,8 +485,8 @@ words! {
         "غير معروف: اطلب الإيصال.";
     given_void_trust: "Yes, on trust, and it was taken back or closed afterwards.",
         "نعم، على الثقة، ثم أُلغيت أو أُغلقت.";
-    given_void_not: "No: the till was told to ask again later, and it was closed afterwards.",
-        "لا: طُلب من نقطة البيع أن تسأل لاحقًا، ثم أُغلقت.";
+    given_void_not: "No: the till was told no, and it was closed afterwards.",
+        "لا: رُفضت عند نقطة البيع، ثم أُغلقت.";
     given_void: "No: it was taken back or closed before the till was told yes.",
         "لا: أُلغيت أو أُغلقت قبل أن تُبلَّغ نقطة البيع بالقبول.";
     decide_hint: "To decide, sign in with a role that may.",

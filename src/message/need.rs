@@ -1,0 +1,58 @@
+//! What does not end by itself: somebody has to see to it. Redemptions that wait for a person are
+//! counted apart.
+
+use super::cause::Cause;
+use super::language::Language::{Arabic, English};
+use super::macros::messages;
+use super::storage::Storage;
+use super::words::iso;
+
+messages! {
+    /// One thing that does not end by itself.
+    pub enum Need {
+        /// Nothing new can be stored.
+        NotStored { how: Box<Storage> }
+        en: format!("redemptions cannot be stored now: {}", how.text(English)),
+        ar: format!("لا يمكن تخزين العمليات الآن: {}", how.text(Arabic));
+
+        /// The storage works, and something became of it that a person should know.
+        StorageTold { how: Box<Storage> }
+        en: format!("the storage works, and a person has to know of it: {}", how.text(English)),
+        ar: format!("التخزين يعمل، ويجب أن يعلم شخص بما حدث: {}", how.text(Arabic));
+
+        /// Nobody has synchronised the clock.
+        ClockUnset
+        en: "the clock is not synchronised: check NTP",
+        ar: format!("الساعة غير متزامنة: افحص مزامنة الوقت {}", iso("NTP"));
+
+        /// The books do not add up.
+        Unbalanced
+        en: "the books do not balance: tell an engineer",
+        ar: "السجل غير متوازن: أخبر مهندسًا";
+
+        /// The settings on the disk have a fault.
+        SettingsRefused { why: String }
+        en: format!("the settings on disk were refused: {why}"),
+        ar: format!("رُفضت الإعدادات الموجودة على القرص: {}", iso(why));
+
+        /// Changed settings take a restart.
+        Restart { keys: String }
+        en: format!("these settings have changed and take a restart: {keys}"),
+        ar: format!("تغيّرت هذه الإعدادات وتحتاج إلى إعادة تشغيل البوابة: {}", iso(keys));
+
+        /// A lane is not up, for a cause that does not end by itself.
+        Lane { lane: String, cause: Cause }
+        en: format!("{lane}: {}", cause.explanation(English)),
+        ar: format!("{}: {}", iso(lane), cause.explanation(Arabic));
+
+        /// Somebody has switched trust off, without an end.
+        TrustOff { lane: String, name: String, note: String }
+        en: format!(
+            "trust is off in {lane} until somebody switches it on, by {name}: {note}"
+        ),
+        ar: format!(
+            "أُوقف الإعطاء على الثقة في المسار {} حتى يعيد شخص تشغيله، بواسطة {}: {}",
+            iso(lane), iso(name), iso(note)
+        );
+    }
+}
