@@ -132,7 +132,8 @@ pub struct RetryArgs {
     /// Instead of ids, with --held: the lane of the declines to take back
     #[arg(long, requires = "held")]
     pub lane: Option<String>,
-    /// Take back the equal declines for which the lane is held
+    /// Take back the declines for which the lane is held, but none that a person has closed; to be
+    /// done before `release`
     #[arg(long, requires = "lane", conflicts_with = "ids")]
     pub held: bool,
 }

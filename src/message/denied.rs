@@ -65,6 +65,11 @@ messages! {
         en: format!("there is no lane {lane:?}; there are: {lanes}"),
         ar: format!("لا يوجد مسار باسم {}؛ المسارات هي: {}", iso(lane), iso(lanes));
 
+        /// Only the declines for which a lane is held are taken back together.
+        NotHeldForDeclines { lane: String }
+        en: format!("the lane {lane} is not held for declines: nothing is taken back"),
+        ar: format!("المسار {} ليس موقوفًا بسبب عمليات مرفوضة: لم يُعَد شيء", iso(lane));
+
         /// Nobody vouches for the request.
         NoCredential
         en: "this takes a credential: a bearer token of [[admin.token]], or signing in at the \

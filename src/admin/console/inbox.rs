@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::words::Words;
 use super::{Asked, Frame, Moment, mark_of, rendered, sentence, shown};
 use crate::admin::Admin;
+use crate::admin::given::held_for_declines;
 use crate::admin::redemptions::{kind_of, said_of};
 use crate::admin::rights::Asker;
 use crate::message::{Language, Note, Noun, count, grouped};
@@ -201,12 +202,6 @@ impl Groups {
     }
 }
 
-/// The lanes that are held because of declines alike.
-pub(super) fn held_for_declines(admin: &Admin) -> Vec<String> {
-    let lanes = admin.queue.lanes().into_iter();
-    lanes.filter(|lane| lane.cause.as_deref() == Some("declines")).map(|lane| lane.name).collect()
-}
-
 /// A row's kind and the key of its group: alike are those of one lane that were refused in the same
 /// words, or that wait for the same reason.
 pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(MatterKind, String)> {
@@ -239,7 +234,8 @@ pub(super) fn refused_since_ms(admin: &Admin) -> i64 {
 
 /// Looks at what waits, the newest first.
 async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueError> {
-    let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
+    let held: Vec<_> = held_for_declines(admin).collect();
+    let since_ms = refused_since_ms(admin);
     let look = move |reader: &crate::store::Reader| {
         let mut groups: BTreeMap<(MatterKind, String), Group> = BTreeMap::new();
         let ends = reader.waiting(&looks, since_ms, |row| {

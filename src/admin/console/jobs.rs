@@ -15,12 +15,13 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::act::{Deed, noted};
-use super::inbox::{LOOKS_A_COUNT, MatterKind, group_of, held_for_declines, refused_since_ms};
+use super::inbox::{LOOKS_A_COUNT, MatterKind, group_of, refused_since_ms};
 use super::search::{self, wanted_by};
 use super::{Asked, Filled, Frame, denied, rendered, sentence, unavailable};
 use crate::admin::audit::keep;
 use crate::admin::filter::{LIMIT_MAX, RowFilter};
 use crate::admin::find::find;
+use crate::admin::given::held_for_declines;
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
 use crate::message::{Denied, Event, FilterFault, Noun, count, grouped};
@@ -257,7 +258,8 @@ async fn group(
     (kind, key): (MatterKind, &str),
     before: Option<Seq>,
 ) -> Result<(Vec<MeantRow>, Option<Seq>), QueueError> {
-    let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
+    let held: Vec<_> = held_for_declines(admin).collect();
+    let since_ms = refused_since_ms(admin);
     let (looks, meant) = ([(kind.state(), before)], (kind, key.to_owned()));
     let look = move |reader: &crate::store::Reader| {
         let mut rows = Vec::new();
