@@ -482,6 +482,20 @@ fn a_form_that_cannot_be_read_does_nothing_and_a_page_says_so() {
 }
 
 #[test]
+fn an_inbox_that_goes_on_from_nowhere_is_refused_and_does_not_look_empty() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    for wrong in ["xxx", "parked.1,xxx", "pending.1"] {
+        let page = get(&gateway, &format!("/inbox?from={wrong}"), "x=1");
+        assert_eq!(page.status, 400, "{wrong}: {page:?}");
+        assert!(page.body.contains("what an answer of the gateway gave"), "{wrong}: {page:?}");
+    }
+    for right in ["/inbox", "/inbox?from=", "/inbox?from=parked.7,declined.7"] {
+        assert_eq!(get(&gateway, right, "x=1").status, 200, "{right}");
+    }
+}
+
+#[test]
 fn whoever_is_refused_or_signed_out_comes_back_to_the_page_of_the_form() {
     let provider = Provider::start();
     let gateway = peopled(&provider);
