@@ -79,6 +79,11 @@ messages! {
             iso("[[admin.token]]")
         );
 
+        /// A button was pressed after the session had ended.
+        SignedOut
+        en: "you were signed out: what you pressed was not done",
+        ar: "انتهت جلستك: لم يُنفَّذ ما ضغطت عليه";
+
         /// The token is nobody's.
         UnknownToken
         en: "this token is not known",

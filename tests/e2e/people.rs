@@ -504,12 +504,37 @@ fn whoever_is_refused_or_signed_out_comes_back_to_the_page_of_the_form() {
     let stale = post(&gateway, &format!("{story}/void"), &cookie, "note=the+till+was+wrong");
     assert!(stale.status == 409 && stale.body.contains(&format!("href=\"{story}\"")), "{stale:?}");
     let out = post(&gateway, &format!("{story}/void"), "", "note=the+till+was+wrong");
-    let to = format!("/sign-in?to={}", story.replace('/', "%2F"));
+    let to = format!("/sign-in?to={}&undone=true", story.replace('/', "%2F"));
     assert_eq!((out.status, out.header("location")), (303, Some(to.as_str())));
     assert_eq!(
         post(&gateway, "/lanes/main/hold", "", "").header("location"),
-        Some("/sign-in?to=%2F")
+        Some("/sign-in?to=%2F&undone=true")
     );
+}
+
+#[test]
+fn who_presses_a_button_after_the_session_has_ended_is_told_that_it_was_not_done() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.rules(&["fault=refuse"]);
+    let handled = format!("/redemptions/{}/handled", gateway.till("<b>till").redeem("OUT-1").id());
+    let cookie = signed_in(&gateway, "decide-person");
+    std::fs::write(gateway.folder().join("decide.password"), hash()).unwrap();
+    let ended = || !get(&gateway, "/", &cookie).body.contains("decide-person");
+    until("another hash ends the session", ended);
+    let pressed = post(&gateway, &handled, &cookie, "note=called+the+customer");
+    let to = pressed.header("location").unwrap().to_owned();
+    assert!(pressed.status == 303 && !to.contains("customer"), "{pressed:?}");
+    let says = |language: &str, words: &str| {
+        let headers = [("accept-language", language)];
+        gateway.operators().send("GET", &to, &headers, b"").body.contains(words)
+    };
+    assert!(says("en", "You were signed out: what you pressed was not done"));
+    assert!(says("ar", "انتهت جلستك: لم يُنفَّذ ما ضغطت عليه"));
+    let plain = get(&gateway, "/sign-in?to=%2F", "x=1");
+    assert!(!plain.body.contains("signed out"), "{plain:?}");
+    let away = get(&gateway, "/sign-in?to=//elsewhere.example&undone=true", "x=1");
+    assert!(away.body.contains("name=\"to\" value=\"/\""), "{away:?}");
 }
 
 /// No frame around it, and nothing in it that its policy does not allow.
