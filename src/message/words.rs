@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::amount::{Noun, count};
 use super::language::Language;
 
 /// A state's word; one that is not known stands as it is.
@@ -16,6 +17,16 @@ pub fn state(word: &str, language: Language) -> Cow<'_, str> {
         other => return Cow::Owned(language.isolated(other)),
     };
     Cow::Borrowed(if language == Language::English { word } else { arabic })
+}
+
+/// Beside a count: how many a person has closed, which are none of it.
+#[must_use]
+pub fn left_out(closed: u64, language: Language) -> String {
+    let closed = count(closed, Noun::Redemption, language);
+    match language {
+        Language::English => format!("Left as they are, since a person has closed them: {closed}."),
+        Language::Arabic => format!("تبقى كما هي لأن شخصًا أغلقها من قبل: {closed}."),
+    }
 }
 
 /// What a role is called.

@@ -459,6 +459,29 @@ fn a_form_of_another_site_does_nothing_whatever_it_sends() {
 }
 
 #[test]
+fn many_at_once_leave_as_they_are_what_a_person_has_closed() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.rules(&["fault=refuse"]);
+    let ids = ["SHUT-1", "SHUT-2", "SHUT-3"].map(|code| gateway.till("<b>till").redeem(code).id());
+    let cookie = signed_in(&gateway, "decide-person");
+    let handled = format!("/redemptions/{}/handled", ids[0]);
+    assert_eq!(post(&gateway, &handled, &cookie, "note=the+customer+has+paid").status, 303);
+    provider.rules(&[]);
+    let asked = "kind=search&key=state%3Ddeclined&action=retry";
+    let counted = get(&gateway, &format!("/bulk?{asked}"), &cookie);
+    for part in ["<strong>2 redemptions</strong>", "a person has closed them: 1 redemption."] {
+        assert!(counted.body.contains(part), "{part}: {counted:?}");
+    }
+    assert_eq!(post(&gateway, "/bulk", &cookie, &format!("{asked}&note=again")).status, 303);
+    gateway.wait_for_counts("the others are sent again", |counts| counts.confirmed == 2);
+    eventually("the job has ended", || {
+        get(&gateway, "/trail", "x=1").body.contains("2 redemptions sent again").then_some(())
+    });
+    assert_eq!(gateway.list("declined")[0]["id"], ids[0].as_str());
+}
+
+#[test]
 fn a_form_that_cannot_be_read_does_nothing_and_a_page_says_so() {
     let provider = Provider::start();
     let gateway = peopled(&provider);
