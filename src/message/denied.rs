@@ -7,7 +7,7 @@ use super::amount::about;
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
 use super::storage::Storage;
-use super::words::{iso, role, state as state_word};
+use super::words::{field, iso, role, state as state_word, unfit};
 
 messages! {
     /// Why something was not done.
@@ -177,12 +177,12 @@ messages! {
         /// A body without the members that are needed, or a form.
         BodyUnfit { why: String }
         en: format!("what was sent is not as expected: {why}"),
-        ar: format!("ما أُرسل ليس كما ينبغي: {}", iso(why));
+        ar: format!("ما أُرسل ليس كما ينبغي: {}", unfit(why));
 
         /// Something after an address's question mark that cannot stand there.
         QueryUnread { why: String }
         en: format!("the address cannot be read after its question mark: {why}"),
-        ar: format!("تعذّرت قراءة ما بعد علامة الاستفهام في العنوان: {}", iso(why));
+        ar: format!("تعذّرت قراءة ما بعد علامة الاستفهام في العنوان: {}", unfit(why));
 
         /// Many redemptions at once that nothing names.
         NothingNamed
@@ -280,7 +280,7 @@ messages! {
         /// No number in a range.
         Range { key: String, from: u64, to: u64 }
         en: format!("{key}: a number from {from} to {to}"),
-        ar: format!("{}: عدد من {from} إلى {to}", iso(key));
+        ar: format!("{}: عدد من {from} إلى {to}", field(key));
 
         /// Not what an earlier answer gave.
         NotOurs { key: String }

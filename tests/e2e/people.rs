@@ -500,6 +500,17 @@ fn a_form_that_cannot_be_read_does_nothing_and_a_page_says_so() {
         assert_eq!(page.status, 400, "{path}: {page:?}");
         assert!(page.body.contains("What was sent is not as expected: "), "{path}: {page:?}");
     }
+    let arabic = |path: &str, form: &str| {
+        let cookie = format!("{cookie}; redeemd-language=ar");
+        post(&gateway, path, &cookie, form).body
+    };
+    for (path, form, says) in [
+        ("/lanes/main/hold", "note=a&note=b", "السبب: ورد مرتين"),
+        ("/lanes/main/trust-off", "note=a&hours=x", "المدة بالساعات: عدد من 1 إلى"),
+    ] {
+        let page = arabic(path, form);
+        assert!(page.contains(says) && !page.contains("duplicate field"), "{path}: {page}");
+    }
     assert_eq!(gateway.lane("main")["link"], "up");
     assert_eq!(gateway.counts().declined, 1, "nothing was sent again");
 }
