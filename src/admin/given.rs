@@ -27,7 +27,7 @@ pub(super) type RawBody = Result<Bytes, BytesRejection>;
 pub(super) type JsonAnswer = Result<Json<Value>, Problem>;
 
 /// The longest note, in characters.
-pub(super) const NOTE_CHARS_MAX: usize = 500;
+pub const NOTE_CHARS_MAX: usize = 500;
 /// How many characters of a wrong name are repeated.
 const LANE_SHOWN_MAX: usize = 64;
 
