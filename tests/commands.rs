@@ -397,7 +397,7 @@ async fn a_list_is_read_page_by_page_and_never_shows_a_whole_code() {
     }
     for unset in ["--till", "--lane", "--business", "--branch", "--code-ending"] {
         let ran = gateway.run(&["list", unset, "", "--json"]).await;
-        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{unset}: {}", ran.err);
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{unset}: {}", ran.err);
         assert!(ran.err.contains(": empty"), "{}", ran.err);
     }
     let unknown = gateway.run(&["list", "--lane", "nope"]).await;
@@ -507,7 +507,7 @@ fn a_list_goes_on_looking_and_says_on_standard_output_too_where_it_gave_up() {
     let (file, socket) = (folder.path().join("redeemd.toml"), folder.path().join("admin.sock"));
     std::fs::write(&file, settings(folder.path())).unwrap();
     let served = endless(&socket);
-    let list = ["list", "--code-ending", "49999", "--config", file.to_str().unwrap()];
+    let list = ["list", "--code-ending", "9999", "--config", file.to_str().unwrap()];
     let table = bare(&list);
     assert_eq!(table.code, 1, "{}", table.err);
     assert!(table.out.contains("not everything was looked at: go on with --after 10000000"));
@@ -534,7 +534,7 @@ async fn a_void_is_recorded_with_its_note_and_who_did_it() {
     assert!(!shown.out.contains("void by console"), "the socket tells who acts: {}", shown.out);
     let again = gateway.run(&["void", &id, "--note", "twice"]).await;
     assert_eq!(again.code, 1, "{}", again.out);
-    assert_eq!(gateway.run(&["void", &id, "--note", " "]).await.code, 1);
+    assert_eq!(gateway.run(&["void", &id, "--note", " "]).await.code, 64);
     gateway.end().await;
 }
 
@@ -551,12 +551,8 @@ async fn a_retry_goes_on_past_what_it_may_not_retry_and_says_each() {
     }
     assert_eq!(gateway.run(&["retry", "--lane", "nope", "--held"]).await.code, 1);
     let none = gateway.run(&["retry", "--lane", "retm", "--held", "--json"]).await;
-    assert_eq!(
-        (none.code, none.json()),
-        (0, vec![json!({"lane": "retm", "retried": 0})]),
-        "{}",
-        none.err
-    );
+    assert_eq!((none.code, none.out.as_str()), (1, ""));
+    assert!(none.err.contains("retm is not held for declines"), "{}", none.err);
     gateway.end().await;
 }
 
@@ -782,6 +778,52 @@ async fn faulty_settings_keep_nobody_from_a_daemon_that_runs_on_with_the_good_on
     let ran = run("broken.toml", &["status"]).await;
     assert_eq!(ran.code, 78, "{}", ran.err);
     assert!(ran.err.contains("the daemon was not asked"), "{}", ran.err);
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_value_that_can_only_be_wrong_is_64_and_nothing_is_done() {
+    let gateway = Gateway::start().await;
+    let id = gateway.accept("CODE-EEEE-1111", "till-1").await;
+    for (wrong, says) in [
+        (&["list", "--code-ending", "abcde"][..], "at most 4 characters"),
+        (&["report", "--lane", ""], "empty"),
+        (&["void", &id, "nope", "--note", "x"], "not the id of a redemption"),
+        (&["retry", "nope"], "not the id of a redemption"),
+        (&["handled", &id, "--note", ""], "say why"),
+        (&["hold", "--trust", "--note", " "], "say why"),
+        (&["trust", "off", "--note", "x", "--for", "99999d"], "at most 3650d"),
+        (&["make-certificate", "", "--cert-file", "c", "--key-file", "k"], "a name is a host name"),
+        (&["make-certificate", "متجر", "--cert-file", "c", "--key-file", "k"], "xn--"),
+    ] {
+        let ran = gateway.run(wrong).await;
+        assert_eq!((ran.code, ran.out.as_str()), (64, ""), "{wrong:?}: {}", ran.err);
+        assert!(ran.err.contains(says), "{wrong:?}: {}", ran.err);
+    }
+    let two = gateway.run_with(&["list", "--code", "-"], "CODE-EEEE-1111\nCODE-EEEE-2222\n").await;
+    assert!(two.code == 64 && two.err.contains("several lines"), "{}", two.err);
+    let one = gateway.run_with(&["list", "--code", "-", "--json"], "CODE-EEEE-1111\r\n\n").await;
+    assert_eq!((one.code, one.json().len()), (0, 1), "{}", one.err);
+    assert_eq!(gateway.run(&["show", &id, "--json"]).await.json()[0]["state"], "pending");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn what_is_no_export_is_said_to_be_none_and_what_it_is() {
+    let gateway = Gateway::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap().to_owned();
+    let database = format!("{path}/a.db");
+    assert_eq!(gateway.run(&["backup", &database]).await.code, 0);
+    let text = format!("{path}/a.txt");
+    std::fs::write(&text, "not an export\n".repeat(99)).unwrap();
+    for (file, what) in [(&path, "a folder"), (&database, "a database"), (&text, "a file without")]
+    {
+        let ran = gateway.run(&["import", file]).await;
+        assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{file}: {}", ran.err);
+        assert_eq!(ran.err.lines().count(), 1, "{file}: {}", ran.err);
+        assert!(ran.err.contains(&format!("is no export: it is {what}")), "{file}: {}", ran.err);
+    }
     gateway.end().await;
 }
 

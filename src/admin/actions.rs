@@ -9,6 +9,7 @@ use serde_json::json;
 use super::audit::keep;
 use super::given::{
     ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, id, known, no_such_lane,
+    takes_back,
 };
 use super::redemptions::ListedRow;
 use super::rights::Asker;
@@ -95,6 +96,7 @@ pub(super) async fn retry_held(
 ) -> JsonAnswer {
     arguments::<Nothing>(body)?;
     known(&admin, &lane)?;
+    takes_back(&admin, &lane).map_err(|why| Problem::denied(StatusCode::CONFLICT, why))?;
     let retried = admin.queue.retry_held(&lane, asker.name()).await?;
     Ok(Json(json!({ "lane": lane, "retried": retried })))
 }

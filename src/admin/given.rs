@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::rights::Asker;
 use super::{Admin, Problem};
-use crate::message::Denied;
+use crate::message::{Cause, Denied};
+use crate::queue::LaneStatus;
 use crate::redemption::Id;
 
 /// The state of the operators' HTTP, as a handler gets it.
@@ -26,7 +27,7 @@ pub(super) type RawBody = Result<Bytes, BytesRejection>;
 pub(super) type JsonAnswer = Result<Json<Value>, Problem>;
 
 /// The longest note, in characters.
-pub(super) const NOTE_CHARS_MAX: usize = 500;
+pub const NOTE_CHARS_MAX: usize = 500;
 /// How many characters of a wrong name are repeated.
 const LANE_SHOWN_MAX: usize = 64;
 
@@ -38,6 +39,18 @@ pub(super) fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
     }
     let names = lanes.iter().map(|lane| lane.name.as_str());
     Err(Problem::denied(StatusCode::NOT_FOUND, no_such_lane(lane, names)))
+}
+
+/// The lanes that are held for declines.
+pub(super) fn held_for_declines(admin: &Admin) -> impl Iterator<Item = String> {
+    let is_held = |lane: &LaneStatus| lane.cause.as_deref() == Some(Cause::Declines.as_str());
+    admin.queue.lanes().into_iter().filter(is_held).map(|lane| lane.name)
+}
+
+/// Whether there is anything that the lane is held for, to be taken back.
+pub(super) fn takes_back(admin: &Admin, lane: &str) -> Result<(), Denied> {
+    let is_held = held_for_declines(admin).any(|held| held == lane);
+    if is_held { Ok(()) } else { Err(Denied::NotHeldForDeclines { lane: lane.to_owned() }) }
 }
 
 /// Every lane's name. One that the settings no longer name may have rows all the same.

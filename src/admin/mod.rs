@@ -41,11 +41,13 @@ use access::Access;
 
 pub use access::AccessRules;
 pub use filter::{LIMIT_DEFAULT, LIMIT_MAX};
+pub use given::NOTE_CHARS_MAX;
 pub use password::{
     BYTES_MAX as PASSWORD_BYTES_MAX, CHARS_MIN as PASSWORD_CHARS_MIN, PasswordFault, hashed,
 };
 pub use problem::Problem;
 pub use rescue::{EXPORT_ROWS_MAX, IMPORT_BYTES_MAX, IMPORT_ROWS_MAX};
+pub use risk::OFF_S_MAX as TRUST_OFF_S_MAX;
 pub use who::user_name;
 
 /// The largest request body, in bytes: an action's note and its braces.

@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Admin;
 use super::given::{ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, known};
 use super::rights::Asker;
+use super::{Admin, Problem};
 use crate::clock::{rfc3339, signed_ms};
 use crate::limits::{Gauge, Measure, NoRoom, Room, RoomOf};
+use crate::message::{Denied, FilterFault};
 use crate::store::{LANES_TO_COME, LaneStanding, Off};
 use crate::value::Amount;
 
 /// The longest time for which trust may be switched off with an end, seconds.
-const OFF_S_MAX: u64 = 3650 * 24 * 3600;
+pub const OFF_S_MAX: u64 = 3650 * 24 * 3600;
 
 /// How far a limit is used: counts and seconds as numbers, amounts as strings with decimals.
 #[derive(Clone, Debug, Serialize)]
@@ -211,13 +213,19 @@ async fn switched(
     switch: Switch,
 ) -> JsonAnswer {
     let Switch { on, note, for_s } = switch;
-    let off = if on {
-        None
-    } else {
-        let within = for_s.map(|for_s| Duration::from_secs(for_s.clamp(1, OFF_S_MAX)));
-        Some((checked(&note)?.to_owned(), within))
-    };
+    let off =
+        if on { None } else { Some((checked(&note)?.to_owned(), for_s.map(within).transpose()?)) };
     let all = lanes.iter().cloned().chain(to_come).collect();
     admin.queue.switch_trust(all, off, asker.name()).await?;
     Ok(Json(json!({ "lanes": lanes })))
+}
+
+/// For how long trust is off; too long a time is refused, not cut short.
+fn within(for_s: u64) -> Result<Duration, Problem> {
+    if (1..=OFF_S_MAX).contains(&for_s) {
+        return Ok(Duration::from_secs(for_s));
+    }
+    let range = FilterFault::Range { key: "for_s".to_owned(), from: 1, to: OFF_S_MAX };
+    let told = Denied::Filter { faults: vec![range] };
+    Err(Problem::denied(StatusCode::BAD_REQUEST, told))
 }

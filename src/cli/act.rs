@@ -43,6 +43,9 @@ pub(super) async fn hold(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let HoldArgs { lane, trust, note } = args;
+    if trust && note.as_deref().is_none_or(|note| note.trim().is_empty()) {
+        return Err(CliError::Usage("--trust needs a note: say why, in a few words".to_owned()));
+    }
     let arguments = json!({ "trust": trust, "note": note.unwrap_or_default() });
     let done = if trust { "held, tills are trusted meanwhile" } else { "held" };
     tell(daemon, &LaneOrder { word: "hold", done, arguments }, (lane.as_deref(), &[]), json, out)

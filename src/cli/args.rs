@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::options::{
     FlushArgs, HandledArgs, HoldArgs, ListFilter, NamesArgs, Shown, StatusArgs, TrustArgs, VoidArgs,
 };
+use super::values;
 use crate::files;
 use crate::redemption::State;
 
@@ -96,7 +97,7 @@ pub struct ListArgs {
     #[arg(long, value_parser = states())]
     pub state: Option<State>,
     /// Only this lane
-    #[arg(long)]
+    #[arg(long, value_parser = values::filled)]
     pub lane: Option<String>,
     /// Only after this sequence number
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(0..))]
@@ -127,12 +128,13 @@ pub struct ShowArgs {
 pub struct RetryArgs {
     /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a
     /// line
-    #[arg(value_name = "ID", required_unless_present = "held")]
+    #[arg(value_name = "ID", required_unless_present = "held", value_parser = values::id)]
     pub ids: Vec<String>,
     /// Instead of ids, with --held: the lane of the declines to take back
     #[arg(long, requires = "held")]
     pub lane: Option<String>,
-    /// Take back the equal declines for which the lane is held
+    /// Take back the declines for which the lane is held, but none that a person has closed; to be
+    /// done before `release`
     #[arg(long, requires = "lane", conflicts_with = "ids")]
     pub held: bool,
 }
@@ -148,7 +150,7 @@ pub struct LaneArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct ReportArgs {
     /// Only this lane
-    #[arg(long)]
+    #[arg(long, value_parser = values::filled)]
     pub lane: Option<String>,
     /// Only from this day on, by when the gateway accepted: the store's own days. A range that ends
     /// before it begins, or names a day that does not exist, is refused
@@ -191,7 +193,7 @@ pub struct ImportArgs {
 #[derive(Args, Clone, Debug)]
 pub struct CertificateArgs {
     /// A name or address that browsers or tills call the gateway by
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required = true, value_parser = values::host)]
     pub names: Vec<String>,
     /// The certificate's file, new
     #[arg(long, value_name = "FILE", value_parser = file())]

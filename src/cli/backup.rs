@@ -30,7 +30,7 @@ pub(super) async fn backup(
         Err(error) => {
             // A part of a database is of no use, and stands in the way of the next one.
             discard(&args.file);
-            return Err(error);
+            return Err(error.about(args.file.display()));
         }
     };
     say(WARNING);
@@ -51,8 +51,8 @@ async fn to_output(daemon: &Daemon) -> Result<(), CliError> {
         return Err(CliError::Usage(why.to_owned()));
     }
     let mut pipe = std::io::stdout();
-    daemon.download("/api/v1/backup", &mut pipe).await?;
-    pipe.flush()?;
+    let sent = daemon.download("/api/v1/backup", &mut pipe).await;
+    sent.and_then(|()| Ok(pipe.flush()?)).map_err(|error| error.about("standard output"))?;
     say(WARNING);
     Ok(())
 }

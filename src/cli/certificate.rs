@@ -66,7 +66,8 @@ fn write(path: &Path, mode: u32, text: &str) -> Result<(), CliError> {
         file.set_permissions(Permissions::from_mode(mode))?;
         file.sync_all()
     };
-    fill(opened.map_err(told)?).inspect_err(|_| discard(path)).map_err(told)
+    let filled = fill(opened.map_err(told)?).inspect_err(|_| discard(path));
+    filled.map_err(|error| CliError::from(error).about(path.display()))
 }
 
 #[cfg(test)]

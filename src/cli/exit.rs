@@ -87,6 +87,15 @@ impl CliError {
         }
     }
 
+    /// A file that cannot be read or written is named; that it is a pipe which nobody reads any
+    /// more is no excuse for it.
+    pub(super) fn about(self, place: impl std::fmt::Display) -> Self {
+        if let Self::Io(error) = &self {
+            return Self::Internal(format!("{place}: {error}"));
+        }
+        self
+    }
+
     /// Says it on standard error, safe to show, unless there is nothing to say.
     pub fn tell(&self) {
         match self {
@@ -122,7 +131,7 @@ impl From<ClientError> for CliError {
             ClientError::Unreachable { .. } | ClientError::Deadline(_) | ClientError::Broken(_) => {
                 Self::Unavailable(format!("the daemon does not answer: {error}"))
             }
-            ClientError::Unwritten(error) => Self::Failed(error.to_string()),
+            ClientError::Unwritten(error) => Self::Io(error),
             ClientError::TooLarge | ClientError::Request(_) => Self::Internal(error.to_string()),
         }
     }
@@ -137,6 +146,12 @@ mod tests {
         let closed = CliError::from(std::io::Error::from(ErrorKind::BrokenPipe));
         let full = CliError::from(std::io::Error::from(ErrorKind::StorageFull));
         assert_eq!((closed.exit(), full.exit()), (Exit::Ok, Exit::Internal));
+        let named =
+            CliError::from(ClientError::Unwritten(ErrorKind::BrokenPipe.into())).about("a.db");
+        assert!(
+            named.exit() == Exit::Internal && named.to_string().starts_with("a.db: "),
+            "{named}"
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `list`: pages of redemptions; and the pages themselves, which `report` reads too.
 
-use std::io::Write;
+use std::io::{BufRead, IsTerminal, Write};
 
 use serde_json::{Value, json};
 
@@ -136,11 +136,7 @@ pub(super) async fn list(
 /// The redemptions of the whole code on standard input, page after page. It is posted: no address
 /// and no log may hold it.
 async fn search(daemon: &Daemon, view: &mut View<'_>, out: &mut dyn Write) -> Result<(), CliError> {
-    let first = line(&mut std::io::stdin().lock())?.unwrap_or_default();
-    let code = first.trim_end_matches(['\r', '\n']);
-    if code.is_empty() {
-        return Err(CliError::Usage("there is no code on standard input".to_owned()));
-    }
+    let code = code_of(&mut std::io::stdin().lock(), std::io::stdin().is_terminal())?;
     let mut asked = json!({ "code": code });
     for _ in 0..LOOKS_MAX {
         let page = read(daemon.post("/api/v1/search", &asked).await?)?;
@@ -150,6 +146,22 @@ async fn search(daemon: &Daemon, view: &mut View<'_>, out: &mut dyn Write) -> Re
     }
     out.flush()?;
     Err(CliError::Failed("not everything was looked at".to_owned()))
+}
+
+/// The one code of standard input. A person at a terminal ends it with its line.
+fn code_of(input: &mut impl BufRead, is_typed: bool) -> Result<String, CliError> {
+    let first = line(input)?.unwrap_or_default();
+    let code = first.trim_end_matches(['\r', '\n']);
+    if code.is_empty() {
+        return Err(CliError::Usage("there is no code on standard input".to_owned()));
+    }
+    while let Some(more) = (!is_typed).then(|| line(input)).transpose()?.flatten() {
+        if !more.trim().is_empty() {
+            let why = "there are several lines on standard input: ask for one code at a time";
+            return Err(CliError::Usage(why.to_owned()));
+        }
+    }
+    Ok(code.to_owned())
 }
 
 /// How pages are shown.

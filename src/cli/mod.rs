@@ -24,6 +24,7 @@ mod status;
 mod table;
 mod terminal;
 mod trust;
+mod values;
 mod wait;
 
 use std::ffi::OsString;

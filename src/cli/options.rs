@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::row::Column;
+use super::values;
 
 /// `status`
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -25,21 +26,21 @@ pub struct StatusArgs {
 /// Which redemptions `list` looks for, besides state and lane.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ListFilter {
-    /// Only this code, whole: `-` reads it from standard input, so that neither a list of processes
-    /// nor a log shows it
+    /// Only this code, whole: `-` reads it from standard input, one line, so that neither a list of
+    /// processes nor a log shows it
     #[arg(long, value_name = "-", value_parser = ["-"], conflicts_with_all = ALL_BUT_THE_CODE)]
     pub code: Option<String>,
     /// Only codes that end so: at most four characters, and no more than the list shows of a code
-    #[arg(long, value_name = "END")]
+    #[arg(long, value_name = "END", value_parser = values::ending)]
     pub code_ending: Option<String>,
     /// Only this till
-    #[arg(long)]
+    #[arg(long, value_parser = values::filled)]
     pub till: Option<String>,
     /// Only this business, in whatever letters and spaces
-    #[arg(long, value_name = "REFERENCE")]
+    #[arg(long, value_name = "REFERENCE", value_parser = values::filled)]
     pub business: Option<String>,
     /// Only this branch
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = values::filled)]
     pub branch: Option<String>,
     /// Only what waits for a person: parked, or declined after the fact, confirmed by inference or
     /// owed, and not handled yet
@@ -86,10 +87,10 @@ pub struct Shown {
 pub struct VoidArgs {
     /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a
     /// line
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, value_parser = values::id)]
     pub ids: Vec<String>,
     /// Why, in one line of at most 500 characters; kept with the redemption
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = values::note)]
     pub note: String,
 }
 
@@ -98,10 +99,10 @@ pub struct VoidArgs {
 pub struct HandledArgs {
     /// The redemptions; `-` reads them from standard input, an id or an object of `list --json` a
     /// line
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, value_parser = values::id)]
     pub ids: Vec<String>,
     /// What was done, in one line of at most 500 characters; kept with the redemption
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = values::note)]
     pub note: String,
     /// The code may be used again
     #[arg(long)]
@@ -117,7 +118,7 @@ pub struct HoldArgs {
     #[arg(long, requires = "note")]
     pub trust: bool,
     /// Why, in one line of at most 500 characters; kept with the hold
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = values::note_if_any)]
     pub note: Option<String>,
 }
 
@@ -137,11 +138,11 @@ pub enum TrustOrder {
         /// The lane; all of them without one
         lane: Option<String>,
         /// Why, in one line of at most 500 characters; kept and shown
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = values::note)]
         note: String,
-        /// For so long, such as 30m or 2h, in time that the gateway has been on; without it until
-        /// `trust on`
-        #[arg(long = "for", value_name = "SPAN", value_parser = span)]
+        /// For so long, such as 30m or 2h and at most 3650d, in time that the gateway has been on;
+        /// without it until `trust on`
+        #[arg(long = "for", value_name = "SPAN", value_parser = values::trust_span)]
         for_: Option<Duration>,
     },
     /// Give on trust again
@@ -219,13 +220,6 @@ fn time(text: &str) -> Result<String, String> {
             Err("a time looks like 2026-11-01 or 2026-11-01T10:00:00Z, and must exist".to_owned())
         }
     }
-}
-
-/// A duration with a unit, as the settings have them.
-fn span(text: &str) -> Result<Duration, String> {
-    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
-    let span = humantime::parse_duration(text).ok().filter(|span| has_unit && !span.is_zero());
-    span.ok_or_else(|| "write a duration with a unit, such as 30m or 2h".to_owned())
 }
 
 #[cfg(test)]

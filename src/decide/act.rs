@@ -68,7 +68,8 @@ pub fn retry(row: &Row, others: &[Row]) -> Result<i64, Denied> {
     Ok(mark::beside(row.marks & !(mark::STREAK | mark::HANDLED | mark::FREED), State::Pending))
 }
 
-/// A person has seen to a row; `free`: its code may be redeemed again. The marks to be added.
+/// A person has seen to a row; `free`: its code may be redeemed again. The marks that it has then:
+/// it is none of those for which its lane is held any more.
 ///
 /// # Errors
 /// The provider has not answered about it.
@@ -76,5 +77,6 @@ pub fn handled(row: &Row, free: bool) -> Result<i64, Denied> {
     if row.state == State::Pending {
         return Err(Denied::StillPending);
     }
-    Ok(if free { mark::HANDLED | mark::FREED } else { mark::HANDLED })
+    let freed = if free { mark::FREED } else { 0 };
+    Ok((row.marks & !mark::STREAK) | mark::HANDLED | freed)
 }

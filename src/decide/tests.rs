@@ -526,7 +526,15 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
         Ok(Closing::Lost),
         "a fact for life"
     );
-    assert_eq!(handled(&row(Declined, 0, 0), true), Ok(mark::HANDLED | mark::FREED));
+    let marks = handled(&row(Declined, 0, 0), true).map(|marks| marks & mark::ALL);
+    assert_eq!(marks, Ok(mark::HANDLED | mark::FREED));
+}
+
+#[test]
+fn a_decline_that_a_person_has_seen_to_is_none_of_those_for_which_its_lane_is_held() {
+    let declined = row(State::Declined, 0, mark::STREAK | mark::LOST);
+    let marks = handled(&declined, false).map(|marks| marks & mark::ALL);
+    assert_eq!(marks, Ok(mark::LOST | mark::HANDLED), "what was lost stays so");
 }
 
 #[test]

@@ -163,8 +163,8 @@ impl Cause {
             Self::Declines => (
                 "redemptions in a row that were given on trust were declined: nothing more is sent \
                  until a person has looked",
-                "ask the provider, then `redeemd release LANE`, and `redeemd retry --lane LANE \
-                 --held` to take those declines back",
+                "ask the provider; while the lane is held, `redeemd retry --lane LANE --held` to \
+                 take those declines back; then `redeemd release LANE`",
             ),
             Self::Operator => {
                 ("an operator holds this lane", "`redeemd release LANE` lets it go on")
@@ -235,8 +235,8 @@ impl Cause {
             ),
             Self::Declines => (
                 "رُفضت عمليات متتالية أُعطيت دون جواب المزوّد: لن يُرسل المزيد حتى ينظر فيها شخص",
-                "اسأل المزوّد، ثم نفّذ `redeemd release LANE`، ثم `redeemd retry --lane LANE \
-                 --held` لإعادة ما رُفض",
+                "اسأل المزوّد؛ وما دام المسار موقوفًا فالأمر `redeemd retry --lane LANE --held` \
+                 يعيد ما رُفض؛ ثم نفّذ `redeemd release LANE`",
             ),
             Self::Operator => {
                 ("أوقف أحد المشغّلين هذا المسار", "الأمر `redeemd release LANE` يعيد تشغيله")

@@ -7,7 +7,7 @@ use super::amount::about;
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
 use super::storage::Storage;
-use super::words::{iso, role, state as state_word};
+use super::words::{field, iso, role, state as state_word, unfit};
 
 messages! {
     /// Why something was not done.
@@ -65,6 +65,11 @@ messages! {
         en: format!("there is no lane {lane:?}; there are: {lanes}"),
         ar: format!("لا يوجد مسار باسم {}؛ المسارات هي: {}", iso(lane), iso(lanes));
 
+        /// Only the declines for which a lane is held are taken back together.
+        NotHeldForDeclines { lane: String }
+        en: format!("the lane {lane} is not held for declines: nothing is taken back"),
+        ar: format!("المسار {} ليس موقوفًا بسبب عمليات مرفوضة: لم يُعَد شيء", iso(lane));
+
         /// Nobody vouches for the request.
         NoCredential
         en: "this takes a credential: a bearer token of [[admin.token]], or signing in at the \
@@ -73,6 +78,11 @@ messages! {
             "يحتاج هذا إلى إثبات هوية: رمز دخول من {}، أو تسجيل الدخول في لوحة المتابعة",
             iso("[[admin.token]]")
         );
+
+        /// A button was pressed after the session had ended.
+        SignedOut
+        en: "you were signed out: what you pressed was not done",
+        ar: "انتهت جلستك: لم يُنفَّذ ما ضغطت عليه";
 
         /// The token is nobody's.
         UnknownToken
@@ -167,12 +177,12 @@ messages! {
         /// A body without the members that are needed, or a form.
         BodyUnfit { why: String }
         en: format!("what was sent is not as expected: {why}"),
-        ar: format!("ما أُرسل ليس كما ينبغي: {}", iso(why));
+        ar: format!("ما أُرسل ليس كما ينبغي: {}", unfit(why));
 
         /// Something after an address's question mark that cannot stand there.
         QueryUnread { why: String }
         en: format!("the address cannot be read after its question mark: {why}"),
-        ar: format!("تعذّرت قراءة ما بعد علامة الاستفهام في العنوان: {}", iso(why));
+        ar: format!("تعذّرت قراءة ما بعد علامة الاستفهام في العنوان: {}", unfit(why));
 
         /// Many redemptions at once that nothing names.
         NothingNamed
@@ -270,7 +280,7 @@ messages! {
         /// No number in a range.
         Range { key: String, from: u64, to: u64 }
         en: format!("{key}: a number from {from} to {to}"),
-        ar: format!("{}: عدد من {from} إلى {to}", iso(key));
+        ar: format!("{}: عدد من {from} إلى {to}", field(key));
 
         /// Not what an earlier answer gave.
         NotOurs { key: String }

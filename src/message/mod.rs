@@ -38,4 +38,4 @@ pub use note::Note;
 pub use refusal::{Reason, Refusal};
 pub use storage::Storage;
 pub use texts::{TEXT_BYTES_MAX, TextFault, Texts};
-pub use words::{deed, http_status, outcome, role, state};
+pub use words::{deed, http_status, left_out, outcome, role, state};

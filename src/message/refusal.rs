@@ -158,8 +158,10 @@ messages! {
 
         /// The business was never confirmed here and no provider lists it.
         UnknownBusiness
-        en: "the line to the provider is down, and this business has not been served here before",
-        ar: "الخط إلى المزوّد مقطوع، ولم يُخدم هذا النشاط التجاري هنا من قبل";
+        en: "the provider has not answered, and this business has not been served here before; do \
+            not hand out the reward; ask again",
+        ar: "لم يجب المزوّد، ولم يُخدم هذا النشاط التجاري هنا من قبل؛ لا تسلّم المكافأة؛ حاول مرة \
+            أخرى";
 
         /// Too many refused codes at this till.
         TillSlowed { refused: u64 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::amount::{Noun, count};
 use super::language::Language;
 
 /// A state's word; one that is not known stands as it is.
@@ -16,6 +17,50 @@ pub fn state(word: &str, language: Language) -> Cow<'_, str> {
         other => return Cow::Owned(language.isolated(other)),
     };
     Cow::Borrowed(if language == Language::English { word } else { arabic })
+}
+
+/// Beside a count: how many a person has closed, which are none of it.
+#[must_use]
+pub fn left_out(closed: u64, language: Language) -> String {
+    let closed = count(closed, Noun::Redemption, language);
+    match language {
+        Language::English => format!("Left as they are, since a person has closed them: {closed}."),
+        Language::Arabic => format!("تبقى كما هي لأن شخصًا أغلقها من قبل: {closed}."),
+    }
+}
+
+/// Why a form or a body is unfit, in the reader's own words for it; what it says otherwise stands
+/// as it is.
+pub(super) fn unfit(why: &str) -> String {
+    let told = [
+        ("duplicate field `", "ورد مرتين"),
+        ("missing field `", "غير موجود"),
+        ("unknown field `", "غير معروف"),
+    ];
+    let of = |(begin, arabic): (&str, &str)| {
+        let (name, _) = why.split_once(begin)?.1.split_once('`')?;
+        Some(format!("{}: {arabic}", field(name)))
+    };
+    let is_number = ["invalid digit", "cannot parse integer", "number too"];
+    told.into_iter().find_map(of).unwrap_or_else(|| {
+        if is_number.iter().any(|begin| why.contains(begin)) {
+            return "يلزم عدد".to_owned();
+        }
+        Language::Arabic.isolated(why)
+    })
+}
+
+/// What a form's field is called in Arabic; one that no form has stands as it is.
+pub(super) fn field(name: &str) -> String {
+    let arabic = match name {
+        "note" => "السبب",
+        "hours" => "المدة بالساعات",
+        "name" => "الاسم",
+        "password" => "كلمة المرور",
+        "language" => "اللغة",
+        other => return Language::Arabic.isolated(other),
+    };
+    arabic.to_owned()
 }
 
 /// What a role is called.

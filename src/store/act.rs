@@ -1,6 +1,8 @@
 //! What tills and operators do to a row besides its normal way: conclude a wait, void, retry,
 //! handle.
 
+use rusqlite::OptionalExtension;
+
 use super::accept::{Rivals, used_by};
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, Kept, VoidOutcome};
@@ -12,9 +14,11 @@ use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
 use crate::value::Remembered;
 
-/// How many declines one `retry --held` takes back. Ten hold a lane, a hold marks 64 at most, and
-/// those of earlier holds that nobody took back are marked still.
+/// How many declines one `retry --held` takes back at most. Ten hold a lane, and a hold marks 64.
 const RETRY_HELD_ROWS_MAX: usize = 1000;
+
+/// What a row has that a person has closed.
+const CLOSED: i64 = mark::HANDLED | mark::FREED;
 
 /// So much of an answer is kept among the events of a row that is sent again.
 const SAID_CHARS_MAX: usize = 2000;
@@ -318,8 +322,7 @@ impl Desk<'_> {
         match decide::void(&row) {
             Err(why) => return Ok(Acted::Refused { why }),
             Ok(decide::Closing::Lost) => {
-                self.mark(&row, mark::HANDLED)?;
-                self.moved(&row, row.state, row.marks | mark::HANDLED)?;
+                self.seen_to(&row, (row.marks & !mark::STREAK) | mark::HANDLED)?;
                 return self.acted(&row, "lost", by, note);
             }
             Ok(decide::Closing::Close) => {}
@@ -349,12 +352,17 @@ impl Desk<'_> {
             Err(why) => return Ok(Acted::Refused { why }),
             Ok(marks) => marks,
         };
-        self.mark(&row, marks)?;
-        self.moved(&row, row.state, row.marks | marks)?;
+        self.seen_to(&row, marks)?;
         if op.free {
             self.forget_refusals(&row)?;
         }
         self.acted(&row, if op.free { "handled_free" } else { "handled" }, &op.by, &op.note)
+    }
+
+    /// Where it stands it stays, with the marks of a row that a person has seen to.
+    fn seen_to(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
+        self.remark(row, marks)?;
+        self.moved(row, row.state, marks)
     }
 
     /// A person frees a row's code: what the provider refused before, to a till or to a check,
@@ -392,10 +400,12 @@ impl Desk<'_> {
         self.note_event(row, "answered", "redeemd", &before.to_stored())
     }
 
+    /// Takes back what the lane is held for: nothing where it is not held for declines, and
+    /// nothing that a person has closed.
     fn retry_held(&mut self, lane: &str, by: &str) -> Result<u64, StoreError> {
         let Some(number) = self.books.number(lane) else { return Ok(0) };
         let mut retried = 0;
-        for seq in self.streak(number)? {
+        for seq in self.held_for(number)? {
             let Some(row) = row::by_seq(self.sql, seq)? else { continue };
             if let Ok(marks) = decide::retry(&row, &self.others(&row)?) {
                 self.reopen(&row, marks)?;
@@ -406,13 +416,46 @@ impl Desk<'_> {
         Ok(retried)
     }
 
-    fn streak(&self, lane: i64) -> Result<Vec<Seq>, StoreError> {
-        let sql = "SELECT seq FROM redemption WHERE state = 2 AND lane = ?1 AND marks & ?2 ORDER \
-            BY seq DESC LIMIT ?3";
+    /// The declines for which the lane is held and that no person has closed, the newest first.
+    fn held_for(&self, lane: i64) -> Result<Vec<Seq>, StoreError> {
+        if !self.is_held_for_declines(lane)? {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT seq FROM redemption WHERE state = 2 AND state >= 2 AND lane = ?1 AND \
+            marks & ?2 AND marks & ?3 = 0 ORDER BY seq DESC LIMIT ?4";
         let mut statement = self.sql.prepare_cached(sql)?;
         let limit = i64::try_from(RETRY_HELD_ROWS_MAX).unwrap_or(i64::MAX);
-        let rows = statement.query_map((lane, mark::STREAK, limit), |row| row.get(0).map(Seq))?;
+        let asked = (lane, mark::STREAK, CLOSED, limit);
+        let rows = statement.query_map(asked, |row| row.get(0).map(Seq))?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn is_held_for_declines(&self, lane: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT hold = ?2 FROM lane WHERE lane = ?1";
+        let mut statement = self.sql.prepare_cached(sql)?;
+        let asked = (lane, message::Cause::Declines.as_str());
+        Ok(statement.query_row(asked, |row| row.get(0)).optional()?.unwrap_or(false))
+    }
+
+    /// Marks these declines as those for which the lane is held, but none that a person has
+    /// closed. Where a hold begins, the declines of earlier ones are none of them.
+    pub(super) fn mark_streak(&mut self, lane: i64, streak: &[Seq]) -> Result<(), StoreError> {
+        if !self.is_held_for_declines(lane)? {
+            self.forget_streak(lane)?;
+        }
+        let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1 AND state = 2 AND \
+            marks & ?3 = 0";
+        for seq in streak {
+            self.sql.prepare_cached(sql)?.execute((seq.0, mark::STREAK, CLOSED))?;
+        }
+        Ok(())
+    }
+
+    fn forget_streak(&mut self, lane: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE redemption SET marks = marks & ~?2 WHERE state = 2 AND state >= 2 AND \
+            lane = ?1 AND marks & ?2";
+        self.sql.prepare_cached(sql)?.execute((lane, mark::STREAK))?;
+        Ok(())
     }
 
     fn acted(

@@ -19,7 +19,7 @@ use super::{Desk, Operation, OperationKind, StoreError, checks, keep};
 use crate::clock::whole_ms;
 use crate::decide::Figures;
 use crate::limits::Limit;
-use crate::message::Storage;
+use crate::message::{Cause, Storage};
 use crate::redemption::{Seq, State};
 use crate::value::Amount;
 
@@ -552,6 +552,9 @@ impl Desk<'_> {
             left_ms: 0,
         });
         let number = self.books.lane(self.sql, lane)?;
+        if hold.cause == Cause::Declines.as_str() {
+            self.mark_streak(number, streak)?;
+        }
         // A till may have been told of more of it since that was taken down.
         let present = self.lane_now(number, lane, "").present.map_or(0, whole_ms);
         let outage = if memory.outage_ms > 0 { memory.outage_ms.max(present) } else { 0 };
@@ -565,10 +568,6 @@ impl Desk<'_> {
             ":until": wait.until_ms, ":left": wait.left_ms, ":lane": number,
         })?;
         keep::write(self.sql, &more_name(lane), &memory.more)?;
-        for seq in streak {
-            let sql = "UPDATE redemption SET marks = marks | ?2 WHERE seq = ?1 AND state = 2";
-            self.sql.prepare_cached(sql)?.execute((seq.0, crate::decide::mark::STREAK))?;
-        }
         Ok(())
     }
 

@@ -460,6 +460,29 @@ fn a_form_of_another_site_does_nothing_whatever_it_sends() {
 }
 
 #[test]
+fn many_at_once_leave_as_they_are_what_a_person_has_closed() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.rules(&["fault=refuse"]);
+    let ids = ["SHUT-1", "SHUT-2", "SHUT-3"].map(|code| gateway.till("<b>till").redeem(code).id());
+    let cookie = signed_in(&gateway, "decide-person");
+    let handled = format!("/redemptions/{}/handled", ids[0]);
+    assert_eq!(post(&gateway, &handled, &cookie, "note=the+customer+has+paid").status, 303);
+    provider.rules(&[]);
+    let asked = "kind=search&key=state%3Ddeclined&action=retry";
+    let counted = get(&gateway, &format!("/bulk?{asked}"), &cookie);
+    for part in ["<strong>2 redemptions</strong>", "a person has closed them: 1 redemption."] {
+        assert!(counted.body.contains(part), "{part}: {counted:?}");
+    }
+    assert_eq!(post(&gateway, "/bulk", &cookie, &format!("{asked}&note=again")).status, 303);
+    gateway.wait_for_counts("the others are sent again", |counts| counts.confirmed == 2);
+    eventually("the job has ended", || {
+        get(&gateway, "/trail", "x=1").body.contains("2 redemptions sent again").then_some(())
+    });
+    assert_eq!(gateway.list("declined")[0]["id"], ids[0].as_str());
+}
+
+#[test]
 fn a_form_that_cannot_be_read_does_nothing_and_a_page_says_so() {
     let provider = Provider::start();
     let gateway = peopled(&provider);
@@ -478,8 +501,33 @@ fn a_form_that_cannot_be_read_does_nothing_and_a_page_says_so() {
         assert_eq!(page.status, 400, "{path}: {page:?}");
         assert!(page.body.contains("What was sent is not as expected: "), "{path}: {page:?}");
     }
+    let arabic = |path: &str, form: &str| {
+        let cookie = format!("{cookie}; redeemd-language=ar");
+        post(&gateway, path, &cookie, form).body
+    };
+    for (path, form, says) in [
+        ("/lanes/main/hold", "note=a&note=b", "السبب: ورد مرتين"),
+        ("/lanes/main/trust-off", "note=a&hours=x", "المدة بالساعات: عدد من 1 إلى"),
+    ] {
+        let page = arabic(path, form);
+        assert!(page.contains(says) && !page.contains("duplicate field"), "{path}: {page}");
+    }
     assert_eq!(gateway.lane("main")["link"], "up");
     assert_eq!(gateway.counts().declined, 1, "nothing was sent again");
+}
+
+#[test]
+fn an_inbox_that_goes_on_from_nowhere_is_refused_and_does_not_look_empty() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    for wrong in ["xxx", "parked.1,xxx", "pending.1"] {
+        let page = get(&gateway, &format!("/inbox?from={wrong}"), "x=1");
+        assert_eq!(page.status, 400, "{wrong}: {page:?}");
+        assert!(page.body.contains("what an answer of the gateway gave"), "{wrong}: {page:?}");
+    }
+    for right in ["/inbox", "/inbox?from=", "/inbox?from=parked.7,declined.7"] {
+        assert_eq!(get(&gateway, right, "x=1").status, 200, "{right}");
+    }
 }
 
 #[test]
@@ -491,12 +539,37 @@ fn whoever_is_refused_or_signed_out_comes_back_to_the_page_of_the_form() {
     let stale = post(&gateway, &format!("{story}/void"), &cookie, "note=the+till+was+wrong");
     assert!(stale.status == 409 && stale.body.contains(&format!("href=\"{story}\"")), "{stale:?}");
     let out = post(&gateway, &format!("{story}/void"), "", "note=the+till+was+wrong");
-    let to = format!("/sign-in?to={}", story.replace('/', "%2F"));
+    let to = format!("/sign-in?to={}&undone=true", story.replace('/', "%2F"));
     assert_eq!((out.status, out.header("location")), (303, Some(to.as_str())));
     assert_eq!(
         post(&gateway, "/lanes/main/hold", "", "").header("location"),
-        Some("/sign-in?to=%2F")
+        Some("/sign-in?to=%2F&undone=true")
     );
+}
+
+#[test]
+fn who_presses_a_button_after_the_session_has_ended_is_told_that_it_was_not_done() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.rules(&["fault=refuse"]);
+    let handled = format!("/redemptions/{}/handled", gateway.till("<b>till").redeem("OUT-1").id());
+    let cookie = signed_in(&gateway, "decide-person");
+    std::fs::write(gateway.folder().join("decide.password"), hash()).unwrap();
+    let ended = || !get(&gateway, "/", &cookie).body.contains("decide-person");
+    until("another hash ends the session", ended);
+    let pressed = post(&gateway, &handled, &cookie, "note=called+the+customer");
+    let to = pressed.header("location").unwrap().to_owned();
+    assert!(pressed.status == 303 && !to.contains("customer"), "{pressed:?}");
+    let says = |language: &str, words: &str| {
+        let headers = [("accept-language", language)];
+        gateway.operators().send("GET", &to, &headers, b"").body.contains(words)
+    };
+    assert!(says("en", "You were signed out: what you pressed was not done"));
+    assert!(says("ar", "انتهت جلستك: لم يُنفَّذ ما ضغطت عليه"));
+    let plain = get(&gateway, "/sign-in?to=%2F", "x=1");
+    assert!(!plain.body.contains("signed out"), "{plain:?}");
+    let away = get(&gateway, "/sign-in?to=//elsewhere.example&undone=true", "x=1");
+    assert!(away.body.contains("name=\"to\" value=\"/\""), "{away:?}");
 }
 
 /// No frame around it, and nothing in it that its policy does not allow.

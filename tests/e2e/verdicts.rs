@@ -222,6 +222,43 @@ fn m4_ten_declines_after_the_fact_hold_the_drain_whatever_their_words() {
     });
 }
 
+#[test]
+fn m4_what_an_earlier_hold_declined_or_a_person_has_closed_is_not_sent_again_with_the_next() {
+    let provider = Provider::start();
+    let gateway = offline(&provider, "");
+    let held = || (gateway.lane("main")["cause"] == "declines").then_some(());
+    let earlier = give(&gateway, "EARLIER", 12);
+    back_with(&provider, &["fault=refuse,code=EARLIER-*"]);
+    eventually("the drain is held for the first ten", held);
+    gateway.says(&["handled", &earlier[0], "--note", "seen to", "--free"]);
+    gateway.says(&["release", "main"]);
+    gateway.wait_until_drained();
+    assert_eq!(gateway.till("till-1").redeem("BETWEEN").state(), "confirmed");
+    provider.cut();
+    let later = give(&gateway, "LATER", 12);
+    back_with(&provider, &["fault=refuse,code=LATER-*"]);
+    eventually("it is held for the next", held);
+    let closed: Vec<_> = declined_of(&gateway, &later).into_iter().take(2).collect();
+    gateway.says(&["handled", &closed[0], "--note", "seen to", "--free"]);
+    gateway.says(&["handled", &closed[1], "--note", "seen to"]);
+    provider.rules(&[]);
+    let said = gateway.says(&["retry", "--lane", "main", "--held"]);
+    assert!(said.contains("8 taken back"), "{said}");
+    gateway.says(&["release", "main"]);
+    gateway.wait_until_drained();
+    assert_eq!(declined_of(&gateway, &earlier), earlier);
+    assert_eq!(declined_of(&gateway, &later), closed);
+    let again = gateway.command(&["retry", "--lane", "main", "--held"]);
+    assert_eq!((again.code, again.out.as_str()), (Some(1), ""), "{again:?}");
+    assert!(again.err.contains("main is not held for declines"), "{again:?}");
+}
+
+/// Those of them that are declined.
+fn declined_of(gateway: &Gateway, ids: &[String]) -> Vec<String> {
+    let is_declined = |id: &&String| row(gateway, id)["state"] == "declined";
+    ids.iter().filter(is_declined).cloned().collect()
+}
+
 // M5, point 5.
 #[test]
 fn m5_our_own_retry_that_is_in_progress_waits_and_is_never_declined() {

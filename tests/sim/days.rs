@@ -605,7 +605,9 @@ impl World {
             for action in ["retry-held", "release"] {
                 let heard =
                     house.operator(Method::POST, &format!("/api/v1/lanes/{lane}/{action}")).await;
-                assert_eq!(heard.status, 200, "{heard:?}");
+                // What is not held for declines has none to take back.
+                let is_none = action == "retry-held" && heard.status == 409;
+                assert!(heard.status == 200 || is_none, "{heard:?}");
             }
             self.allow(4);
             self.count("released by an operator");

@@ -1098,9 +1098,8 @@ fn where_codes_are_told_apart_one_that_folds_alike_forbids_no_retry_and_is_no_ho
         let is_sent_again = matches!(world.retry(&parked.id), Acted::Done(_));
         let declined = world.settled("till-1", "CD-1", declined("gone"));
         world.settled("till-2", "cd-1", confirmed());
-        let (memory, streak) = (LaneMemory::default(), vec![declined.seq]);
-        world.one(Remember { lane: LANE.to_owned(), memory, streak });
-        let retried = world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
+        held_for(&mut world, &[declined.seq]);
+        let retried = take_back(&mut world);
         assert_eq!((is_sent_again, retried), (exact, u64::from(exact)));
         world.settled("till-1", "EF-1", confirmed());
         world.settled("till-2", "ef-1", confirmed());
@@ -1113,6 +1112,52 @@ fn where_codes_are_told_apart_one_that_folds_alike_forbids_no_retry_and_is_no_ho
     }
 }
 
+/// What the lane's link keeps: held for these declines.
+fn held_for(world: &mut World, streak: &[Seq]) {
+    let (cause, detail) = ("declines".to_owned(), String::new());
+    let hold = Some(Hold { cause, detail, since_ms: NOW_MS });
+    let (lane, memory) = (LANE.to_owned(), LaneMemory { hold, ..LaneMemory::default() });
+    world.one(Remember { lane, memory, streak: streak.to_vec() });
+}
+
+fn released(world: &mut World) {
+    let memory = LaneMemory::default();
+    world.one(Remember { lane: LANE.to_owned(), memory, streak: Vec::new() });
+}
+
+fn take_back(world: &mut World) -> u64 {
+    world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() })
+}
+
+#[test]
+fn what_an_earlier_hold_declined_or_a_person_has_closed_is_not_taken_back() {
+    let mut world = World::up();
+    let declines = |world: &mut World, codes: [&str; 4]| {
+        codes.map(|code| world.settled("till-1", code, declined("gone")))
+    };
+    let earlier = declines(&mut world, ["A", "B", "C", "D"]);
+    held_for(&mut world, &earlier.clone().map(|row| row.seq));
+    released(&mut world);
+    assert_eq!(take_back(&mut world), 0, "it is not held");
+    // Also where the daemon has ended since.
+    world.restart();
+    let present = declines(&mut world, ["E", "F", "G", "H"]);
+    held_for(&mut world, &present.clone().map(|row| row.seq));
+    for (row, free) in [(&present[0], false), (&present[1], true)] {
+        let (note, by) = ("seen to".to_owned(), "op".to_owned());
+        let seen_to = world.one(Handling { id: row.id.clone(), note, free, by });
+        assert!(matches!(seen_to, Acted::Done(_)));
+    }
+    // The link names all of them for as long as it is held, and after a start none.
+    held_for(&mut world, &present.clone().map(|row| row.seq));
+    world.restart();
+    held_for(&mut world, &[]);
+    assert_eq!(take_back(&mut world), 2);
+    let is_pending = |row: &Taken| world.show(&row.id).state == State::Pending;
+    assert!(!earlier.iter().any(is_pending) && !present[..2].iter().any(is_pending));
+    assert!(present[2..].iter().all(is_pending));
+}
+
 #[test]
 fn the_declines_of_a_streak_are_retried_together_but_one_for_each_code() {
     let mut world = World::up();
@@ -1122,11 +1167,9 @@ fn the_declines_of_a_streak_are_retried_together_but_one_for_each_code() {
         .collect();
     let Decision::Taken(again) = world.decide(later("till-2", "A")) else { panic!() };
     world.settle(again.seq, 1, declined("gone"));
-    let streak = rows.iter().take(2).map(|row| row.seq).chain([again.seq]).collect();
-    let memory = LaneMemory::default();
-    world.one(Remember { lane: LANE.to_owned(), memory, streak });
-    let retried = world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
-    assert_eq!(retried, 2);
+    let streak: Vec<_> = rows.iter().take(2).map(|row| row.seq).chain([again.seq]).collect();
+    held_for(&mut world, &streak);
+    assert_eq!(take_back(&mut world), 2);
     assert_eq!(world.show(&rows[2].id).state, State::Declined, "it was not of the streak");
     assert_eq!(world.counts().pending, 2);
 }
@@ -1135,14 +1178,11 @@ fn the_declines_of_a_streak_are_retried_together_but_one_for_each_code() {
 fn what_was_taken_back_from_a_streak_is_of_no_streak_any_more() {
     let mut world = World::up();
     let row = world.settled("till-1", "A", declined("gone"));
-    let held =
-        |world: &mut World| world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() });
-    let streak = vec![row.seq];
-    world.one(Remember { lane: LANE.to_owned(), memory: LaneMemory::default(), streak });
-    assert_eq!(held(&mut world), 1);
+    held_for(&mut world, &[row.seq]);
+    assert_eq!(take_back(&mut world), 1);
     let again = world.claim().pop().unwrap();
     world.settle(again.seq, again.attempt, declined("gone"));
-    assert_eq!(held(&mut world), 0);
+    assert_eq!(take_back(&mut world), 0);
     let events = world.reader().events(row.seq).unwrap();
     assert!(
         events.iter().any(|event| (event.what.as_str(), event.lane.as_str()) == ("retry", LANE)),

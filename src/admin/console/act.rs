@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::words::Words;
 use super::{Filled, Frame, denied, encoded, unavailable};
 use crate::admin::actions::command_lane;
-use crate::admin::given::{checked, no_such_lane};
+use crate::admin::given::{checked, no_such_lane, takes_back};
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
 use crate::message::{Denied, FilterFault};
@@ -186,6 +186,9 @@ fn within(hours: &str) -> Result<Option<Duration>, Denied> {
 async fn retry_held(admin: &Admin, f: Frame, lane: &str, by: &str) -> Response {
     if admin.queue.lane(lane).is_none() {
         return no_lane(admin, f, lane);
+    }
+    if let Err(why) = takes_back(admin, lane) {
+        return denied(f, StatusCode::CONFLICT, &why);
     }
     match admin.queue.retry_held(lane, by).await {
         Ok(_) => {

@@ -10,14 +10,14 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Asked, Filled, Frame, own_path, rendered};
+use super::{Asked, Filled, Frame, capital, own_path, rendered, sentence};
 use crate::admin::audit::keep;
 use crate::admin::rights::Asker;
 use crate::admin::session::AGE_MAX;
 use crate::admin::signin::{SignIn, sign_in as signed};
 use crate::admin::{Admin, cookie};
 use crate::listen::Peer;
-use crate::message::{Event, Language, about};
+use crate::message::{Denied, Event, Language, about};
 
 /// How long a chosen language is kept.
 const LANGUAGE_KEPT_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -30,22 +30,27 @@ struct SignInPage {
     fault: Option<String>,
 }
 
+/// Where a person goes then.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct To {
     #[serde(default)]
     to: String,
+    /// A button was pressed without a session.
+    #[serde(default)]
+    undone: bool,
 }
 
 /// `GET /sign-in`
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    Asked(To { to }): Asked<To>,
+    Asked(To { to, undone }): Asked<To>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    rendered(StatusCode::OK, &SignInPage { f, to: own_path(&to).to_owned(), fault: None })
+    let fault = undone.then(|| capital(&sentence(&Denied::SignedOut.text(f.lang))));
+    rendered(StatusCode::OK, &SignInPage { f, to: own_path(&to).to_owned(), fault })
 }
 
 /// The sign-in's form.

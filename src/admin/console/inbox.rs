@@ -11,11 +11,12 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::words::Words;
-use super::{Asked, Frame, Moment, mark_of, rendered, sentence, shown};
+use super::{Asked, Frame, Moment, denied, mark_of, rendered, sentence, shown};
 use crate::admin::Admin;
+use crate::admin::given::held_for_declines;
 use crate::admin::redemptions::{kind_of, said_of};
 use crate::admin::rights::Asker;
-use crate::message::{Language, Note, Noun, count, grouped};
+use crate::message::{Denied, FilterFault, Language, Note, Noun, count, grouped};
 use crate::queue::QueueError;
 use crate::redemption::{Redemption, Seq, State as RowState};
 
@@ -203,12 +204,6 @@ impl Groups {
     }
 }
 
-/// The lanes that are held because of declines alike.
-pub(super) fn held_for_declines(admin: &Admin) -> Vec<String> {
-    let lanes = admin.queue.lanes().into_iter();
-    lanes.filter(|lane| lane.cause.as_deref() == Some("declines")).map(|lane| lane.name).collect()
-}
-
 /// A row's kind and the key of its group: alike are those of one lane that were refused in the same
 /// words, or that wait for the same reason.
 pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(MatterKind, String)> {
@@ -241,7 +236,8 @@ pub(super) fn refused_since_ms(admin: &Admin) -> i64 {
 
 /// Looks at what waits, the newest first.
 async fn gather(admin: &Admin, looks: Looks) -> Result<Groups, QueueError> {
-    let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
+    let held: Vec<_> = held_for_declines(admin).collect();
+    let since_ms = refused_since_ms(admin);
     let look = move |reader: &crate::store::Reader| {
         let mut groups: BTreeMap<(MatterKind, String), Group> = BTreeMap::new();
         let ends = reader.waiting(&looks, since_ms, |row| {
@@ -279,16 +275,27 @@ fn written(looks: &Looks) -> String {
     looks.iter().map(part).collect::<Vec<_>>().join(",")
 }
 
-/// The looks of an address; what cannot be read is left out.
-fn read(text: &str) -> Looks {
-    let part = |part: &str| {
+/// The looks of an address, each state once; `None`: it is none that [`written`] made.
+fn read(text: &str) -> Option<Looks> {
+    let mut looks = Looks::new();
+    for part in text.split(',') {
         let (state, before) = part.split_once('.')?;
-        Some((
-            state.parse().ok().filter(|state| STATES.contains(state))?,
-            Some(Seq(before.parse().ok()?)),
-        ))
-    };
-    text.split(',').filter_map(part).take(STATES.len()).collect()
+        let state = state.parse().ok().filter(|state| STATES.contains(state))?;
+        if looks.iter().any(|(its, _)| *its == state) {
+            return None;
+        }
+        looks.push((state, Some(Seq(before.parse().ok()?))));
+    }
+    Some(looks)
+}
+
+/// What an address asks for: everything, or what comes after an earlier page.
+fn looks_of(from: &str) -> Result<Looks, Denied> {
+    if from.is_empty() {
+        return Ok(everything());
+    }
+    let faults = vec![FilterFault::NotOurs { key: "from".to_owned() }];
+    read(from).ok_or(Denied::Filter { faults })
 }
 
 impl Group {
@@ -404,7 +411,10 @@ pub(super) async fn page(
     uri: Uri,
 ) -> Response {
     let f = Frame::new(&admin, &asker, &headers, &uri);
-    let looks = if from.is_empty() { everything() } else { read(&from) };
+    let looks = match looks_of(&from) {
+        Ok(looks) => looks,
+        Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
+    };
     match gather(&admin, looks).await {
         Ok(Groups { groups, next }) => {
             let next = (!next.is_empty()).then(|| format!("/inbox?from={}", written(&next)));
@@ -435,12 +445,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_goes_on_where_its_address_says_and_what_cannot_be_read_is_left_out() {
+    fn a_look_goes_on_where_its_address_says_and_an_address_that_cannot_be_read_is_refused() {
         let looks = vec![(RowState::Declined, Some(Seq(41))), (RowState::Confirmed, Some(Seq(7)))];
         assert_eq!(written(&looks), "declined.41,confirmed.7");
-        assert_eq!(read("declined.41,confirmed.7"), looks);
-        assert!(read("pending.1,voided.2,parked.x,,declined").is_empty());
-        assert_eq!(read(&"parked.1,".repeat(99)).len(), STATES.len());
+        assert_eq!(read("declined.41,confirmed.7"), Some(looks));
+        for wrong in ["xxx", "pending.1", "parked.x", "declined", "parked.1,", "parked.1,parked.1"]
+        {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert!(looks_of("").is_ok() && looks_of("parked.1").is_ok() && looks_of("xxx").is_err());
     }
 
     #[test]

@@ -15,15 +15,16 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::act::{Deed, noted};
-use super::inbox::{LOOKS_A_COUNT, MatterKind, group_of, held_for_declines, refused_since_ms};
+use super::inbox::{LOOKS_A_COUNT, MatterKind, group_of, refused_since_ms};
 use super::search::{self, wanted_by};
 use super::{Asked, Filled, Frame, denied, rendered, sentence, unavailable};
 use crate::admin::audit::keep;
 use crate::admin::filter::{LIMIT_MAX, RowFilter};
 use crate::admin::find::find;
+use crate::admin::given::held_for_declines;
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
-use crate::message::{Denied, Event, FilterFault, Noun, count, grouped};
+use crate::message::{Denied, Event, FilterFault, Noun, count, grouped, left_out};
 use crate::queue::QueueError;
 use crate::redemption::{Id, Redemption, Seq};
 use crate::store::Acted;
@@ -65,6 +66,8 @@ struct CountedRows {
     /// When, or when the last of them was settled, by the wall clock: one that was set back makes
     /// no row younger than it is.
     at_ms: Option<i64>,
+    /// How many more a person has closed already: they are left as they are.
+    closed: u64,
 }
 
 impl CountedRows {
@@ -74,10 +77,14 @@ impl CountedRows {
     }
 
     fn has(self, row: &MeantRow) -> bool {
-        row.settled_at_ms <= self.at_ms || self.at_ms.is_none()
+        !row.is_closed && (row.settled_at_ms <= self.at_ms || self.at_ms.is_none())
     }
 
     fn add(&mut self, row: &MeantRow) {
+        if row.is_closed {
+            self.closed += 1;
+            return;
+        }
         self.most += 1;
         self.newest = self.newest.max(Some(row.seq.0));
         self.at_ms = self.at_ms.max(row.settled_at_ms);
@@ -89,11 +96,14 @@ struct MeantRow {
     id: Id,
     seq: Seq,
     settled_at_ms: Option<i64>,
+    /// A person has seen to it.
+    is_closed: bool,
 }
 
 impl From<Redemption> for MeantRow {
     fn from(row: Redemption) -> Self {
-        Self { id: row.id, seq: row.seq, settled_at_ms: row.settled_at_ms }
+        let is_closed = row.handled || row.freed;
+        Self { id: row.id, seq: row.seq, settled_at_ms: row.settled_at_ms, is_closed }
     }
 }
 
@@ -144,6 +154,8 @@ struct DryRun {
     back: String,
     count: String,
     at_least: bool,
+    /// What a person has closed already.
+    left_out: Option<String>,
 }
 
 #[derive(Template)]
@@ -231,7 +243,8 @@ impl Which {
     /// How many are meant, and whether there may be more than were counted.
     async fn counted(&self, admin: &Admin) -> Result<(CountedRows, bool), QueueError> {
         let at_ms = Some(admin.info.clock.stamp().unix_ms);
-        let (mut counted, mut before) = (CountedRows { most: 0, newest: Some(0), at_ms }, None);
+        let mut counted = CountedRows { most: 0, newest: Some(0), at_ms, closed: 0 };
+        let mut before = None;
         for _ in 0..LOOKS_A_COUNT {
             let (rows, next) = self.page(admin, before).await?;
             for row in &rows {
@@ -257,7 +270,8 @@ async fn group(
     (kind, key): (MatterKind, &str),
     before: Option<Seq>,
 ) -> Result<(Vec<MeantRow>, Option<Seq>), QueueError> {
-    let (held, since_ms) = (held_for_declines(admin), refused_since_ms(admin));
+    let held: Vec<_> = held_for_declines(admin).collect();
+    let since_ms = refused_since_ms(admin);
     let (looks, meant) = ([(kind.state(), before)], (kind, key.to_owned()));
     let look = move |reader: &crate::store::Reader| {
         let mut rows = Vec::new();
@@ -298,7 +312,12 @@ impl Jobs {
             deed,
             note: order.note.trim().to_owned(),
             by: by.to_owned(),
-            counted: CountedRows { most: order.most, newest: order.newest, at_ms: order.at_ms },
+            counted: CountedRows {
+                most: order.most,
+                newest: order.newest,
+                at_ms: order.at_ms,
+                closed: 0,
+            },
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             refusals: Mutex::default(),
@@ -402,13 +421,15 @@ pub(super) async fn dry_run(
     };
     match which.counted(&admin).await {
         Ok((counted, at_least)) => {
-            let CountedRows { most, newest, at_ms } = counted;
+            let CountedRows { most, newest, at_ms, closed } = counted;
+            let left_out = (closed > 0).then(|| left_out(closed, f.lang));
             let count = count(most, Noun::Redemption, f.lang);
             let (button, means) = super::act::texts(&order.action, f.w);
             let (title, filter, back) = (which.title(&f), which.filter(&f), which.address());
             let most = if at_least { 0 } else { most };
             let order = BulkOrder { most, newest, at_ms, ..order };
-            let page = DryRun { f, title, filter, means, button, order, back, count, at_least };
+            let page =
+                DryRun { f, title, filter, means, button, order, back, count, at_least, left_out };
             rendered(StatusCode::OK, &page)
         }
         Err(error) => unavailable(f, error),

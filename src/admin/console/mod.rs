@@ -20,7 +20,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -95,7 +95,8 @@ async fn engineer(State(admin): State<Arc<Admin>>, request: Request, next: Next)
     gate(&admin, Role::Engineer, request, next).await
 }
 
-/// Somebody unknown is led to the sign-in; somebody who may not is told so.
+/// Somebody unknown is led to the sign-in, which says that what was pressed was not done; somebody
+/// who may not is told so. Nothing of a form stands in an address.
 async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Response {
     let asker = Asker::of(request.extensions());
     if asker.may(needed) {
@@ -103,7 +104,8 @@ async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Resp
     }
     if asker.who.is_none() {
         let to = encoded(&readable(request.uri()));
-        return Redirect::to(&format!("/sign-in?to={to}")).into_response();
+        let undone = if request.method() == Method::POST { "&undone=true" } else { "" };
+        return Redirect::to(&format!("/sign-in?to={to}{undone}")).into_response();
     }
     let frame = Frame::new(admin, &asker, request.headers(), request.uri());
     let text = frame.w.decide_hint.to_owned();

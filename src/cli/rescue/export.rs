@@ -63,7 +63,7 @@ pub(in crate::cli) async fn export(
         Err(error) => {
             // Half an export only stands in the way of the next one.
             discard(&args.file);
-            return Err(error);
+            return Err(error.about(args.file.display()));
         }
     };
     tell(&written, &source, args, json, out)
@@ -185,7 +185,8 @@ fn tell(
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all())?;
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| CliError::from(error).about(folder.display()))?;
     let Written { pending, parked, unreadable } = written;
     let file = args.file.display();
     if json {

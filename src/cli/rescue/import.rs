@@ -29,6 +29,11 @@ const BATCH_BYTES: usize = 512 * 1024;
 /// How many redemptions and lines are named one by one; the others are counted.
 const NAMED_MAX: usize = 100;
 
+/// After so many lines none of which is an export's, nothing more is read.
+const FOREIGN_LINES: u64 = 20;
+/// How a database begins.
+const DATABASE: &[u8] = b"SQLite format 3\0";
+
 /// Where the rows go.
 enum RowTarget {
     Daemon(Daemon),
@@ -61,6 +66,10 @@ struct Work {
     parked: u64,
     refused: u64,
     refused_lines: Vec<u64>,
+    /// Some line is one of an export.
+    is_export: bool,
+    /// What was refused before any.
+    unsaid: Vec<String>,
     not_configured: BTreeSet<String>,
     ended: Option<u64>,
 }
@@ -72,12 +81,16 @@ pub(in crate::cli) async fn import(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let (file, name) = source(&args.file)?;
+    let (mut file, name) = source(&args.file)?;
+    refuse_database(&mut file, &name)?;
     let mut target = target(config).await?;
     let mut work = Work { file: name, ..Work::default() };
     let done = work.read(file, &mut target).await;
     if let RowTarget::Store(offline) = target {
         offline.close()?;
+    }
+    if work.is_foreign() {
+        return done.and(Err(no_export(&work.file, "a file without a line of one")));
     }
     work.tell(json, out)?;
     done?;
@@ -91,7 +104,23 @@ fn source(path: &Path) -> Result<(Box<dyn BufRead>, PathBuf), CliError> {
     }
     let file = File::open(path);
     let file = file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))?;
+    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Err(no_export(path, "a folder; name the file that `redeemd export` wrote"));
+    }
     Ok((Box::new(BufReader::new(file)), path.to_owned()))
+}
+
+fn no_export(file: &Path, what: &str) -> CliError {
+    CliError::Failed(format!("{} is no export: it is {what}", file.display()))
+}
+
+/// A database is one long line, or thousands.
+fn refuse_database(input: &mut impl BufRead, name: &Path) -> Result<(), CliError> {
+    let begin = input.fill_buf().map_err(|error| CliError::from(error).about(name.display()))?;
+    if !begin.starts_with(DATABASE) {
+        return Ok(());
+    }
+    Err(no_export(name, "a database; `redeemd export` makes one of what its gateway holds"))
 }
 
 /// The daemon if one answers, else its store under its lock.
@@ -162,8 +191,12 @@ impl Work {
         target: &mut RowTarget,
     ) -> Result<(), CliError> {
         for number in 1.. {
-            let Some(line) = next_line(&mut file)? else { break };
+            let line = next_line(&mut file).map_err(|error| error.about(self.file.display()))?;
+            let Some(line) = line else { break };
             self.take_line(number, &line)?;
+            if self.is_foreign() && self.refused >= FOREIGN_LINES {
+                break;
+            }
             if self.batch.len() >= IMPORT_ROWS_MAX || self.batch_bytes >= BATCH_BYTES {
                 self.send(target).await?;
             }
@@ -172,7 +205,11 @@ impl Work {
     }
 
     fn take_line(&mut self, number: u64, line: &str) -> Result<(), CliError> {
-        match unseal(line) {
+        let line_read = unseal(line);
+        if line_read.is_ok() {
+            self.begin();
+        }
+        match line_read {
             Ok(ExportLine::Row(row)) => {
                 self.rows += 1;
                 self.batch_bytes += line.len();
@@ -226,8 +263,22 @@ impl Work {
         self.refused += 1;
         if self.refused_lines.len() < NAMED_MAX {
             self.refused_lines.push(number);
-            say(&format!("{}: line {number} is refused: {why}", self.file.display()));
+            let told = format!("{}: line {number} is refused: {why}", self.file.display());
+            if self.is_export { say(&told) } else { self.unsaid.push(told) }
         }
+    }
+
+    /// A line of an export: what was refused before it is damage.
+    fn begin(&mut self) {
+        self.is_export = true;
+        for told in std::mem::take(&mut self.unsaid) {
+            say(&told);
+        }
+    }
+
+    /// Not one line of an export was among those that were read.
+    fn is_foreign(&self) -> bool {
+        !self.is_export && self.refused > 0
     }
 
     /// Nothing was refused and nothing is missing.
