@@ -658,6 +658,11 @@ const GATEWAYS: &[(&str, u16, &str)] = &[
     ("a service", 400, r#"{"data":[],"message":"الخدمة غير متوفرة حاليًا","errors":["x"]}"#),
     ("a session", 400, r#"{"data":[],"message":"انتهت الجلسة","errors":["x"]}"#),
     ("a defect", 400, r#"{"data":[],"message":"NullPointerException","errors":["exception"]}"#),
+    ("Vault", 400, r#"{"errors":["missing client token"]}"#),
+    ("Vault", 400, r#"{"errors":["permission denied"]}"#),
+    ("nginx", 400, r#"{"data":{},"message":"The plain HTTP request was sent to HTTPS port"}"#),
+    ("Django", 400, r#"{"message":"Invalid host header","data":{}}"#),
+    ("Laravel", 404, r#"{"data":[],"message":"The route redeem could not be found."}"#),
     ("nothing at all", 400, r#"{"data":"x","errors":"none"}"#),
     ("a key", 422, r#"{"message":"Idempotency-Key has already been used with another payload"}"#),
 ];
@@ -672,6 +677,71 @@ fn what_gateways_frameworks_and_proxies_say_of_themselves_is_weak() {
         let body =
             format!(r#"{{"data":[],"message":"Reward has expired","errors":["x"],{member}}}"#);
         assert_eq!(refusal(400, &body).0, Evidence::Weak, "{member}");
+    }
+}
+
+/// What a server says of its own state, in the contract's shape.
+const OF_THE_MOMENT: &[&str] = &[
+    "connect ECONNREFUSED 127.0.0.1:5432",
+    "read ECONNRESET",
+    "getaddrinfo ENOTFOUND db",
+    "getaddrinfo EAI_AGAIN db.internal",
+    "connect ETIMEDOUT 10.0.0.7:6379",
+    "write EPIPE",
+    "Lock wait timeout exceeded; try restarting transaction",
+    "Failed to acquire lock",
+    "Could not obtain lock on row in relation",
+    "Please try again",
+    "Please try again.",
+    "Please try again in a few minutes",
+    "System is busy",
+    "Server is busy, retry",
+    "SYSTEM_BUSY",
+    "Too many connections",
+    "Could not open connection",
+    "cURL error 28: Operation timed out after 30000 milliseconds",
+    "Maintenance",
+    "We will be back soon",
+    "Undefined array key \\\"branch\\\"",
+    "Attempt to read property \\\"id\\\" on null",
+    "Trying to get property of non-object",
+    "Call to a member function format() on null",
+    "Cannot read properties of undefined (reading 'id')",
+    "TypeError: x is null",
+    "KeyError: 'id'",
+    "django.db.utils.OperationalError: server closed",
+    "JSONDecodeError",
+    "NullReferenceException",
+    "relation \\\"rewards\\\" does not exist",
+    "Signature has expired",
+    "TokenExpiredError",
+    "Token is blacklisted",
+    "Duplicate request",
+    "The idempotency key has been used with other parameters",
+    "A technical error happened",
+    "انتهت صلاحية الجلسة",
+    "انتهت صلاحية الرمز المميز",
+    "فشل الاتصال بقاعدة البيانات",
+    "تعذّر الاتصال بالخادم",
+    "غير مصرح",
+    "غير مُصرَّح لك.",
+    "الخدمة متوقفة مؤقتا",
+    "النظام مشغول",
+    "يرجى المحاولة مرة أخرى",
+];
+
+#[test]
+fn what_a_server_says_of_its_own_state_is_weak() {
+    for text in OF_THE_MOMENT {
+        let body = format!(r#"{{"data":[],"message":"{text}","errors":["{text}"]}}"#);
+        for status in [400, 409, 422] {
+            let verdict = of(status, &body);
+            let Verdict::Declined { evidence, already_used, .. } = verdict else {
+                assert!(matches!(verdict, Verdict::InProgress { .. }), "{status} {body}");
+                continue;
+            };
+            assert_eq!((evidence, already_used), (Evidence::Weak, false), "{status} {body}");
+        }
     }
 }
 
@@ -699,6 +769,28 @@ const ORDINARY: &[&str] = &[
     "Valid with the Signature Burger alone",
     "The customer's signature is needed",
     "Invalid code, please try again",
+    "This reward is not available, please try again tomorrow",
+    "Please try again with another code",
+    "Not active yet, try again in a few days",
+    "This offer will be back soon",
+    "The branch is busy: valid in quiet hours alone",
+    "Permission denied for this branch",
+    "Reward is locked until Friday",
+    "There are too many rewards on this order",
+    "No such table is reserved",
+    "EXPIRED",
+    "REWARD_EXPIRED",
+    "EXCEEDED",
+    "EXCHANGED",
+    "ELIGIBILITY",
+    "RewardExpiredError",
+    "InvalidCodeError",
+    "ValidationError: not for this branch",
+    "Terror Night is sold out",
+    "The route ticket has expired",
+    "Your connection at Jeddah is not part of this ticket",
+    "Reward does not exist",
+    "Time is over for this reward",
     "For the maintenance of a car alone",
     "Not valid for this route",
     "Valid on the route Riyadh to Jeddah",
@@ -713,6 +805,13 @@ const ORDINARY: &[&str] = &[
     "هذا الفرع غير مصرح له بهذه المكافأة",
     "المستودع غير مخول لهذه المكافأة",
     "المكافأة غير متاحة حاليًا",
+    "القسيمة غير مصرح بها",
+    "العميل غير مصرح له",
+    "الرمز غير موجود في قاعدة البيانات",
+    "انتهت صلاحية القسيمة",
+    "انتهت صلاحية الرمز",
+    "العرض متوقف مؤقتا",
+    "المكافأة غير متاحة، حاول مرة أخرى غدا",
     "انتهت المهلة المحددة للاستبدال",
     "رمز غير صحيح، حاول مرة أخرى",
     "القسيمة لأعمال التجديد وليس الصيانة",

@@ -216,6 +216,108 @@ static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
         "undefined index",
         "undefined variable",
         "out of memory",
+        "token is blacklisted",
+        "token has been blacklisted",
+        "token blacklisted",
+        "client token",
+        "signature has expired",
+        "signature expired",
+        "permission denied for table",
+        "permission denied for relation",
+        "idempotency",
+        "duplicate request",
+        "system is busy",
+        "system busy",
+        "server is busy",
+        "server busy",
+        "service is busy",
+        "service busy",
+        "system error",
+        "technical error",
+        "technical problem",
+        "technical difficult",
+        "temporary error",
+        "temporary failure",
+        "temporary problem",
+        "we will be back",
+        "we'll be back",
+        "try again in a few minutes",
+        "try again in a few moments",
+        "try again in a few seconds",
+        "try again in a moment",
+        "try again in a minute",
+        "try again shortly",
+        "too many connections",
+        "connection pool",
+        "connection failed",
+        "connection error",
+        "connection closed",
+        "connection was closed",
+        "connection lost",
+        "connection aborted",
+        "failed to connect",
+        "unable to connect to",
+        "cannot connect to",
+        "not open connection",
+        "not open a connection",
+        "getaddrinfo",
+        "name or service not known",
+        "network is unreachable",
+        "no route to host",
+        "socket hang up",
+        "broken pipe",
+        "curl error",
+        "ssl certificate",
+        "ssl error",
+        "tls handshake",
+        "plain http request",
+        "host header",
+        "lock wait timeout",
+        "lock timeout",
+        "lock not available",
+        "acquire lock",
+        "acquire a lock",
+        "acquire the lock",
+        "obtain lock",
+        "obtain a lock",
+        "obtain the lock",
+        "not obtain lock",
+        "not obtain a lock",
+        "not obtain the lock",
+        "not acquire lock",
+        "not acquire a lock",
+        "not acquire the lock",
+        "restarting transaction",
+        "could not serialize",
+        "statement timeout",
+        "query timeout",
+        "read timeout",
+        "timeout exceeded",
+        "timeout expired",
+        "context deadline exceeded",
+        "maximum execution time",
+        "allowed memory size",
+        "no space left",
+        "disk full",
+        "stack overflow",
+        "null pointer",
+        "null reference",
+        "nil pointer",
+        "division by zero",
+        "undefined array key",
+        "undefined offset",
+        "undefined property",
+        "undefined method",
+        "of undefined",
+        "of null",
+        "call to a member function",
+        "attempt to read property",
+        "trying to get property",
+        "to access array offset",
+        "tenant could not be identified",
+        "url not found",
+        "unknown column",
+        "relation \"",
         "رمز الوصول",
         "رمز وصول",
         "وصول غير مصرح",
@@ -248,26 +350,78 @@ static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
         "المسار غير موجود",
         "الصفحة غير موجودة",
         "بيانات الاعتماد",
+        "انتهت صلاحية الجلسة",
+        "انتهت صلاحية جلسة",
+        "انتهت صلاحية الرمز المميز",
+        "الرمز المميز غير",
+        "فشل الاتصال",
+        "تعذر الاتصال",
+        "خطا في الاتصال",
+        "خطا في النظام",
+        "خطا تقني",
+        "عطل فني",
+        "خلل فني",
+        "مشكلة تقنية",
+        "الاتصال بقاعدة البيانات",
+        "قاعدة البيانات غير متاحة",
+        "الخدمة متوقفة",
+        "الخدمة مشغولة",
+        "النظام مشغول",
+        "الخادم مشغول",
+        "النظام متوقف",
     ])
 });
 
-/// A status's own name and what comes to the same: the sender had nothing to say about a code.
-const STATUS_NAMES: &[&str] = &[
-    "bad request",
-    "invalid request",
-    "not found",
-    "resource not found",
-    "gone",
-    "conflict",
-    "unprocessable entity",
-    "unprocessable content",
-    "unauthorized",
-    "unauthorised",
-    "forbidden",
-    "access denied",
-    "error",
-    "http error",
-];
+/// Texts that say nothing about a code where they are all that is said: a status's own name and
+/// what comes to the same.
+static NOTHING_SAID: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::new(&[
+        "bad request",
+        "invalid request",
+        "not found",
+        "resource not found",
+        "gone",
+        "conflict",
+        "unprocessable entity",
+        "unprocessable content",
+        "unauthorized",
+        "unauthorised",
+        "not authorized",
+        "not authorised",
+        "forbidden",
+        "access denied",
+        "permission denied",
+        "error",
+        "http error",
+        "unknown error",
+        "timeout",
+        "timed out",
+        "busy",
+        "maintenance",
+        "try again",
+        "please try again",
+        "retry",
+        "please retry",
+        "غير مصرح",
+        "غير مصرح لك",
+        "غير مصرح به",
+        "خطا",
+        "خطا غير معروف",
+        "غير موجود",
+        "طلب غير صالح",
+        "صيانة",
+        "الصيانة",
+        "مشغول",
+        "حاول مرة اخرى",
+        "يرجى المحاولة مرة اخرى",
+        "الرجاء المحاولة مرة اخرى",
+    ])
+});
+
+/// The errors of a system's calls, as a server shows them where it should not.
+const ERRNO: &str = "econnrefused econnreset econnaborted etimedout esockettimedout enotfound \
+    ehostunreach ehostdown enetunreach enetdown eai epipe eproto ebusy enomem enospc enobufs \
+    emfile enfile enoent eacces eaddrinuse eaddrnotavail";
 
 /// Phrases, folded once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -317,7 +471,9 @@ pub(super) fn says_in_progress(texts: &[Said], in_progress: &Phrases) -> bool {
 
 /// Whether `texts` are about the caller or the moment and not about the code.
 pub(super) fn says_not_the_code(texts: &[Said]) -> bool {
-    texts.iter().any(|said| NOT_THE_CODE.found_in(said) || said.names_an_exception())
+    texts.iter().any(|said| {
+        NOT_THE_CODE.found_in(said) || said.names_an_exception() || said.misses_a_route()
+    })
 }
 
 /// Whether `text` is a status's name, as frameworks put it beside their messages.
@@ -375,15 +531,19 @@ impl Said {
         })
     }
 
-    /// Such as `NullPointerException`.
+    /// Such as `NullPointerException`, `TypeError` and `ECONNREFUSED`.
     fn names_an_exception(&self) -> bool {
-        let words = self.words.split(' ').map(|word| word.trim_end_matches(':'));
-        words.filter_map(|word| word.strip_suffix("exception")).any(|before| !before.is_empty())
+        self.words.split(' ').map(bare).any(|word| lists(ERRNO, word) || is_of_a_program(word))
+    }
+
+    /// Such as "The route redeem could not be found."
+    fn misses_a_route(&self) -> bool {
+        self.words.starts_with("the route ") && self.words.contains(" could not be found")
     }
 
     fn is_a_status_name(&self) -> bool {
         let name = self.words.trim_matches(|c: char| !c.is_alphabetic());
-        name.is_empty() || STATUS_NAMES.contains(&name)
+        name.is_empty() || NOTHING_SAID.0.iter().any(|nothing| nothing == name)
     }
 }
 
@@ -436,6 +596,20 @@ fn is_reward(word: &str) -> bool {
     let one = word.strip_suffix('s').unwrap_or(word);
     let is_it = |name: &str| if name.is_ascii() { one.ends_with(name) } else { one.contains(name) };
     REWARD.split(' ').any(is_it)
+}
+
+/// A name that programs give their own faults. One of a reward's, such as `RewardExpiredError`, is
+/// the provider's word for a refusal.
+fn is_of_a_program(word: &str) -> bool {
+    let last = word.rsplit('.').next().unwrap_or_default();
+    let error = last.strip_suffix("error").filter(|kind| !kind.is_empty());
+    let is_of_a_reward = |kind: &str| {
+        let kind = kind.replace("decode", "");
+        ["business", "validation"].contains(&kind.as_str())
+            || REWARD.split(' ').any(|name| name.len() > 2 && kind.contains(name))
+    };
+    last.strip_suffix("exception").is_some_and(|kind| !kind.is_empty())
+        || error.is_some_and(|kind| kind != "t" && !is_of_a_reward(kind))
 }
 
 fn lists(words: &str, word: &str) -> bool {
