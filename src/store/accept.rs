@@ -462,14 +462,15 @@ impl Desk<'_> {
         Ok(self.rivals_of(row)?.rows)
     }
 
-    /// Whether somebody else's redemption explains an "already used" to `row`. It is looked for
-    /// only where it matters.
+    /// Whether somebody else's redemption, for whichever business of the lane, explains an "already
+    /// used" to `row`. It is looked for only where it matters.
     pub(super) fn explains_used(&self, row: &Stored) -> Result<bool, StoreError> {
         if !decide::may_be_ours(row) {
             return Ok(false);
         }
-        let rivals = self.rivals_of(row)?;
-        Ok(decide::explains_used(row, &rivals.rows, rivals.kept))
+        let explains = |rivals: &Rivals| decide::explains_used(row, &rivals.rows, rivals.kept);
+        Ok(explains(&self.rivals_of(row)?)
+            || explains(&self.elsewhere(row.lane, &row.business, &row.code)?))
     }
 
     /// The newest earlier redemption that a till can be told of.
