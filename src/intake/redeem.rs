@@ -58,6 +58,18 @@ pub(super) async fn decide(
     asking.watched(with_audience(answer, audience), seq)
 }
 
+/// The answer to a repeat of what was asked while a provider still served its business.
+pub(super) async fn repeat(
+    queue: &Queue,
+    current: &Current,
+    asked: NewRedemption,
+    language: Language,
+) -> Option<Response> {
+    let row = queue.stored(asked).await?;
+    let repeat = queue.repeated(row.seq);
+    Some(reply::repeated(reply::settled(&row, current.accepted_status, language), repeat))
+}
+
 /// Where the store takes nothing new, what the till asked for before is known all the same.
 async fn stored(queue: &Queue, new: &NewRedemption, error: &QueueError) -> Option<Redemption> {
     match error {

@@ -51,7 +51,11 @@ async fn refused(body: impl Into<Body>, extra: &[(&'static str, &str)]) -> (u16,
     }
     let mut inbound = Inbound::new(&headers, body.into());
     let asked = ask::redemption(&current(), "till".into(), &headers, &mut inbound).await;
-    told(*asked.expect_err("refused")).await
+    let answer = match asked.expect_err("refused") {
+        NotDecided::Refused(answer) => *answer,
+        NotDecided::Unserved(_) => ask::unserved(Language::English),
+    };
+    told(answer).await
 }
 
 #[test]

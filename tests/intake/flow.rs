@@ -427,6 +427,31 @@ async fn what_a_till_hung_up_on_after_it_was_refused_is_owed_to_whoever_asks_nex
 }
 
 #[tokio::test]
+async fn a_repeat_gets_its_answer_when_no_provider_serves_its_business_any_more() {
+    let mut shop = Shop::open("900ms").await;
+    shop.up();
+    let keyed = redeem("till-1", "1", "idempotency-key: k\r\n");
+    let mut till = shop.waits(&keyed).await;
+    let row = shop.attempt().await;
+    shop.settle(&row, Ended::Confirmed(Answer::success())).await;
+    answer(&mut till).await;
+    shop.down();
+    shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
+    let mut settings = settings(&shop.folder, "900ms");
+    settings.providers[0].businesses = vec!["another".to_owned()];
+    settings.offline.listed = settings::listed(&settings.providers);
+    shop.intake.reload(&settings);
+    for _ in 0..2 {
+        shop.asks(&keyed).await.is("200", Some("confirmed"), "{}");
+    }
+    let repeat = shop.redeems("till-2", "2").await;
+    repeat.is("200", Some("pending"), "{}");
+    assert_eq!(repeat.header("redeemd-repeat"), Some("1"));
+    shop.redeems("till-2", "1").await.says("400", "no provider is set up");
+    shop.redeems("till-1", "3").await.says("400", "no provider is set up");
+}
+
+#[tokio::test]
 async fn a_code_that_was_confirmed_before_is_the_providers_to_decide_or_nobodys() {
     let mut shop = Shop::open("300ms").await;
     shop.up();
