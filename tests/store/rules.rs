@@ -8,8 +8,8 @@ use redeemd::message::{self, Language, Note};
 use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
     About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Claim, Concluded,
-    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, LaneMemory,
-    Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement,
+    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, Kept,
+    LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement,
     Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory, relayed,
 };
 use redeemd::value::Amount;
@@ -600,12 +600,14 @@ fn a_code_that_was_freed_is_held_again_by_its_redemption_that_is_sent_again() {
 fn what_a_code_was_outlives_its_row() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
+    world.settled("till-1", "B", declined("expired"));
     world.settled("till-1", "NEWEST", confirmed());
-    assert_eq!(world.prune().rows, 1);
+    assert_eq!(world.prune().rows, 2);
     world.lane = LaneNow::down();
-    assert!(matches!(world.decide(later("till-2", "a")), Decision::Gone(_)));
+    assert!(matches!(world.decide(later("till-2", "a")), Decision::Gone(Kept::Used)));
     world.crash();
-    assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(_)));
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(Kept::Used)));
+    assert!(matches!(world.decide(later("till-2", "b")), Decision::Gone(Kept::Refused)));
 }
 
 #[test]
