@@ -25,6 +25,27 @@ const KEY_BYTES_MAX: usize = 256;
 /// The answer to a request that asks for nothing; an answer is large beside what is asked.
 pub(super) type RefusedResponse = Box<Response>;
 
+/// Why a Redeem is not decided as a new one.
+#[derive(Debug)]
+pub(super) enum NotDecided {
+    /// It asks for nothing.
+    Refused(RefusedResponse),
+    /// No provider serves its business. It may repeat what was asked while one did.
+    Unserved(Box<NewRedemption>),
+}
+
+impl From<Response> for NotDecided {
+    fn from(answer: Response) -> Self {
+        Self::Refused(answer.into())
+    }
+}
+
+impl From<RefusedResponse> for NotDecided {
+    fn from(answer: RefusedResponse) -> Self {
+        Self::Refused(answer)
+    }
+}
+
 /// What a method on a path means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum TillRoute {
@@ -79,7 +100,7 @@ pub(super) async fn redemption(
     till: Arc<str>,
     headers: &HeaderMap,
     inbound: &mut Inbound,
-) -> Result<NewRedemption, RefusedResponse> {
+) -> Result<NewRedemption, NotDecided> {
     let language = current.tills.language(&till, headers);
     let body = body(current, headers, inbound, language).await?;
     let (key, request) = match (key(headers), contract::parse(body)) {
@@ -91,8 +112,18 @@ pub(super) async fn redemption(
     };
     let beyond =
         current.tills.beyond_binding(&till, &request.business_refrence, Some(&request.branch_id));
+    let till = till.to_string();
+    if beyond.is_empty() && current.lane(&request.business_refrence).is_none() {
+        let lane = String::new();
+        return Err(NotDecided::Unserved(Box::new(NewRedemption { till, key, lane, request })));
+    }
     let lane = lane(current, beyond, &request.business_refrence, language)?.name.clone();
-    Ok(NewRedemption { till: till.to_string(), key, lane, request })
+    Ok(NewRedemption { till, key, lane, request })
+}
+
+/// The refusal of a business that no provider serves.
+pub(super) fn unserved(language: Language) -> Response {
+    invalid(vec![Fault::NoLane], language)
 }
 
 /// Reads a Check Reward and finds its lane.

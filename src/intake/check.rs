@@ -9,7 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::redeem::used;
+use super::redeem::{gone, used};
 use super::{Current, Intake, reply};
 use crate::checked::{self, Answerer};
 use crate::contract::{self, Check, Shape};
@@ -164,12 +164,10 @@ impl PendingCheck {
             |status, why: &Refusal, after_s| reply::refusal(status, why, self.language, after_s);
         match held {
             CheckHeld::Used(by) => no(StatusCode::BAD_REQUEST, &used(&by, code()), None),
-            CheckHeld::UsedLongAgo => {
-                no(StatusCode::BAD_REQUEST, &Refusal::UsedLongAgo { code: code() }, None)
-            }
+            CheckHeld::Gone(kept) => no(StatusCode::BAD_REQUEST, &gone(kept, code()), None),
             CheckHeld::Refused(answer) => reply::relay(&answer),
             CheckHeld::BeingAsked => {
-                no(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Unanswered, Some(AGAIN_S))
+                no(StatusCode::SERVICE_UNAVAILABLE, &Refusal::BeingAsked, Some(AGAIN_S))
             }
             CheckHeld::Owed => reply::json(StatusCode::OK, contract::unknown_check()),
         }

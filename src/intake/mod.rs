@@ -31,7 +31,7 @@ use crate::message::{Language, Refusal, Texts};
 use crate::queue::Queue;
 use crate::refused::{self, Reason};
 use crate::settings::{Provider, Settings, UnknownCheck};
-use ask::TillRoute;
+use ask::{NotDecided, TillRoute};
 use deciding::Deciding;
 use guesses::Guesses;
 use places::Places;
@@ -224,7 +224,11 @@ impl Intake {
                         let decision = redeem::decide(self.queue.clone(), current, new, language);
                         self.deciding.run(permit, decision).await
                     }
-                    Err(answer) => *answer,
+                    Err(NotDecided::Refused(answer)) => *answer,
+                    Err(NotDecided::Unserved(asked)) => {
+                        let repeat = redeem::repeat(&self.queue, &current, *asked, language).await;
+                        repeat.unwrap_or_else(|| ask::unserved(language))
+                    }
                 }
             }
             TillRoute::Check => match ask::check(&current, &till, &parts.headers, inbound).await {

@@ -9,13 +9,19 @@ use super::reply::ASK_AGAIN_S;
 use super::{Current, reply};
 use crate::clock::rfc3339;
 use crate::contract;
-use crate::decide::{NotOnTrust, WaitEnd};
+use crate::decide::{Kept, NotOnTrust, WaitEnd};
 use crate::listen::{self, Delivery};
 use crate::message::{Fault, Language, Refusal, money};
 use crate::queue::{Audience, Queue, QueueError, Waited};
 use crate::redemption::{Redemption, Request, Seq, State};
 use crate::refused::{self, Reason};
 use crate::store::{Concluded, Decision, Headroom, Limit, NewRedemption, NotGiven, Taken, UsedBy};
+
+/// When a till may ask again about a redemption whose provider is not set up.
+const NOT_SET_UP_S: u64 = 30;
+
+/// How a till's wait in vain was concluded.
+type ConcludedAnswer = Result<(Concluded, Option<Audience>), QueueError>;
 
 /// One till's request while it is decided.
 struct PendingRedeem {
@@ -56,6 +62,18 @@ pub(super) async fn decide(
     let asking = PendingRedeem { queue, current, language, request: new.request, line };
     let answer = asking.answer(decision).await;
     asking.watched(with_audience(answer, audience), seq)
+}
+
+/// The answer to a repeat of what was asked while a provider still served its business.
+pub(super) async fn repeat(
+    queue: &Queue,
+    current: &Current,
+    asked: NewRedemption,
+    language: Language,
+) -> Option<Response> {
+    let row = queue.stored(asked).await?;
+    let repeat = queue.repeated(row.seq);
+    Some(reply::repeated(reply::settled(&row, current.accepted_status, language), repeat))
 }
 
 /// Where the store takes nothing new, what the till asked for before is known all the same.
@@ -126,13 +144,11 @@ impl PendingRedeem {
             }
             Decision::KeyReused => No::now(StatusCode::UNPROCESSABLE_ENTITY, Refusal::KeyReused),
             Decision::Used(by) => self.used(&by),
-            Decision::Gone(_) => {
-                No::now(StatusCode::BAD_REQUEST, Refusal::UsedLongAgo { code: self.shown_code() })
-            }
+            Decision::Gone(kept) => No::now(StatusCode::BAD_REQUEST, gone(kept, self.shown_code())),
             Decision::Limited(limit) => self.limited(&limit),
             Decision::BadDate => No::bad_date(),
             Decision::Held => No::later(Refusal::Held, ASK_AGAIN_S),
-            Decision::BeingAsked => No::later(Refusal::Unanswered, ASK_AGAIN_S),
+            Decision::BeingAsked => No::later(Refusal::BeingAsked, ASK_AGAIN_S),
         };
         self.refuse(&refusal)
     }
@@ -185,7 +201,14 @@ impl PendingRedeem {
 
     /// The provider has not answered in time: the writer decides what that means.
     async fn conclude(&self, taken: &Taken, end: WaitEnd) -> (Response, State) {
-        let (no, state) = match self.queue.conclude(taken, end).await {
+        let concluded = self.queue.conclude(taken, end).await;
+        if self.has_no_lane(taken, &concluded).await {
+            let no = No::later(Refusal::NotSetUp, NOT_SET_UP_S);
+            let is_voided = matches!(concluded, Ok((Concluded::TurnedAway { .. }, _)));
+            let state = if is_voided { State::Voided } else { State::Pending };
+            return (reply::about(self.refuse(&no), &taken.id, state), state);
+        }
+        let (no, state) = match concluded {
             Ok((Concluded::Trusted { headroom }, _)) => return self.accepted(taken, headroom),
             Ok((Concluded::Settled { row, .. }, audience)) => {
                 return (with_audience(self.settled(&row), audience), row.state);
@@ -206,6 +229,20 @@ impl PendingRedeem {
             }
         };
         (reply::about(self.refuse(&no), &taken.id, state), state)
+    }
+
+    /// Nobody can be asked about it: the settings do not name its lane any more. It may be another
+    /// than the one that serves its business now.
+    async fn has_no_lane(&self, taken: &Taken, concluded: &ConcludedAnswer) -> bool {
+        let Ok((Concluded::TurnedAway { why, .. } | Concluded::Refused { why }, _)) = concluded
+        else {
+            return false;
+        };
+        if *why != NotGiven::Busy {
+            return false;
+        }
+        let row = self.queue.receipt(&taken.id, &self.line.till).await;
+        row.is_ok_and(|row| row.is_some_and(|row| self.queue.lane(&row.lane).is_none()))
     }
 
     fn used(&self, by: &UsedBy) -> No {
@@ -284,6 +321,14 @@ impl PendingRedeem {
             refused::count(reason);
         }
         reply::refusal(no.status, &no.refusal, self.language, no.retry_after_s)
+    }
+}
+
+/// What a till is told of a code whose redemption is not there any more.
+pub(super) fn gone(kept: Kept, code: String) -> Refusal {
+    match kept {
+        Kept::Used => Refusal::UsedLongAgo { code },
+        Kept::Refused => Refusal::RefusedLongAgo { code },
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::decide::Kept;
 use crate::redemption::{Answer, Id, Redemption, State as RowState};
 use crate::settings::{Auth, SecretSource};
 
@@ -51,7 +52,11 @@ async fn refused(body: impl Into<Body>, extra: &[(&'static str, &str)]) -> (u16,
     }
     let mut inbound = Inbound::new(&headers, body.into());
     let asked = ask::redemption(&current(), "till".into(), &headers, &mut inbound).await;
-    told(*asked.expect_err("refused")).await
+    let answer = match asked.expect_err("refused") {
+        NotDecided::Refused(answer) => *answer,
+        NotDecided::Unserved(_) => ask::unserved(Language::English),
+    };
+    told(answer).await
 }
 
 #[test]
@@ -233,6 +238,22 @@ async fn rows_without_an_answer_say_what_is_known() {
     let refused =
         Redemption { refused_at_till: true, trusted: false, ..row(RowState::Pending, None) };
     assert_eq!(told(settled(&refused)).await.0, 503, "a till that was told no is told no again");
+}
+
+#[test]
+fn what_was_refused_is_said_to_be_refused_when_its_words_are_gone() {
+    for (kept, english, arabic) in [
+        (Kept::Used, "Reward 1 has been used", "استُعملت"),
+        (Kept::Refused, "Reward 1 was refused before", "رُفضت"),
+    ] {
+        let why = redeem::gone(kept, "1".to_owned());
+        assert_eq!(why.text(Language::English), english);
+        assert!(why.text(Language::Arabic).contains(arabic), "{why:?}");
+        assert_eq!(
+            (why.errors(Language::English), why.reason()),
+            (vec![english.to_owned()], Some(Reason::Used))
+        );
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,11 @@ messages! {
         en: format!("Reward {code} has been used"),
         ar: format!("المكافأة {} استُعملت من قبل", iso(code));
 
+        /// The code was refused so long ago that only this is kept.
+        RefusedLongAgo { code: String }
+        en: format!("Reward {code} was refused before"),
+        ar: format!("المكافأة {} رُفضت من قبل", iso(code));
+
         /// What the provider says, relayed word for word.
         Provider { said: String }
         en: said.clone(),
@@ -199,6 +204,17 @@ messages! {
             the reward; ask again",
         ar: "لم يجب المزوّد عن رمز استُعمل من قبل؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
 
+        /// The till's own request for the code is on its way.
+        BeingAsked
+        en: "the first request about this reward is still under way; do not hand out the reward; \
+            ask again",
+        ar: "الطلب الأول عن هذه المكافأة ما زال قيد التنفيذ؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
+
+        /// The settings do not name the provider any more that has the redemption.
+        NotSetUp
+        en: "this provider is not set up now; do not hand out the reward; ask again later",
+        ar: "هذا المزوّد غير مهيأ الآن؛ لا تسلّم المكافأة؛ حاول لاحقًا";
+
         /// The provider asks for fewer requests.
         TooMany
         en: "the provider takes no more requests now; do not hand out the reward; ask again",
@@ -343,6 +359,7 @@ impl Refusal {
             self,
             Self::Used { .. }
                 | Self::UsedLongAgo { .. }
+                | Self::RefusedLongAgo { .. }
                 | Self::Provider { .. }
                 | Self::BadCode { .. }
         ) {
@@ -444,7 +461,10 @@ impl Refusal {
     pub fn reason(&self) -> Option<Reason> {
         Some(match self {
             // Of these, requests count what a check heard of the code.
-            Self::Used { .. } | Self::UsedLongAgo { .. } | Self::Provider { .. } => Reason::Used,
+            Self::Used { .. }
+            | Self::UsedLongAgo { .. }
+            | Self::RefusedLongAgo { .. }
+            | Self::Provider { .. } => Reason::Used,
             Self::NotAccepting | Self::UnknownBusiness | Self::Held => Reason::NotAccepting,
             Self::LimitPending { .. } => Reason::LimitPending,
             Self::LimitTill { .. } | Self::LimitTillRate { .. } | Self::TillSlowed { .. } => {
@@ -460,12 +480,15 @@ impl Refusal {
             | Self::BadCode { .. }
             | Self::LimitRule { .. }
             | Self::RuleNeedsClock { .. } => Reason::LimitRule,
-            Self::TrustOff | Self::Untrusted | Self::Unanswered | Self::TooMany => {
-                Reason::Untrusted
-            }
+            Self::TrustOff
+            | Self::Untrusted
+            | Self::Unanswered
+            | Self::BeingAsked
+            | Self::TooMany => Reason::Untrusted,
             Self::Busy | Self::QueueBusy | Self::Crowded => Reason::Busy,
             Self::NotStored { .. } | Self::Stopping | Self::Failed => Reason::Storage,
             Self::KeyReused => Reason::KeyConflict,
+            Self::NotSetUp => Reason::NoLane,
             Self::Malformed { faults } if faults.iter().any(is_about_lanes) => Reason::NoLane,
             Self::Malformed { faults } if faults.contains(&Fault::NotADate) => Reason::Date,
             Self::Malformed { .. } | Self::MediaType => Reason::Malformed,

@@ -219,7 +219,7 @@ impl Desk<'_> {
             decide::Admission::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
             decide::Admission::KeyReused => Decision::KeyReused,
             decide::Admission::Owed(row) => Decision::Owed(Box::new(self.pay(&row, new)?)),
-            decide::Admission::Used(row) => Decision::Used(used_by(&row)),
+            decide::Admission::Used(row) => Decision::Used(self.used_by(&row)?),
             decide::Admission::BeingAsked => Decision::BeingAsked,
             decide::Admission::Refused(row) => {
                 Decision::RefusedBefore(Box::new(self.shown_of(&row)?))
@@ -478,14 +478,39 @@ impl Desk<'_> {
         Ok(self.rivals_of(row)?.rows)
     }
 
-    /// Whether somebody else's redemption explains an "already used" to `row`. It is looked for
-    /// only where it matters.
+    /// Whether somebody else's redemption, for whichever business of the lane, explains an "already
+    /// used" to `row`. It is looked for only where it matters.
     pub(super) fn explains_used(&self, row: &Stored) -> Result<bool, StoreError> {
         if !decide::may_be_ours(row) {
             return Ok(false);
         }
-        let rivals = self.rivals_of(row)?;
-        Ok(decide::explains_used(row, &rivals.rows, rivals.kept))
+        let explains = |rivals: &Rivals| decide::explains_used(row, &rivals.rows, rivals.kept);
+        Ok(explains(&self.rivals_of(row)?)
+            || explains(&self.elsewhere(row.lane, &row.business, &row.code)?))
+    }
+
+    /// What a till is told about the redemption that holds its code: where the reward was handed
+    /// out, which is another till's where it was owed.
+    pub(super) fn used_by(&self, row: &Stored) -> Result<UsedBy, StoreError> {
+        let paid = if row.has(mark::PAID_ELSEWHERE) { self.paid_at(row.seq)? } else { None };
+        Ok(paid.unwrap_or_else(|| UsedBy {
+            till: row.till.clone(),
+            date: row.date.clone(),
+            accepted_at_ms: row.accepted_ms,
+            state: row.state,
+        }))
+    }
+
+    /// The till that was given what was owed, and its own time of that.
+    fn paid_at(&self, seq: Seq) -> Result<Option<UsedBy>, StoreError> {
+        let sql = "SELECT by, detail, at_ms FROM event WHERE seq = ?1 AND what = 'owed_paid' \
+            ORDER BY n DESC LIMIT 1";
+        let given = |row: &rusqlite::Row<'_>| {
+            let (till, detail): (String, String) = (row.get(0)?, row.get(1)?);
+            let date = detail.split(", branch ").next().unwrap_or_default().to_owned();
+            Ok(UsedBy { till, date, accepted_at_ms: row.get(2)?, state: State::Confirmed })
+        };
+        Ok(self.sql.prepare_cached(sql)?.query_row([seq.0], given).optional()?)
     }
 
     /// The newest earlier redemption that a till can be told of.
@@ -598,16 +623,6 @@ fn subject_of<'a>(new: &'a NewRedemption, checked: Option<&'a Remembered>) -> Su
     let Request { reward_code, business_refrence, branch_id, .. } = &new.request;
     let (business, branch, code) = (business_refrence, branch_id, reward_code.reveal());
     Subject { till: &new.till, business, branch, code, checked, cause: None, now_s: 0 }
-}
-
-/// What a till is told about the redemption that holds its code.
-pub(super) fn used_by(row: &Stored) -> UsedBy {
-    UsedBy {
-        till: row.till.clone(),
-        date: row.date.clone(),
-        accepted_at_ms: row.accepted_ms,
-        state: row.state,
-    }
 }
 
 #[cfg(test)]

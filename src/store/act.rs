@@ -3,7 +3,7 @@
 
 use rusqlite::OptionalExtension;
 
-use super::accept::{Rivals, used_by};
+use super::accept::Rivals;
 use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, Kept, VoidOutcome};
 use super::worth::Given;
@@ -217,8 +217,9 @@ impl Desk<'_> {
             Conclude::Trust => self.trust_after_waiting(row, &given, marks),
             Conclude::TurnAway(why) => {
                 let holder = if row.is(kind::PROVIDER_ONLY) { self.holder(&row)? } else { None };
+                let holder = holder.map(|holder| self.used_by(&holder)).transpose()?;
                 self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
-                Ok(Concluded::TurnedAway { why, holder: holder.as_ref().map(used_by) })
+                Ok(Concluded::TurnedAway { why, holder })
             }
             Conclude::RefuseAtTill(why) => {
                 self.mark(&row, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why })

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::held::KEPT_REFUSED;
 use super::types::UsedBy;
-use super::{AfterCommit, Desk, Operation, OperationKind, StoreError, accept, row};
+use super::{AfterCommit, Desk, Operation, OperationKind, StoreError, row};
 use crate::clock::signed_ms;
 use crate::contract;
 use crate::decide::{self, Asking, CodeRules, Guard, Kept};
@@ -75,8 +75,8 @@ pub struct CheckKnown {
 pub enum CheckHeld {
     /// By this redemption.
     Used(UsedBy),
-    /// By one that is not there any more.
-    UsedLongAgo,
+    /// By one that is not there any more, or whose words are not.
+    Gone(Kept),
     /// The provider refused it, in these words.
     Refused(Answer),
     /// The same till's redemption of it is on its way, and nobody knows yet.
@@ -275,7 +275,7 @@ impl Desk<'_> {
         Ok(match decide::guard(rivals.earlier(), asking) {
             Guard::Free | Guard::ProviderOnly => None,
             Guard::Used(row) if is_being_asked(&row, asked) => Some(CheckHeld::BeingAsked),
-            Guard::Used(row) => Some(CheckHeld::Used(accept::used_by(&row))),
+            Guard::Used(row) => Some(CheckHeld::Used(self.used_by(&row)?)),
             Guard::Refused(row) => Some(in_words(self.shown_of(&row)?)),
             Guard::Gone(kept) => Some(self.gone(kept, lane, asked)?),
             Guard::Owed(_) => Some(CheckHeld::Owed),
@@ -291,7 +291,7 @@ impl Desk<'_> {
             }
             Kept::Used => None,
         };
-        Ok(words.map_or(CheckHeld::UsedLongAgo, CheckHeld::Refused))
+        Ok(words.map_or(CheckHeld::Gone(kept), CheckHeld::Refused))
     }
 
     /// The provider's refusal of a code, as a check heard it.
@@ -582,7 +582,7 @@ fn is_being_asked(row: &decide::Row, asked: &CheckAsked) -> bool {
 }
 
 fn in_words(row: Redemption) -> CheckHeld {
-    row.answer.map_or(CheckHeld::UsedLongAgo, CheckHeld::Refused)
+    row.answer.map_or(CheckHeld::Gone(Kept::Refused), CheckHeld::Refused)
 }
 
 #[cfg(test)]
@@ -774,7 +774,7 @@ mod tests {
         world.run([heard_exactly("AB", CheckSaid::Good)]);
         world.pass(world.offline.remember_checks);
         assert!(
-            matches!(holds(&mut world, "ab"), Some(CheckHeld::UsedLongAgo)),
+            matches!(holds(&mut world, "ab"), Some(CheckHeld::Gone(Kept::Refused))),
             "not of its bytes"
         );
         assert!(holds(&mut world, "AB").is_none());
@@ -804,7 +804,7 @@ mod tests {
         let mut world = World::new();
         world.hear("till-1", "A", CheckSaid::Refused);
         world.pass(world.offline.remember_checks);
-        assert!(matches!(world.look("till-2", "A").held, Some(CheckHeld::UsedLongAgo)));
+        assert!(matches!(world.look("till-2", "A").held, Some(CheckHeld::Gone(Kept::Refused))));
         world.hear("till-1", "A", CheckSaid::Good);
         assert!(world.look("till-2", "A").held.is_none(), "the provider takes it back");
     }
@@ -943,7 +943,7 @@ mod tests {
         assert_eq!((world.recalls("LONG"), world.recalls("A")), (None, None));
         world.hear("till-1", "A", CheckSaid::Refused);
         assert!(
-            matches!(world.look("till-1", "A").held, Some(CheckHeld::UsedLongAgo)),
+            matches!(world.look("till-1", "A").held, Some(CheckHeld::Gone(Kept::Refused))),
             "a refusal holds all the same"
         );
     }

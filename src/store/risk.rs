@@ -17,7 +17,7 @@ use super::types::Event;
 use super::worth::{self, Given};
 use super::{Desk, Operation, StoreError, connection, keep};
 use crate::clock::Stamp;
-use crate::decide::{self, kind, mark};
+use crate::decide::{self, Kept, kind, mark};
 use crate::limits::{
     Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, NoRoom, Refusals, Risk, Room,
     RoomBooks, Subject, Window, headroom, lane_gauges, room, rule_for, rule_gauges, rule_standing,
@@ -753,7 +753,9 @@ impl Desk<'_> {
             let guard = super::row::guard_of(&other, code);
             let rivals = self.rivals(guard, (&other, code), exact)?;
             all.rows.extend(rivals.rows.into_iter().filter(|row| row.lane == lane));
-            all.kept = all.kept.or(rivals.kept);
+            // That it was used goes before what one business was refused.
+            let is_used = [all.kept, rivals.kept].contains(&Some(Kept::Used));
+            all.kept = if is_used { Some(Kept::Used) } else { all.kept.or(rivals.kept) };
         }
         Ok(all)
     }

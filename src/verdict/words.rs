@@ -372,8 +372,8 @@ static NOT_THE_CODE: LazyLock<Phrases> = LazyLock::new(|| {
     ])
 });
 
-/// Texts that say nothing about a code where they are all that is said: a status's own name and what
-/// comes to the same.
+/// Texts that say nothing about a code where they are all that is said: a status's own name and
+/// what comes to the same.
 static NOTHING_SAID: LazyLock<Phrases> = LazyLock::new(|| {
     Phrases::new(&[
         "bad request",

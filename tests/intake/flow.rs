@@ -423,7 +423,60 @@ async fn what_a_till_hung_up_on_after_it_was_refused_is_owed_to_whoever_asks_nex
     let paid = shop.redeems("till-2", "1").await;
     paid.is("200", Some("confirmed"), "{}");
     assert_eq!(paid.header("redeemd-repeat"), None, "it asks for the first time");
-    shop.redeems("till-1", "1").await.says("400", "has been used");
+    let told = shop.redeems("till-1", "1").await;
+    told.says("400", "Reward 1 has been used on 2026-11-23 14:03:11 at till-2");
+}
+
+#[tokio::test]
+async fn a_till_that_hung_up_and_asks_anew_hears_that_its_first_request_is_under_way() {
+    let mut shop = Shop::open("900ms").await;
+    shop.up();
+    drop(shop.waits(&redeem("till-1", "1", "")).await);
+    shop.attempt().await;
+    let anew = redeem("till-1", "1", "").replace(r#""timestamp":"1""#, r#""timestamp":"2""#);
+    let told = shop.asks(&anew).await;
+    told.says("503", "the first request about this reward is still under way");
+    assert_eq!(told.header("retry-after"), Some("2"));
+}
+
+#[tokio::test]
+async fn a_redemption_whose_provider_is_not_set_up_any_more_says_so_to_its_till() {
+    let mut shop = Shop::open("300ms").await;
+    shop.up();
+    let row = shop.refused("1").await;
+    let unclear = Settlement::new(row.seq, row.attempt, Ended::Unclear);
+    shop.queue.ask(unclear).await.expect("settled");
+    shop.queue.set_lanes(Vec::new()).await.expect("no lanes");
+    for code in ["1", "2"] {
+        let told = shop.redeems("till-1", code).await;
+        told.says("503", "this provider is not set up now");
+        assert_eq!(told.header("retry-after"), Some("30"), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeat_gets_its_answer_when_no_provider_serves_its_business_any_more() {
+    let mut shop = Shop::open("900ms").await;
+    shop.up();
+    let keyed = redeem("till-1", "1", "idempotency-key: k\r\n");
+    let mut till = shop.waits(&keyed).await;
+    let row = shop.attempt().await;
+    shop.settle(&row, Ended::Confirmed(Answer::success())).await;
+    answer(&mut till).await;
+    shop.down();
+    shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
+    let mut settings = settings(&shop.folder, "900ms");
+    settings.providers[0].businesses = vec!["another".to_owned()];
+    settings.offline.listed = settings::listed(&settings.providers);
+    shop.intake.reload(&settings);
+    for _ in 0..2 {
+        shop.asks(&keyed).await.is("200", Some("confirmed"), "{}");
+    }
+    let repeat = shop.redeems("till-2", "2").await;
+    repeat.is("200", Some("pending"), "{}");
+    assert_eq!(repeat.header("redeemd-repeat"), Some("1"));
+    shop.redeems("till-2", "1").await.says("400", "no provider is set up");
+    shop.redeems("till-1", "3").await.says("400", "no provider is set up");
 }
 
 #[tokio::test]

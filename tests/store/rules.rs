@@ -8,8 +8,8 @@ use redeemd::message::{self, Language, Note};
 use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
     About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Claim, Concluded,
-    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, LaneMemory,
-    Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement,
+    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, Kept,
+    LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement,
     Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory, relayed,
 };
 use redeemd::value::Amount;
@@ -475,6 +475,31 @@ fn used_is_a_decline_where_a_rival_took_the_code_later_and_nothing_is_owed() {
 }
 
 #[test]
+fn used_is_a_decline_where_the_code_was_confirmed_for_another_business_of_the_lane() {
+    for (is_kept, code, expected) in [
+        (false, "A", State::Declined),
+        (true, "A", State::Declined),
+        (false, "B", State::Confirmed),
+    ] {
+        let mut world = World::up();
+        world.settled("till-1", "A", confirmed());
+        if is_kept {
+            world.settled("till-1", "NEWEST", confirmed());
+            assert_eq!(world.prune().rows, 1);
+        }
+        let mut others = later("till-2", code);
+        others.request.business_refrence = "other".to_owned();
+        let Decision::Taken(asked) = world.decide(others) else { panic!() };
+        world.one(Settlement::new(asked.seq, 1, Ended::Unclear));
+        let again = world.claim().pop().unwrap();
+        world.settle(asked.seq, again.attempt, declined("has been used"));
+        let row = world.show(&asked.id);
+        assert_eq!(row.state, expected, "kept: {is_kept}, {code}");
+        assert_eq!(row.duplicate_of_ours, expected == State::Confirmed, "{code}");
+    }
+}
+
+#[test]
 fn a_repeat_is_asked_about_in_the_lane_that_took_it_whatever_serves_its_business_now() {
     let (mut world, asked) = told_no();
     world.one(Settlement::new(asked.seq, 1, Ended::Unclear));
@@ -575,12 +600,14 @@ fn a_code_that_was_freed_is_held_again_by_its_redemption_that_is_sent_again() {
 fn what_a_code_was_outlives_its_row() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
+    world.settled("till-1", "B", declined("expired"));
     world.settled("till-1", "NEWEST", confirmed());
-    assert_eq!(world.prune().rows, 1);
+    assert_eq!(world.prune().rows, 2);
     world.lane = LaneNow::down();
-    assert!(matches!(world.decide(later("till-2", "a")), Decision::Gone(_)));
+    assert!(matches!(world.decide(later("till-2", "a")), Decision::Gone(Kept::Used)));
     world.crash();
-    assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(_)));
+    assert!(matches!(world.decide(later("till-2", "A")), Decision::Gone(Kept::Used)));
+    assert!(matches!(world.decide(later("till-2", "b")), Decision::Gone(Kept::Refused)));
 }
 
 #[test]
