@@ -53,8 +53,8 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// A claimed row whose till waits until `deadline`. What a till waited for that asks for the row
-    /// once more comes after this; what it had claimed and not sent is returned.
+    /// A claimed row whose till waits until `deadline`. Whoever asked for it before waits for this
+    /// attempt; what was claimed for that and not sent is returned.
     pub(super) fn insert(&mut self, row: ClaimedRow, deadline: Duration) -> Option<ClaimedRow> {
         let before = self.remove(row.seq);
         let waiting =

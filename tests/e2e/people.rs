@@ -606,7 +606,8 @@ fn no_string_of_a_till_a_customer_or_the_provider_becomes_markup_in_any_view() {
             for language in ["en", "ar"] {
                 let headers = [("cookie", cookie.as_str()), ("accept-language", language)];
                 let page = gateway.operators().send("GET", path, &headers, b"");
-                assert_eq!(page.status, 200, "{when} {path}: {page:?}");
+                let status = if path.starts_with("/inbox?from=") { 400 } else { 200 };
+                assert_eq!(page.status, status, "{when} {path}: {page:?}");
                 let lower = page.body.to_lowercase();
                 assert!(
                     !lower.contains("<script>")
