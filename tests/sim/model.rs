@@ -183,7 +183,8 @@ impl Model {
                 (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
             }
             (400, state @ (None | Some("voided"))) => {
-                assert!(heard.message().contains("has been used"), "{heard:?}");
+                let gone = ["has been used", "was refused before"];
+                assert!(gone.iter().any(|said| heard.message().contains(said)), "{heard:?}");
                 let explained = was.stands
                     || self.risk.was_checked(&was.code)
                     || self.others(n).any(|other| other.fate != Fate::Refused || other.stands);
@@ -205,7 +206,8 @@ impl Model {
             (503, None) => {
                 assert!(was.id.is_none(), "a repeat meets a limit: {was:?}, {heard:?}");
                 self.asks[n].fate = Fate::Refused;
-                if heard.message().contains("has not answered about a code") {
+                let asked = ["has not answered about a code", "is still under way"];
+                if asked.iter().any(|said| heard.message().contains(said)) {
                     self.is_being_asked(n, heard);
                     return None;
                 }
