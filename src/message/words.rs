@@ -42,12 +42,18 @@ pub(super) fn unfit(why: &str) -> String {
         Some(format!("{}: {arabic}", field(name)))
     };
     let is_number = ["invalid digit", "cannot parse integer", "number too"];
-    told.into_iter().find_map(of).unwrap_or_else(|| {
-        if is_number.iter().any(|begin| why.contains(begin)) {
-            return "يلزم عدد".to_owned();
-        }
-        Language::Arabic.isolated(why)
-    })
+    let no_number = || {
+        let (before, _) = is_number.iter().find_map(|begin| why.split_once(begin))?;
+        let name = before.trim_end_matches(": ").rsplit(": ").next().unwrap_or_default();
+        let is_name = !name.is_empty() && !name.contains(' ');
+        Some(if is_name {
+            format!("{}: يلزم عدد", field(name))
+        } else {
+            "يلزم عدد".to_owned()
+        })
+    };
+    let told = told.into_iter().find_map(of).or_else(no_number);
+    told.unwrap_or_else(|| Language::Arabic.isolated(why))
 }
 
 /// What a form's field is called in Arabic; one that no form has stands as it is.
@@ -231,4 +237,22 @@ pub(super) fn quoted_isolated(text: &str) -> String {
         if at % 2 == 0 { part.to_owned() } else { iso(format!("`{part}`")) }
     };
     text.split('`').enumerate().map(part).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unfit_is_said_in_arabic_with_the_fields_name() {
+        for (why, told) in [
+            ("Failed to deserialize query string: before: invalid digit found in string", "before"),
+            ("hours: number too large to fit in target type", "المدة بالساعات: يلزم عدد"),
+            ("invalid digit found in string", "يلزم عدد"),
+            ("missing field `note`", "السبب: غير موجود"),
+        ] {
+            let said = unfit(why);
+            assert!(said.contains(told) && !said.contains("found in"), "{why}: {said}");
+        }
+    }
 }

@@ -269,7 +269,7 @@ const steps = {
     await until('it is confirmed', async () => (await status()).counts.declined === 6);
     await browser.go(`${home}/inbox`);
     await browser.click('.group form[action="/bulk"] button');
-    assert.match(await browser.text('main form'), /6 redemptions/);
+    await until('the count is asked about', async () => /6 redemptions/.test(await browser.text('main form')));
     await browser.type('#note', 'the provider says that the codes are good');
     await seen(browser, 'bulk-en-light-desk');
     await browser.click('main form button');
