@@ -38,7 +38,8 @@ fn lane_needs(view: &LaneView) -> impl Iterator<Item = Need> + '_ {
     let cause = cause.filter(|cause| cause.needs_a_person());
     let off = view.risk.trust_off.as_ref().filter(|off| off.left_s.is_none());
     let cause = cause.map(|cause| Need::Lane { lane: lane.clone(), cause });
-    cause.into_iter().chain(off.map(|off| trust_off(lane.clone(), off)))
+    let deaf = view.status.checks_deaf.then(|| Need::ChecksDeaf { lane: lane.clone() });
+    cause.into_iter().chain(deaf).chain(off.map(|off| trust_off(lane.clone(), off)))
 }
 
 fn trust_off(lane: String, off: &OffView) -> Need {
@@ -87,6 +88,15 @@ mod tests {
             assert!(english.iter().any(|text| text.contains(part)), "{part}: {english:?}");
         }
         assert_eq!(texts(&status, Language::Arabic).len(), english.len());
+    }
+
+    #[test]
+    fn checks_that_nobody_answers_while_redemptions_are_answered_are_told() {
+        let mut status = quiet();
+        status.lanes[0].status.checks_deaf = true;
+        let english = texts(&status, Language::English).remove(0);
+        assert!(english.starts_with("retm: the provider answers redemptions and no"), "{english}");
+        assert!(texts(&status, Language::Arabic)[0].contains("check_url"));
     }
 
     #[test]

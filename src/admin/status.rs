@@ -222,6 +222,7 @@ pub(super) mod tests {
             drain: "running",
             trust: if cause == Some("connect") { "at_once" } else { "unanswered" },
             hold: None,
+            checks_deaf: false,
             suspects: Vec::new(),
             answers: None,
             waiting_s: None,

@@ -74,6 +74,7 @@ pub(super) fn status(
         status.explanation = why.as_ref().map(|why| why.cause.explanation(Language::English));
         status.detail = why.map(|why| why.detail);
         status.hold = link.persons_hold().map(|hold| hold.cause.as_str().to_owned());
+        status.checks_deaf = scheduler.evidence().checks_are_deaf();
         status.window = link.window();
         status.in_flight = flying.backlog + flying.live;
         status.waiting_s = link.waiting(now).map(|left| left.as_secs().max(1));

@@ -45,6 +45,19 @@ messages! {
         en: format!("{lane}: {}", cause.explanation(English)),
         ar: format!("{}: {}", iso(lane), cause.explanation(Arabic));
 
+        /// The provider answers redemptions, and nobody answers checks.
+        ChecksDeaf { lane: String }
+        en: format!(
+            "{lane}: the provider answers redemptions and no check: look at check_url; until a \
+            check is answered, what it does not answer is given only if another till's redemption \
+            was not answered either"
+        ),
+        ar: format!(
+            "{}: المزوّد يجيب عن عمليات الاستبدال ولا يجيب عن طلبات التحقق: راجع {}؛ وإلى أن يجيب \
+            عن أحدها لا يُعطى ما لم يجب عنه إلا إذا لم يجب عن عملية من نقطة بيع أخرى أيضًا",
+            iso(lane), iso("check_url")
+        );
+
         /// Somebody has switched trust off, without an end.
         TrustOff { lane: String, name: String, note: String }
         en: format!(

@@ -54,6 +54,9 @@ pub struct LaneStatus {
     pub drain: &'static str,
     /// How far tills are trusted: `never`, `unanswered` (each is asked) or `at_once`.
     pub trust: &'static str,
+    /// The provider answers redemptions, and no check is answered at its `check_url`: a check's
+    /// silence is no evidence until one is.
+    pub checks_deaf: bool,
     /// Redemptions that wait alone, since they are to blame themselves.
     pub suspects: Vec<String>,
     /// How long the provider takes for what tills wait for; `None` before [`Answers::MIN`] answers.

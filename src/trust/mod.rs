@@ -2,6 +2,7 @@
 //!
 //! A time is a [`Duration`] since any fixed moment of a monotonic clock.
 
+mod hearing;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::redemption::Seq;
+use hearing::Hearing;
 
 /// How far a till may be trusted without the provider's answer, by where its lane stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +77,13 @@ pub struct EvidenceTerms {
     pub checks: bool,
     /// `one_till = "trust"`: no other till has to be unanswered.
     pub one_till: bool,
+}
+
+impl EvidenceTerms {
+    /// How long a check has to be on the wire before its silence counts.
+    fn check_patience(&self) -> Duration {
+        self.reply_within / CHECK_PATIENCE
+    }
 }
 
 /// How an attempt, or a check, ended.
@@ -161,6 +170,19 @@ struct SentCheck {
     unanswered: bool,
 }
 
+impl SentCheck {
+    fn ended(&mut self, whole: bool) {
+        self.flies = None;
+        self.unanswered = whole;
+    }
+
+    /// It was sent whole, and was not answered for this long at least.
+    fn is_silent(&self, now: Duration, patience: Duration) -> bool {
+        let whole_after = self.flies.as_ref().and_then(Progress::whole_after);
+        self.unanswered || whole_after.is_some_and(|after| now >= self.sent + after + patience)
+    }
+}
+
 /// What was sent, what was not answered, and by whom, in bounded space. Redemptions that one till
 /// sends never suffice: a code that trips the provider is not given because it does.
 #[derive(Clone, Debug)]
@@ -172,6 +194,7 @@ pub struct TrustEvidence {
     silences: BTreeMap<Arc<str>, UnansweredRow>,
     check: Option<SentCheck>,
     checked: Option<Duration>,
+    hearing: Hearing,
 }
 
 impl TrustEvidence {
@@ -184,12 +207,21 @@ impl TrustEvidence {
     #[must_use]
     pub fn new(terms: EvidenceTerms) -> Self {
         let (rows, silences) = (BTreeMap::new(), BTreeMap::new());
-        Self { terms, answered: None, rows, silences, check: None, checked: None }
+        let hearing = Hearing::default();
+        Self { terms, answered: None, rows, silences, check: None, checked: None, hearing }
     }
 
-    /// New settings; what was seen stays.
+    /// New settings; what was seen stays, but for the address of checks, which may be another.
     pub fn reconfigure(&mut self, terms: EvidenceTerms) {
         self.terms = terms;
+        self.hearing = Hearing::default();
+    }
+
+    /// Checks are not heard at their address although the provider answers redemptions: their
+    /// silence is no evidence.
+    #[must_use]
+    pub fn checks_are_deaf(&self) -> bool {
+        self.terms.checks && self.hearing.is_deaf()
     }
 
     /// An attempt for `seq` begins.
@@ -236,12 +268,22 @@ impl TrustEvidence {
     }
 
     fn answered(&mut self, now: Duration, seq: Seq) {
-        self.rows.remove(&seq);
+        let row = self.rows.remove(&seq);
+        self.redemption_answered(now, row.as_ref());
         self.speaks(now);
+    }
+
+    fn redemption_answered(&mut self, now: Duration, row: Option<&AskedRow>) {
+        let began = row.and_then(|row| row.flies.as_ref()).map(|(began, _)| *began);
+        if let Some(began) = began {
+            self.hearing.redemption_answered(now, began, self.terms.check_patience());
+        }
     }
 
     /// A row that its till asks about once more is the same question: its beginning stays.
     fn in_progress(&mut self, now: Duration, seq: Seq) {
+        let row = self.rows.get(&seq).cloned();
+        self.redemption_answered(now, row.as_ref());
         if let Some(row) = self.rows.get_mut(&seq) {
             row.flies = None;
             if !row.live {
@@ -265,8 +307,11 @@ impl TrustEvidence {
         row.failed = row.failed.or(Some(now));
         let since = self.answered;
         let fresh = sent.is_some_and(|sent| since.is_none_or(|at| sent > at));
-        if whole && fresh && !row.suspect {
-            let till = Arc::clone(&row.till);
+        let (till, suspect) = (Arc::clone(&row.till), row.suspect);
+        if let Some(sent) = sent.filter(|_| !suspect) {
+            self.hearing.redemption_lost(sent);
+        }
+        if whole && fresh && !suspect {
             self.is_silent(till, now);
         }
         if self.rows.get(&seq).is_some_and(|row| !row.live) {
@@ -302,7 +347,8 @@ impl TrustEvidence {
             (at.max(now) < row.began + reply_within).then_some(at)
         };
         let rows = self.rows.values().filter(|row| checks && row.live && !served(row));
-        rows.filter_map(due).min()
+        let test = self.hearing.due().filter(|_| checks).map(|due| due.max(free));
+        rows.filter_map(due).chain(test).min()
     }
 
     /// When a check of the gateway's own is to be sent beside an attempt that began at `sent` and,
@@ -325,8 +371,9 @@ impl TrustEvidence {
     pub fn check_begun(&mut self, now: Duration) -> Progress {
         let progress = Progress::default();
         self.checked = Some(now);
-        self.check =
-            Some(SentCheck { sent: now, flies: Some(progress.clone()), unanswered: false });
+        let check = SentCheck { sent: now, flies: Some(progress.clone()), unanswered: false };
+        self.hearing.begun(&check);
+        self.check = Some(check);
         progress
     }
 
@@ -334,18 +381,24 @@ impl TrustEvidence {
     pub fn check_ended(&mut self, now: Duration, sent: Duration, end: End) {
         let present = self.check.as_mut().filter(|check| check.sent == sent);
         match (end, present) {
-            (End::Answered | End::InProgress, _) => self.speaks(now),
-            (End::Limited, Some(_)) => self.check = None,
-            (End::Unanswered { whole }, Some(check)) => {
-                check.flies = None;
-                check.unanswered = whole;
+            (End::Answered | End::InProgress, _) => self.heard(now),
+            (End::Limited, present) => {
+                let is_present = present.is_some();
+                self.hearing.limited(sent);
+                self.check.take_if(|_| is_present);
             }
-            (End::Limited | End::Unanswered { .. }, None) => {}
+            (End::Unanswered { whole }, present) => {
+                self.hearing.lost(sent);
+                if let Some(check) = present {
+                    check.ended(whole);
+                }
+            }
         }
     }
 
     /// Somebody else's check was answered: a till's own, say.
     pub fn heard(&mut self, now: Duration) {
+        self.hearing.heard();
         self.speaks(now);
     }
 
@@ -358,19 +411,17 @@ impl TrustEvidence {
             return false;
         }
         match self.terms {
-            EvidenceTerms { checks: true, .. } => self.check_is_silent(row, now),
+            EvidenceTerms { checks: true, .. } if !self.hearing.is_deaf() => {
+                self.check_is_silent(row, now)
+            }
             EvidenceTerms { one_till: true, .. } => true,
             _ => self.another_is_silent(till, now),
         }
     }
 
     fn check_is_silent(&self, row: &AskedRow, now: Duration) -> bool {
-        let Some(check) = self.check.as_ref().filter(|check| check.sent >= row.began) else {
-            return false;
-        };
-        let patience = self.terms.reply_within / CHECK_PATIENCE;
-        let whole_after = check.flies.as_ref().and_then(Progress::whole_after);
-        check.unanswered || whole_after.is_some_and(|after| now >= check.sent + after + patience)
+        let check = self.check.as_ref().filter(|check| check.sent >= row.began);
+        check.is_some_and(|check| check.is_silent(now, self.terms.check_patience()))
     }
 
     fn another_is_silent(&self, till: &str, now: Duration) -> bool {

@@ -33,10 +33,12 @@ enum Step {
     /// A check that waits so long for a place on its connection.
     LateCheck(u64),
     CheckEnded(u64, End),
+    /// A check of a till's own is answered.
+    Heard,
 }
 
 use Step::{
-    Blamed, Check as OwnCheck, CheckEnded, Drained, Ended, LateCheck, Sent, SentLate, Stuck,
+    Blamed, Check as OwnCheck, CheckEnded, Drained, Ended, Heard, LateCheck, Sent, SentLate, Stuck,
 };
 
 const SILENT: End = End::Unanswered { whole: true };
@@ -71,6 +73,7 @@ fn play(terms: EvidenceTerms, steps: &[(u64, Step)]) -> TrustEvidence {
             OwnCheck => evidence.check_begun(now).note_whole(Duration::ZERO),
             LateCheck(after) => evidence.check_begun(now).note_whole(ms(after)),
             CheckEnded(sent, end) => evidence.check_ended(now, ms(sent), end),
+            Heard => evidence.heard(now),
         }
     }
     evidence
@@ -342,4 +345,134 @@ fn a_till_that_asks_again_as_it_was_told_is_given_on_new_evidence() {
     let checked =
         [so_far.as_slice(), &[(4511, OwnCheck), (4520, CheckEnded(4511, SILENT))]].concat();
     assert!(play(terms, &checked).holds(Seq(1), "a", ms(8500)));
+}
+
+const ANSWERED: End = End::Answered;
+
+/// A check beside till `b`'s redemption is lost, then the provider answers one of till `c`.
+const DOUBT: [(u64, Step); 6] = [
+    (0, Sent(90, "b")),
+    (HALF, OwnCheck),
+    (HALF + 9, CheckEnded(HALF, SILENT)),
+    (8000, Ended(90, SILENT)),
+    (9000, Sent(91, "c")),
+    (9010, Ended(91, ANSWERED)),
+];
+
+fn checking() -> EvidenceTerms {
+    EvidenceTerms { checks: true, ..terms() }
+}
+
+fn are_deaf(steps: &[(u64, Step)]) -> bool {
+    play(checking(), &[&DOUBT[..], steps].concat()).checks_are_deaf()
+}
+
+#[test]
+fn a_lost_check_is_repeated_once_the_provider_has_answered_a_redemption() {
+    let due = |steps: &[(u64, Step)], at| play(checking(), steps).check_due(ms(at));
+    assert_eq!(due(&DOUBT[..4], 9010), None, "nobody was answered yet");
+    assert_eq!(due(&DOUBT, 9010), Some(ms(9010)));
+    let tested = [&DOUBT[..], &[(9020, OwnCheck)]].concat();
+    assert_eq!(due(&tested, 9020), None, "one is enough");
+    let heard = [&DOUBT[..], &[(9015, Heard)]].concat();
+    assert_eq!(due(&heard, 9020), None, "a till's check was answered");
+    let lost = [&DOUBT[..], &[(9011, Drained(92, "c")), (9015, Ended(92, SILENT))]].concat();
+    assert_eq!(due(&lost, 9020), None, "the provider is in trouble again");
+    let without = EvidenceTerms { checks: false, ..checking() };
+    assert_eq!(play(without, &DOUBT).check_due(ms(9010)), None, "no checks of our own");
+}
+
+#[test]
+fn checks_are_deaf_where_one_is_lost_between_two_answered_redemptions() {
+    let test = (9020, OwnCheck);
+    let lost = (9025, CheckEnded(9020, SILENT));
+    let answered: [(u64, Step); 2] = [(9500, Sent(93, "c")), (9510, Ended(93, ANSWERED))];
+    let late: [(u64, Step); 2] = [(9500, Sent(93, "c")), (9520 + TIME / 4, Ended(93, ANSWERED))];
+    let table: &[Row<'_>] = &[
+        ("no test", false, &answered),
+        ("the test is lost", true, &[test, lost, answered[0], answered[1]]),
+        (
+            "the test does not leave",
+            true,
+            &[test, (9025, CheckEnded(9020, CUT)), answered[0], answered[1]],
+        ),
+        ("the test is on the wire too shortly", false, &[test, answered[0], answered[1]]),
+        ("the test is on the wire for long", true, &[test, late[0], late[1]]),
+        (
+            "the test is answered",
+            false,
+            &[test, (9025, CheckEnded(9020, ANSWERED)), answered[0], answered[1]],
+        ),
+        (
+            "the test meets a 429",
+            false,
+            &[test, (9025, CheckEnded(9020, End::Limited)), answered[0], answered[1]],
+        ),
+        (
+            "what was asked before the test is answered",
+            false,
+            &[(9015, Sent(94, "c")), test, lost, (9030, Ended(94, ANSWERED))],
+        ),
+        (
+            "the provider was silent during the test",
+            false,
+            &[
+                test,
+                lost,
+                (9030, Sent(95, "b")),
+                (9035, Ended(95, SILENT)),
+                answered[0],
+                answered[1],
+            ],
+        ),
+        (
+            "a row that trips the provider during the test",
+            true,
+            &[
+                test,
+                lost,
+                (9030, Sent(95, "b")),
+                (9031, Blamed(95)),
+                (9035, Ended(95, SILENT)),
+                answered[0],
+                answered[1],
+            ],
+        ),
+        (
+            "a check is answered later",
+            false,
+            &[test, lost, answered[0], answered[1], (12_000, Heard)],
+        ),
+    ];
+    for (what, expected, steps) in table {
+        assert_eq!(are_deaf(steps), *expected, "{what}");
+    }
+}
+
+#[test]
+fn the_silence_of_deaf_checks_gives_nothing_and_another_tills_does() {
+    let deaf = [
+        &DOUBT[..],
+        &[(9020, OwnCheck), (9025, CheckEnded(9020, SILENT))],
+        &[(9500, Sent(93, "c")), (9510, Ended(93, ANSWERED))],
+    ]
+    .concat();
+    let silent = [(20_000, Sent(1, "a")), (20_000 + HALF, OwnCheck)];
+    let given = |more: &[(u64, Step)]| {
+        let evidence = play(checking(), &[&deaf[..], more].concat());
+        evidence.holds(Seq(1), "a", ms(20_000 + TIME))
+    };
+    assert!(!given(&silent), "a code that trips the provider is not given");
+    let another = [&silent[..], &[(20_000, Sent(2, "b"))]].concat();
+    assert!(given(&another), "another till is not answered either");
+    let heard = [&[(15_000, Heard)], &silent[..]].concat();
+    assert!(given(&heard), "checks are heard again");
+    let evidence = play(checking(), &deaf);
+    let tested_again = |at| {
+        let mut evidence = evidence.clone();
+        begun(&mut evidence, ms(at), 97, ("c", true)).note_whole(Duration::ZERO);
+        evidence.ended(ms(at + 10), Seq(97), ANSWERED);
+        evidence.check_due(ms(at + 10)).is_some()
+    };
+    assert!(!tested_again(30_000) && tested_again(9020 + 60_000), "once a minute");
 }

@@ -205,6 +205,32 @@ fn a_check_url_that_leads_nowhere_opens_nothing() {
 }
 
 #[test]
+fn checks_that_nobody_answers_beside_answered_redemptions_are_found_out_and_give_nothing_more() {
+    let provider = Provider::start();
+    let no_page = format!("{}/no-such-page", provider.redeem_url);
+    let gateway = quick("1s", &TILLS)
+        .lane_to("main", &provider.redeem_url, &no_page, "timeout = \"1s\"")
+        .start();
+    let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
+    provider.rules(&["fault=hang-before-taking,code=TRIP-*"]);
+    till.redeem("TRIP-0");
+    let turn = AtomicU32::new(0);
+    let is_found_out = || {
+        let good = other.redeem(&format!("GOOD-{}", turn.fetch_add(1, Ordering::Relaxed)));
+        assert_eq!(good.state(), "confirmed", "{good:?}");
+        (gateway.lane("main")["checks_deaf"] == true).then_some(())
+    };
+    eventually("it is found out", is_found_out);
+    let tripped = redeem_all(&till, "TRIP-1", 4);
+    assert_eq!(given(&tripped), 0, "{tripped:?}");
+    let told = gateway.command(&["status", "--check"]);
+    assert!(told.out.contains("main: the provider answers redemptions and no check"), "{told:?}");
+    provider.rules(&["fault=500"]);
+    let silent = [till.redeem("DEAD-1"), other.redeem("DEAD-2")];
+    assert_eq!((silent[1].status, silent[1].state()), (200, "pending"), "{silent:?}");
+}
+
+#[test]
 fn a_429_gives_nobody_trust_and_one_try_in_two_seconds_finds_its_end() {
     at_once(STORES.len(), |n| {
         let (store, provider) = (STORES[n], Provider::start());
