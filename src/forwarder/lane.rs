@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -56,8 +56,8 @@ enum Finished {
     GivenBack {
         refused: bool,
     },
-    /// In how long the outage comes to the next step of a limit.
-    Remembered(Option<Duration>),
+    /// In how long the outage comes to the next step of a limit; why the store did not take it.
+    Remembered(Result<Option<Duration>, QueueError>),
     Errand,
 }
 
@@ -105,6 +105,10 @@ pub struct Forwarder<R> {
     /// What the link has to remember is being kept, and whether it is another by now: one is
     /// written at a time, so that the last stands.
     remembering: Option<bool>,
+    /// The store did not take it the last time.
+    is_unkept: bool,
+    /// Operators who held or released the lane hear of it once that is kept.
+    receipts: Vec<oneshot::Sender<()>>,
     alarmed: bool,
 }
 
@@ -148,6 +152,8 @@ impl<R: Transport> Forwarder<R> {
             remembered_at: Duration::ZERO,
             next_step_at: None,
             remembering: None,
+            is_unkept: false,
+            receipts: Vec::new(),
             alarmed: false,
         })
     }
@@ -340,7 +346,7 @@ impl<R: Transport> Forwarder<R> {
                 self.written(refused);
             }
             Ok(Finished::GivenBack { refused }) => self.written(refused),
-            Ok(Finished::Remembered(next_step)) => self.remembered(next_step),
+            Ok(Finished::Remembered(kept)) => self.remembered(kept),
             Ok(Finished::Errand) => {}
             Err(error) => {
                 tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect");
@@ -491,6 +497,7 @@ impl<R: Transport> Forwarder<R> {
     }
 
     fn told(&mut self, (command, receipt): CommandWithReceipt) {
+        let is_kept = matches!(command, LaneCommand::Hold { .. } | LaneCommand::Release { .. });
         match command {
             LaneCommand::Flush => self.nudge(Nudge::Flush),
             LaneCommand::Hold { by, note, trust } => {
@@ -505,13 +512,16 @@ impl<R: Transport> Forwarder<R> {
             }
             LaneCommand::Ping => {}
         }
+        if !is_kept {
+            self.work();
+            self.publish();
+            return received(vec![receipt]);
+        }
+        self.receipts.push(receipt);
         self.work();
         self.publish();
-        if receipt.send(()).is_err() {
-            tracing::debug!(
-                lane = self.lane.name(),
-                "nobody waits for a command's receipt any more"
-            );
+        if !self.receipts.is_empty() {
+            self.remember(self.now());
         }
     }
 
@@ -620,11 +630,22 @@ impl<R: Transport> Forwarder<R> {
         memory::of(self.scheduler.link(), held_since_ms, &self.context.clock, now)
     }
 
-    fn remembered(&mut self, next_step: Option<Duration>) {
-        self.next_step_at = next_step.map(|left| self.now() + left);
-        if self.remembering.take() == Some(true) {
+    fn remembered(&mut self, kept: Result<Option<Duration>, QueueError>) {
+        let is_another = self.remembering.take() == Some(true);
+        self.next_step_at = kept.as_ref().ok().copied().flatten().map(|left| self.now() + left);
+        self.tell_unkept(kept.as_ref().err());
+        if is_another || (self.is_unkept && !*self.context.stop.borrow()) {
             self.remember(self.now());
         }
+    }
+
+    /// Once, until the store takes it again.
+    fn tell_unkept(&mut self, why: Option<&QueueError>) {
+        if let Some(error) = why.filter(|_| !self.is_unkept) {
+            tracing::warn!(lane = self.lane.name(), %error, "the link's state could not be kept \
+                for the next start; it is tried again");
+        }
+        self.is_unkept = why.is_some();
     }
 
     fn remember(&mut self, now: Duration) {
@@ -640,14 +661,15 @@ impl<R: Transport> Forwarder<R> {
         let held = kept.hold.as_ref().is_some_and(is_held);
         let streak = if held { link.streak().rows().to_vec() } else { Vec::new() };
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
-        let remember = Remember { lane: lane.clone(), memory: kept, streak };
+        let remember = Remember { lane, memory: kept, streak };
+        let receipts = std::mem::take(&mut self.receipts);
         self.tasks.spawn(async move {
-            let next_step = queue.ask(remember).await.unwrap_or_else(|error| {
-                tracing::warn!(lane, %error, "the link's state could not be kept for the next \
-                    start");
-                None
-            });
-            Finished::Remembered(next_step)
+            let kept = queue.ask(remember).await;
+            received(receipts);
+            if kept.is_err() {
+                tokio::time::sleep(STORE_RETRY).await;
+            }
+            Finished::Remembered(kept)
         });
     }
 
@@ -684,6 +706,13 @@ impl<R: Transport> Forwarder<R> {
             tracing::warn!(lane = self.lane.name(), %error, "the link's state could not be kept \
                 for the next start");
         }
+    }
+}
+
+/// Nobody may wait for it any more.
+fn received(receipts: Vec<oneshot::Sender<()>>) {
+    for receipt in receipts {
+        receipt.send(()).unwrap_or_default();
     }
 }
 

@@ -436,8 +436,8 @@ impl Lane {
         }
     }
 
-    /// Tells the forwarder something and waits until it has taken it; false when the lane has
-    /// stopped.
+    /// Tells the forwarder something and waits until it has taken it, and has written it down where
+    /// it outlives a restart and the store takes it; false when the lane has stopped.
     pub async fn tell(&self, command: LaneCommand) -> bool {
         let (receipt, taken) = oneshot::channel();
         self.commands.send((command, receipt)).await.is_ok() && taken.await.is_ok()

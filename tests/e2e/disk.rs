@@ -391,6 +391,32 @@ fn on_a_slow_disk_everything_works_and_commits_are_shared() {
     assert!((3..160).contains(&syncs), "160 redemptions took {syncs} syncs");
 }
 
+#[test]
+fn a_hold_that_was_confirmed_outlives_a_kill_at_that_moment_and_so_does_its_end() {
+    let (shim, _witness, _ledger, mut gateway) = shimmed(0);
+    shim.set(Word::SyncMs, 300);
+    for (action, link) in [("hold", "held"), ("release", "down"), ("hold", "held")] {
+        assert_eq!(gateway.command(&[action, "main"]).code, Some(0));
+        gateway.restart();
+        let lane = gateway.lane("main");
+        assert_eq!(lane["link"] == "held", link == "held", "{action}: {lane}");
+    }
+}
+
+#[test]
+fn a_hold_that_a_full_disk_did_not_keep_is_kept_once_there_is_room() {
+    let (shim, _witness, _ledger, mut gateway) = shimmed(0);
+    shim.set(Word::WriteErrno, EDQUOT);
+    gateway.says(&["hold", "main"]);
+    assert_eq!(gateway.lane("main")["link"], "held");
+    shim.set(Word::WriteErrno, 0);
+    let database = Connection::open(gateway.state_dir().join("redeemd.db")).unwrap();
+    let kept = || database.query_row("SELECT hold FROM lane", [], |row| row.get::<_, String>(0));
+    until("it is kept", || kept().is_ok_and(|cause| cause == "operator"));
+    gateway.restart();
+    assert_eq!(gateway.lane("main")["link"], "held");
+}
+
 /// Statements of the daemon fail that do this, as one does that meets a fault of its own.
 const FAULTS: &str = "
     CREATE TRIGGER taken BEFORE INSERT ON redemption WHEN new.code LIKE 'FAILS-%'
