@@ -45,12 +45,6 @@ pub(super) fn parse_with(
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
 }
 
-impl FilterFault {
-    pub(super) fn backwards(until: &str, since: &str) -> Self {
-        Self::Backwards { until: until.to_owned(), since: since.to_owned() }
-    }
-}
-
 /// What an address can ask for.
 const KEYS: [&str; 13] = [
     "state",

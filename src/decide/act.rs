@@ -78,5 +78,11 @@ pub fn handled(row: &Row, free: bool) -> Result<i64, Denied> {
         return Err(Denied::StillPending);
     }
     let freed = if free { mark::FREED } else { 0 };
-    Ok((row.marks & !mark::STREAK) | mark::HANDLED | freed)
+    Ok(seen_to(row) | freed)
+}
+
+/// The marks of a row that a person has seen to: it holds its lane no more.
+#[must_use]
+pub fn seen_to(row: &Row) -> i64 {
+    (row.marks & !mark::STREAK) | mark::HANDLED
 }

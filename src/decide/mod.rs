@@ -13,7 +13,7 @@ mod tests;
 pub use accept::{
     Admission, CodeRules, NotOnTrust, Situation, accept, given_marks, key_of, key_of_fields,
 };
-pub use act::{Closing, TillVoid, handled, retry, void, void_by_till};
+pub use act::{Closing, TillVoid, handled, retry, seen_to, void, void_by_till};
 pub use figures::{FIGURES, Figures};
 pub use guard::{
     Asking, Earlier, Guard, Kept, explains_used, guard, is_bare_refusal, is_obstacle, may_be_ours,

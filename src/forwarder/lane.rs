@@ -346,7 +346,7 @@ impl<R: Transport> Forwarder<R> {
                 self.written(refused);
             }
             Ok(Finished::GivenBack { refused }) => self.written(refused),
-            Ok(Finished::Remembered(kept)) => self.remembered(kept),
+            Ok(Finished::Remembered(kept)) => self.remembered(&kept),
             Ok(Finished::Errand) => {}
             Err(error) => {
                 tracing::error!(lane = self.lane.name(), %error, "a lane's task ended in a defect");
@@ -630,7 +630,7 @@ impl<R: Transport> Forwarder<R> {
         memory::of(self.scheduler.link(), held_since_ms, &self.context.clock, now)
     }
 
-    fn remembered(&mut self, kept: Result<Option<Duration>, QueueError>) {
+    fn remembered(&mut self, kept: &Result<Option<Duration>, QueueError>) {
         let is_another = self.remembering.take() == Some(true);
         self.next_step_at = kept.as_ref().ok().copied().flatten().map(|left| self.now() + left);
         self.tell_unkept(kept.as_ref().err());

@@ -306,6 +306,14 @@ messages! {
     }
 }
 
+impl FilterFault {
+    /// The later end of a range, `until`, is not after its earlier one.
+    #[must_use]
+    pub fn backwards(until: &str, since: &str) -> Self {
+        Self::Backwards { until: until.to_owned(), since: since.to_owned() }
+    }
+}
+
 messages! {
     /// Why a row of an import cannot be a redemption; none of its values is repeated.
     pub enum RowFault {

@@ -323,7 +323,7 @@ impl Desk<'_> {
         match decide::void(&row) {
             Err(why) => return Ok(Acted::Refused { why }),
             Ok(decide::Closing::Lost) => {
-                self.seen_to(&row, (row.marks & !mark::STREAK) | mark::HANDLED)?;
+                self.seen_to(&row, decide::seen_to(&row))?;
                 return self.acted(&row, "lost", by, note);
             }
             Ok(decide::Closing::Close) => {}

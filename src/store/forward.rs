@@ -266,17 +266,18 @@ impl Desk<'_> {
         preferred: bool,
         claimed: &mut Vec<Claimed>,
     ) -> Result<bool, StoreError> {
-        let is_full = |claimed: &[Claimed]| {
-            let bytes: usize = claimed.iter().map(|row| row.body.len()).sum();
-            claimed.len() >= claim.rows_max || bytes >= claim.body_bytes_max
-        };
+        let is_full =
+            |rows: usize, bytes: usize| rows >= claim.rows_max || bytes >= claim.body_bytes_max;
+        let mut bytes = claimed.iter().map(|row| row.body.len()).sum();
         for seq in seqs {
-            if is_full(claimed) {
+            if is_full(claimed.len(), bytes) {
                 break;
             }
-            claimed.extend(self.claim_one(*seq, preferred)?);
+            let row = self.claim_one(*seq, preferred)?;
+            bytes += row.as_ref().map_or(0, |row| row.body.len());
+            claimed.extend(row);
         }
-        Ok(is_full(claimed))
+        Ok(is_full(claimed.len(), bytes))
     }
 
     /// Whose till it is stands in the row itself: where that counts, no more rows are read than a
