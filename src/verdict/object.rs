@@ -1,8 +1,8 @@
 //! A provider's body: a JSON object, something else, or nothing that can be read.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -33,7 +33,7 @@ impl<'a> Body<'a> {
             return Self::Other;
         }
         match serde_json::from_slice(json) {
-            Ok(members) => Self::Object(Object { members, code }),
+            Ok(Members(members)) => Self::Object(Object { members, code }),
             Err(error) if error.is_eof() => {
                 let status = reply.answer.status;
                 Self::Unreadable(format!("HTTP {status} with an answer that is cut at its end"))
@@ -79,15 +79,44 @@ pub(super) fn media_type(reply: &Reply) -> Option<String> {
 /// A whole answer that is a JSON object. Its values are kept as they came: a fault in one that does
 /// not concern us (a number beyond any range, say) does not make the answer unreadable.
 pub(super) struct Object<'a> {
-    members: BTreeMap<Cow<'a, str>, &'a RawValue>,
+    /// As they came: one that is named twice is there twice, since readers differ in which of the
+    /// two they take.
+    members: Vec<(String, &'a RawValue)>,
     /// The redemption's own code, where it is known.
     code: Option<&'a RewardCode>,
+}
+
+/// The members of a JSON object.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Members<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Members(members))
+    }
 }
 
 impl<'a> Object<'a> {
     /// The object that a whole body is, if it is one.
     pub(super) fn of(body: &'a [u8]) -> Option<Self> {
-        let members = serde_json::from_slice(without_mark(body)).ok()?;
+        let Members(members) = serde_json::from_slice(without_mark(body)).ok()?;
         Some(Self { members, code: None })
     }
 
@@ -97,15 +126,16 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.members.contains_key(key)
+        self.keys().any(|name| name == key)
     }
 
-    pub(super) fn value(&self, key: &str) -> Option<Value> {
-        self.members.get(key).map(|raw| read(raw))
+    /// The values of the member of this very name: several, where it is there more than once.
+    pub(super) fn values(&self, key: &str) -> impl Iterator<Item = Value> {
+        self.members.iter().filter(move |(name, _)| name == key).map(|(_, raw)| read(raw))
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.members.keys().map(AsRef::as_ref)
+        self.members.iter().map(|(name, _)| name.as_str())
     }
 
     /// Each member with its name in one spelling: `statusCode`, `StatusCode` and `status_code` are
@@ -115,7 +145,7 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn has_errors(&self) -> bool {
-        self.value("errors").is_some_and(|errors| !is_nothing(&errors))
+        self.values("errors").any(|errors| !is_nothing(&errors))
     }
 
     /// What it says: every string within `message`, then within `errors`.
@@ -125,7 +155,7 @@ impl<'a> Object<'a> {
 
     fn texts_in(&self, key: &str) -> Vec<String> {
         let mut texts = Vec::new();
-        self.value(key).into_iter().for_each(|value| collect_texts(value, &mut texts));
+        self.values(key).for_each(|value| collect_texts(value, &mut texts));
         texts
     }
 

@@ -96,12 +96,13 @@ fn errors_are_foreign(object: &Object<'_>) -> bool {
         let has = |name: &str| item.get(name).is_some();
         has("title") && has("status") || has("extensions") || has("locations")
     };
-    let errors = object.value("errors");
-    errors.as_ref().and_then(Value::as_array).is_some_and(|items| items.iter().any(is_foreign))
+    let has_one =
+        |errors: Value| errors.as_array().is_some_and(|items| items.iter().any(is_foreign));
+    object.values("errors").any(has_one)
 }
 
 /// `"data":{"status":404}`: a content system's own page, and no data of a reward.
 fn data_tells_the_status(object: &Object<'_>) -> bool {
-    let data = object.members().find(|(name, _)| name == "data").map(|(_, raw)| object::read(raw));
-    data.as_ref().and_then(|data| data.get("status")).is_some_and(Value::is_number)
+    let mut data = object.members().filter(|(name, _)| name == "data");
+    data.any(|(_, raw)| object::read(raw).get("status").is_some_and(Value::is_number))
 }

@@ -176,7 +176,7 @@ fn bare(name: &str) -> &str {
 /// `Errors`, as some frameworks write all their members.
 fn has_other_errors(object: &Object<'_>) -> bool {
     let others = object.keys().filter(|key| *key != "errors" && key.eq_ignore_ascii_case("errors"));
-    others.filter_map(|key| object.value(key)).any(|value| !is_nothing(&value))
+    others.flat_map(|key| object.values(key)).any(|value| !is_nothing(&value))
 }
 
 /// `error`, `errcode`, `errno`, `hasErrors`, `failureReason`, `faultString`.

@@ -1319,6 +1319,30 @@ fn a_failure_inside_of_a_2xx_is_parked() {
     assert_eq!(of(200, r#"{"data":{},"errors":["odd"]}"#), both);
 }
 
+/// One reader takes the first, another the last: what either of them would call a failure is none
+/// that may be given.
+#[test]
+fn a_success_that_names_a_member_twice_is_one_only_where_both_say_so() {
+    let fails = [
+        r#"{"success":false,"success":true}"#,
+        r#"{"success":true,"success":false}"#,
+        r#"{"status":"failed","status":"ok"}"#,
+        r#"{"error":"E1","data":[],"error":null}"#,
+    ];
+    let both = [r#"{"errors":["odd"],"errors":[]}"#, r#"{"errors":[],"errors":["odd"]}"#];
+    let failed = ParkReason::SaysFailed { status: 200 };
+    let says_both = ParkReason::SaysBoth { status: 200 };
+    for (bodies, reason) in [(&fails[..], failed), (&both[..], says_both)] {
+        for body in bodies {
+            assert_eq!(of(200, body), Verdict::Parked { reason: reason }, "{body}");
+        }
+    }
+    let pending = of(200, r#"{"status":"pending","status":"done"}"#);
+    assert!(matches!(pending, Verdict::InProgress { .. }), "{pending:?}");
+    let twice = r#"{"success":true,"data":[],"data":[],"success":true}"#;
+    assert_eq!(of(200, twice), Verdict::Confirmed);
+}
+
 /// Failure inside of a success is told by its members; a message alone is for people.
 #[test]
 fn a_success_is_no_failure_for_what_its_message_says_alone() {
