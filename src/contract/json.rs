@@ -117,6 +117,15 @@ fn names_twice(value: &RawValue) -> bool {
     }
 }
 
+/// The members of a JSON object as they came, its values unread: one that is named twice is there
+/// twice.
+///
+/// # Errors
+/// It is no JSON object.
+pub fn members(json: &[u8]) -> serde_json::Result<Vec<(Cow<'_, str>, &RawValue)>> {
+    serde_json::from_slice(json).map(|Members(members)| members)
+}
+
 /// An object's members, its values unread.
 struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 

@@ -7,6 +7,7 @@ mod terms;
 
 pub use answer::{Shape, accepted, refusal, shape, unknown_check};
 pub use date::date_is_possible;
+pub use json::members;
 pub use terms::{terms, words};
 
 use std::borrow::Cow;

@@ -1,16 +1,15 @@
 //! A provider's body: a JSON object, something else, or nothing that can be read.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::words::Said;
 use super::{MESSAGE_BYTES_MAX, Reply};
-use crate::fold;
 use crate::redemption::RewardCode;
 use crate::text::without_mark;
+use crate::{contract, fold};
 
 /// What a body is.
 pub(super) enum Body<'a> {
@@ -32,8 +31,8 @@ impl<'a> Body<'a> {
         if reply.truncated || !json.trim_ascii_start().starts_with(b"{") {
             return Self::Other;
         }
-        match serde_json::from_slice(json) {
-            Ok(Members(members)) => Self::Object(Object { members, code }),
+        match contract::members(json) {
+            Ok(members) => Self::Object(Object { members, code }),
             Err(error) if error.is_eof() => {
                 let status = reply.answer.status;
                 Self::Unreadable(format!("HTTP {status} with an answer that is cut at its end"))
@@ -81,42 +80,15 @@ pub(super) fn media_type(reply: &Reply) -> Option<String> {
 pub(super) struct Object<'a> {
     /// As they came: one that is named twice is there twice, since readers differ in which of the
     /// two they take.
-    members: Vec<(String, &'a RawValue)>,
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
     /// The redemption's own code, where it is known.
     code: Option<&'a RewardCode>,
-}
-
-/// The members of a JSON object.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(InOrder)
-    }
-}
-
-struct InOrder;
-
-impl<'de> Visitor<'de> for InOrder {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Members(members))
-    }
 }
 
 impl<'a> Object<'a> {
     /// The object that a whole body is, if it is one.
     pub(super) fn of(body: &'a [u8]) -> Option<Self> {
-        let Members(members) = serde_json::from_slice(without_mark(body)).ok()?;
+        let members = contract::members(without_mark(body)).ok()?;
         Some(Self { members, code: None })
     }
 
@@ -135,7 +107,7 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.members.iter().map(|(name, _)| name.as_str())
+        self.members.iter().map(|(name, _)| name.as_ref())
     }
 
     /// Each member with its name in one spelling: `statusCode`, `StatusCode` and `status_code` are

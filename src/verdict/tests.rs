@@ -1334,7 +1334,7 @@ fn a_success_that_names_a_member_twice_is_one_only_where_both_say_so() {
     let says_both = ParkReason::SaysBoth { status: 200 };
     for (bodies, reason) in [(&fails[..], failed), (&both[..], says_both)] {
         for body in bodies {
-            assert_eq!(of(200, body), Verdict::Parked { reason: reason }, "{body}");
+            assert_eq!(of(200, body), Verdict::Parked { reason }, "{body}");
         }
     }
     let pending = of(200, r#"{"status":"pending","status":"done"}"#);
