@@ -164,7 +164,8 @@ pub const TABLE: &[Setting] = settings! {
         => "The same for tills that are spoken to in Arabic.";
     "provider.name" Text.sample(r#""retm""#) =>
         "The lane's name: 1 to 64 of a-z, 0-9, '.', '_' and '-'; unique. Redemptions remember it, \
-        so do not rename a provider that has any pending.";
+        so do not rename a provider that has any pending. A new name is a new lane: a hold of the \
+        old one does not bind it, and its limits begin anew.";
     "provider.businesses" Texts.default("[]") =>
         "The business_refrence values that it serves. Empty: all that no other provider serves. \
         They match whatever their case, form of digits or outer spaces. No value may stand in two \
