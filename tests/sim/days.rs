@@ -290,11 +290,11 @@ impl World {
         let at_ask = self.before_asking(n);
         let (model, provider) = (Arc::clone(&self.model), self.providers[lane].clone());
         let ticket = provider.state().asks(&code, now);
-        let (world_began, began) = (self.before, self.began);
         let answer = house.till(till, Method::POST, "/redeem", body);
         async move {
             let heard = answer.await;
-            let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
+            // The box may have slept meanwhile.
+            let heard_at = provider.now();
             provider.note(&(heard.status, heard.header("redeemd-state").map(str::to_owned)));
             let state_of_line = provider.line();
             let mut state = provider.state();

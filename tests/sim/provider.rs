@@ -589,7 +589,8 @@ impl Provider {
         *self.0.clock.lock().expect("no panic before this one") = (Instant::now(), world);
     }
 
-    fn now(&self) -> Duration {
+    /// The world's time.
+    pub(crate) fn now(&self) -> Duration {
         let (began, world) = *self.0.clock.lock().expect("no panic before this one");
         world + began.elapsed()
     }

@@ -486,11 +486,11 @@ impl World {
         self.providers[lane].state().asked_at = now;
         self.model().risk.check_sent(&code);
         let model = Arc::clone(&self.model);
-        let (world_began, began) = (self.before, self.began);
+        let provider = self.providers[lane].clone();
         let answer = house.till(till, Method::POST, "/check", body.to_string());
         async move {
             let heard = answer.await;
-            let heard_at = world_began + began.map_or(Duration::ZERO, |began| began.elapsed());
+            let heard_at = provider.now();
             let mut model = model.lock().expect("no panic before this one");
             let says_good = heard.status == 200 && heard.body == terms(&code);
             let is_remembered = heard.header("redeemd-state") == Some("remembered");
