@@ -95,7 +95,10 @@ mod tests {
         let mut status = quiet();
         status.lanes[0].status.checks_deaf = true;
         let english = texts(&status, Language::English).remove(0);
-        assert!(english.starts_with("retm: the provider answers redemptions and no"), "{english}");
+        assert!(
+            english.starts_with("retm: the provider answers redemptions, and checks not"),
+            "{english}"
+        );
         assert!(texts(&status, Language::Arabic)[0].contains("check_url"));
     }
 

@@ -48,13 +48,13 @@ messages! {
         /// The provider answers redemptions, and nobody answers checks.
         ChecksDeaf { lane: String }
         en: format!(
-            "{lane}: the provider answers redemptions and no check: look at check_url; until a \
-            check is answered, what it does not answer is given only if another till's redemption \
-            was not answered either"
+            "{lane}: the provider answers redemptions, and checks not or too late: look at \
+            check_url; until a check is answered in time, what the provider does not answer is \
+            given only if another till's redemption was not answered either"
         ),
         ar: format!(
-            "{}: المزوّد يجيب عن عمليات الاستبدال ولا يجيب عن طلبات التحقق: راجع {}؛ وإلى أن يجيب \
-            عن أحدها لا يُعطى ما لم يجب عنه إلا إذا لم يجب عن عملية من نقطة بيع أخرى أيضًا",
+            "{}: المزوّد يجيب عن عمليات الاستبدال، ولا يجيب عن طلبات التحقق أو يجيب متأخرًا: راجع {}؛ \
+            وإلى أن يجيب عن أحدها في وقته لا يُعطى ما لم يجب عنه إلا إذا لم يجب عن عملية من نقطة بيع أخرى أيضًا",
             iso(lane), iso("check_url")
         );
 

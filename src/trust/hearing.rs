@@ -1,12 +1,15 @@
-//! Whether checks are heard at their address. One that answers nobody while the provider answers
-//! redemptions says nothing about a silent provider.
+//! Whether checks are heard at their address. One that answers nobody, or each too late, while the
+//! provider answers redemptions says nothing about a silent provider.
 
 use std::time::Duration;
 
 use super::SentCheck;
 
-/// A test of an address that was found to be deaf is repeated at most this often.
-const TEST_EVERY: Duration = Duration::from_secs(60);
+/// A check is repeated after this long where checks are deaf, then after twice as long, and so on.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+const AGAIN_AFTER_MAX: Duration = Duration::from_secs(60);
+/// So many tests have to be lost one after the other where redemptions were lost meanwhile too.
+const TESTS: u32 = 2;
 
 /// What is known of the address of checks. It is believed until a check was lost; then the next
 /// check is a test, sent once the provider has answered a redemption.
@@ -14,41 +17,49 @@ const TEST_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Hearing {
     /// A check was lost since one was answered.
     is_doubted: bool,
-    /// From when on a test is to be sent.
-    due: Option<Duration>,
+    /// A test is to be sent.
+    is_wanted: bool,
     /// The last test, until it is known what it shows.
     test: Option<SentCheck>,
-    /// When the last test was sent.
-    tested: Option<Duration>,
-    is_deaf: bool,
+    /// A redemption was not answered since the test was wanted: the provider may have been silent.
+    is_clouded: bool,
+    /// How many tests were lost, each before a redemption that was answered.
+    lost: u32,
+    /// Checks are deaf: when the last test was sent, and how long the next one waits.
+    deaf: Option<(Duration, Duration)>,
 }
 
 impl Hearing {
-    /// A test was lost between two answers to redemptions, and no check was answered since.
+    /// Redemptions are answered, and no check in its time.
     pub(super) fn is_deaf(&self) -> bool {
-        self.is_deaf
+        self.deaf.is_some()
     }
 
-    /// When a test is to be sent.
+    /// When a test is to be sent, at once or later. Where checks are deaf it waits for no
+    /// redemption: a quiet store is to learn that they are heard again.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.due
+        let again = self.deaf.map(|(sent, wait)| sent + wait);
+        again.or(self.is_wanted.then_some(Duration::ZERO))
     }
 
     /// A check begins.
     pub(super) fn begun(&mut self, check: &SentCheck) {
-        if self.due.take().is_some() {
-            self.tested = Some(check.sent);
-            self.test = Some(check.clone());
+        if self.due().is_none_or(|due| due > check.sent) {
+            return;
         }
+        self.is_wanted = false;
+        self.test = Some(check.clone());
+        self.deaf = self.deaf.map(|(_, wait)| (check.sent, (wait * 2).min(AGAIN_AFTER_MAX)));
     }
 
-    /// A check was answered.
+    /// A check of the gateway's own was answered in its time. A till's says nothing: its code may
+    /// be answered where no made-up one is.
     pub(super) fn heard(&mut self) {
-        *self = Self { tested: self.tested, ..Self::default() };
+        *self = Self::default();
     }
 
-    /// The check that was sent then was not answered, whether or not it left: to an answered
-    /// redemption that is one.
+    /// The check that was sent then was not answered in its time, whether or not it left: to an
+    /// answered redemption that is one.
     pub(super) fn lost(&mut self, sent: Duration) {
         self.is_doubted = true;
         if let Some(test) = self.test.as_mut().filter(|test| test.sent == sent) {
@@ -61,34 +72,43 @@ impl Hearing {
         self.test.take_if(|test| test.sent == sent);
     }
 
-    /// A redemption whose attempt began at `began` was answered.
+    /// A redemption whose attempt began at `began` was answered; a check's time is `in_time`.
     pub(super) fn redemption_answered(
         &mut self,
         now: Duration,
         began: Duration,
-        patience: Duration,
+        in_time: Duration,
     ) {
         match &self.test {
-            Some(test) if began >= test.sent && test.is_silent(now, patience) => {
-                self.is_deaf = true;
-                self.test = None;
+            Some(test) if began >= test.sent && test.is_silent(now, in_time) => {
+                let sent = test.sent;
+                self.test_was_lost(sent);
             }
             Some(_) => {}
-            None => self.want_test(now),
+            None if self.is_doubted && !self.is_wanted => self.want_test(),
+            None => {}
         }
     }
 
-    fn want_test(&mut self, now: Duration) {
-        let is_again = |sent: Duration| self.is_deaf && now < sent + TEST_EVERY;
-        if self.is_doubted && !self.tested.is_some_and(is_again) {
-            self.due = self.due.or(Some(now));
+    fn want_test(&mut self) {
+        (self.is_wanted, self.is_clouded) = (true, false);
+    }
+
+    fn test_was_lost(&mut self, sent: Duration) {
+        self.test = None;
+        self.lost = self.lost.saturating_add(1);
+        if self.is_deaf() {
+            return;
+        }
+        if self.is_clouded && self.lost < TESTS {
+            self.want_test();
+        } else {
+            self.deaf = Some((sent, AGAIN_AFTER));
         }
     }
 
-    /// A redemption whose attempt began at `began` was not answered: the provider may have been
-    /// silent during the test.
-    pub(super) fn redemption_lost(&mut self, began: Duration) {
-        self.due = None;
-        self.test.take_if(|test| began >= test.sent);
+    /// A redemption was not answered.
+    pub(super) fn redemption_lost(&mut self) {
+        self.is_clouded = true;
     }
 }

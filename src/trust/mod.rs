@@ -84,6 +84,12 @@ impl EvidenceTerms {
     fn check_patience(&self) -> Duration {
         self.reply_within / CHECK_PATIENCE
     }
+
+    /// How long a check may take that is sent when half of a till's time is over: one that takes
+    /// longer each time is never an answer to it.
+    fn check_time(&self) -> Duration {
+        self.reply_within / 2
+    }
 }
 
 /// How an attempt, or a check, ended.
@@ -181,6 +187,11 @@ impl SentCheck {
         let whole_after = self.flies.as_ref().and_then(Progress::whole_after);
         self.unanswered || whole_after.is_some_and(|after| now >= self.sent + after + patience)
     }
+
+    /// How long after it began its last byte was handed to a connection.
+    fn whole_after(&self) -> Duration {
+        self.flies.as_ref().and_then(Progress::whole_after).unwrap_or_default()
+    }
 }
 
 /// What was sent, what was not answered, and by whom, in bounded space. Redemptions that one till
@@ -217,7 +228,7 @@ impl TrustEvidence {
         self.hearing = Hearing::default();
     }
 
-    /// Checks are not heard at their address although the provider answers redemptions: their
+    /// Checks are not answered in their time although the provider answers redemptions: their
     /// silence is no evidence.
     #[must_use]
     pub fn checks_are_deaf(&self) -> bool {
@@ -276,7 +287,7 @@ impl TrustEvidence {
     fn redemption_answered(&mut self, now: Duration, row: Option<&AskedRow>) {
         let began = row.and_then(|row| row.flies.as_ref()).map(|(began, _)| *began);
         if let Some(began) = began {
-            self.hearing.redemption_answered(now, began, self.terms.check_patience());
+            self.hearing.redemption_answered(now, began, self.terms.check_time());
         }
     }
 
@@ -308,8 +319,8 @@ impl TrustEvidence {
         let since = self.answered;
         let fresh = sent.is_some_and(|sent| since.is_none_or(|at| sent > at));
         let (till, suspect) = (Arc::clone(&row.till), row.suspect);
-        if let Some(sent) = sent.filter(|_| !suspect) {
-            self.hearing.redemption_lost(sent);
+        if !suspect {
+            self.hearing.redemption_lost();
         }
         if whole && fresh && !suspect {
             self.is_silent(till, now);
@@ -347,7 +358,7 @@ impl TrustEvidence {
             (at.max(now) < row.began + reply_within).then_some(at)
         };
         let rows = self.rows.values().filter(|row| checks && row.live && !served(row));
-        let test = self.hearing.due().filter(|_| checks).map(|due| due.max(free));
+        let test = self.hearing.due().filter(|_| checks).map(|due| due.max(free).max(now));
         rows.filter_map(due).chain(test).min()
     }
 
@@ -381,7 +392,15 @@ impl TrustEvidence {
     pub fn check_ended(&mut self, now: Duration, sent: Duration, end: End) {
         let present = self.check.as_mut().filter(|check| check.sent == sent);
         match (end, present) {
-            (End::Answered | End::InProgress, _) => self.heard(now),
+            (End::Answered | End::InProgress, present) => {
+                let after = present.map_or(Duration::ZERO, |check| check.whole_after());
+                if now <= sent + after + self.terms.check_time() {
+                    self.hearing.heard();
+                } else {
+                    self.hearing.lost(sent);
+                }
+                self.speaks(now);
+            }
             (End::Limited, present) => {
                 let is_present = present.is_some();
                 self.hearing.limited(sent);
@@ -398,7 +417,6 @@ impl TrustEvidence {
 
     /// Somebody else's check was answered: a till's own, say.
     pub fn heard(&mut self, now: Duration) {
-        self.hearing.heard();
         self.speaks(now);
     }
 

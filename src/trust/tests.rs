@@ -358,13 +358,21 @@ const DOUBT: [(u64, Step); 6] = [
     (9000, Sent(91, "c")),
     (9010, Ended(91, ANSWERED)),
 ];
+/// The test that follows is lost.
+const TEST: [(u64, Step); 2] = [(9020, OwnCheck), (9025, CheckEnded(9020, SILENT))];
+/// Another redemption is answered.
+const GOOD: [(u64, Step); 2] = [(9500, Sent(93, "c")), (9510, Ended(93, ANSWERED))];
 
 fn checking() -> EvidenceTerms {
     EvidenceTerms { checks: true, ..terms() }
 }
 
-fn are_deaf(steps: &[(u64, Step)]) -> bool {
-    play(checking(), &[&DOUBT[..], steps].concat()).checks_are_deaf()
+fn after_doubt(parts: &[&[(u64, Step)]]) -> TrustEvidence {
+    play(checking(), &[&DOUBT[..], &parts.concat()].concat())
+}
+
+fn are_deaf(parts: &[&[(u64, Step)]]) -> bool {
+    after_doubt(parts).checks_are_deaf()
 }
 
 #[test]
@@ -372,107 +380,85 @@ fn a_lost_check_is_repeated_once_the_provider_has_answered_a_redemption() {
     let due = |steps: &[(u64, Step)], at| play(checking(), steps).check_due(ms(at));
     assert_eq!(due(&DOUBT[..4], 9010), None, "nobody was answered yet");
     assert_eq!(due(&DOUBT, 9010), Some(ms(9010)));
-    let tested = [&DOUBT[..], &[(9020, OwnCheck)]].concat();
+    let tested = [&DOUBT[..], &TEST[..1]].concat();
     assert_eq!(due(&tested, 9020), None, "one is enough");
-    let heard = [&DOUBT[..], &[(9015, Heard)]].concat();
-    assert_eq!(due(&heard, 9020), None, "a till's check was answered");
-    let lost = [&DOUBT[..], &[(9011, Drained(92, "c")), (9015, Ended(92, SILENT))]].concat();
-    assert_eq!(due(&lost, 9020), None, "the provider is in trouble again");
+    let checked = [&DOUBT[..3], &[(2500, CheckEnded(HALF, ANSWERED))], &DOUBT[3..]].concat();
+    assert_eq!(due(&checked, 9010), None, "it was answered after all");
+    let late = [&DOUBT[..], &[(9015, Heard)]].concat();
+    assert_eq!(due(&late, 9020), Some(ms(9020)), "a till's check says nothing of a made-up one");
     let without = EvidenceTerms { checks: false, ..checking() };
     assert_eq!(play(without, &DOUBT).check_due(ms(9010)), None, "no checks of our own");
 }
 
 #[test]
 fn checks_are_deaf_where_one_is_lost_between_two_answered_redemptions() {
-    let test = (9020, OwnCheck);
-    let lost = (9025, CheckEnded(9020, SILENT));
-    let answered: [(u64, Step); 2] = [(9500, Sent(93, "c")), (9510, Ended(93, ANSWERED))];
-    let late: [(u64, Step); 2] = [(9500, Sent(93, "c")), (9520 + TIME / 4, Ended(93, ANSWERED))];
-    let table: &[Row<'_>] = &[
-        ("no test", false, &answered),
-        ("the test is lost", true, &[test, lost, answered[0], answered[1]]),
-        (
-            "the test does not leave",
-            true,
-            &[test, (9025, CheckEnded(9020, CUT)), answered[0], answered[1]],
-        ),
-        ("the test is on the wire too shortly", false, &[test, answered[0], answered[1]]),
-        ("the test is on the wire for long", true, &[test, late[0], late[1]]),
-        (
-            "the test is answered",
-            false,
-            &[test, (9025, CheckEnded(9020, ANSWERED)), answered[0], answered[1]],
-        ),
-        (
-            "the test meets a 429",
-            false,
-            &[test, (9025, CheckEnded(9020, End::Limited)), answered[0], answered[1]],
-        ),
+    let sent = &TEST[..1];
+    let ends = |end| [(9025, CheckEnded(9020, end))];
+    let late: [(u64, Step); 2] = [(9500, Sent(93, "c")), (9530 + HALF, Ended(93, ANSWERED))];
+    let answered_late = [(9030 + HALF, CheckEnded(9020, ANSWERED))];
+    let before: [(u64, Step); 1] = [(9015, Sent(94, "c"))];
+    let silent: [(u64, Step); 2] = [(9030, Sent(95, "b")), (9035, Ended(95, SILENT))];
+    let blamed: [(u64, Step); 3] =
+        [(9030, Sent(95, "b")), (9031, Blamed(95)), (9035, Ended(95, SILENT))];
+    let again: [(u64, Step); 4] = [
+        (9520, OwnCheck),
+        (9525, CheckEnded(9520, SILENT)),
+        (9530, Sent(96, "c")),
+        (9540, Ended(96, ANSWERED)),
+    ];
+    let table: &[(&str, bool, &[&[(u64, Step)]])] = &[
+        ("no test", false, &[&GOOD]),
+        ("the test is lost", true, &[&TEST, &GOOD]),
+        ("the test does not leave", true, &[sent, &ends(CUT), &GOOD]),
+        ("the test is on the wire too shortly", false, &[sent, &GOOD]),
+        ("the test is on the wire for long", true, &[sent, &late]),
+        ("the test is answered", false, &[sent, &ends(ANSWERED), &GOOD]),
+        ("the test is answered too late", true, &[sent, &answered_late, &late]),
+        ("the test meets a 429", false, &[sent, &ends(End::Limited), &GOOD]),
         (
             "what was asked before the test is answered",
             false,
-            &[(9015, Sent(94, "c")), test, lost, (9030, Ended(94, ANSWERED))],
+            &[&before, &TEST, &[(9030, Ended(94, ANSWERED))]],
         ),
+        ("the provider was silent during the test", false, &[&TEST, &silent, &GOOD]),
+        ("it was so and is lost again", true, &[&TEST, &silent, &GOOD, &again]),
+        ("a row that trips the provider during the test", true, &[&TEST, &blamed, &GOOD]),
+        ("a till's check is answered later", true, &[&TEST, &GOOD, &[(12_000, Heard)]]),
         (
-            "the provider was silent during the test",
+            "a check is answered in time later",
             false,
-            &[
-                test,
-                lost,
-                (9030, Sent(95, "b")),
-                (9035, Ended(95, SILENT)),
-                answered[0],
-                answered[1],
-            ],
-        ),
-        (
-            "a row that trips the provider during the test",
-            true,
-            &[
-                test,
-                lost,
-                (9030, Sent(95, "b")),
-                (9031, Blamed(95)),
-                (9035, Ended(95, SILENT)),
-                answered[0],
-                answered[1],
-            ],
-        ),
-        (
-            "a check is answered later",
-            false,
-            &[test, lost, answered[0], answered[1], (12_000, Heard)],
+            &[&TEST, &GOOD, &[(12_000, OwnCheck), (12_009, CheckEnded(12_000, ANSWERED))]],
         ),
     ];
-    for (what, expected, steps) in table {
-        assert_eq!(are_deaf(steps), *expected, "{what}");
+    for (what, expected, parts) in table {
+        assert_eq!(are_deaf(parts), *expected, "{what}");
     }
 }
 
 #[test]
 fn the_silence_of_deaf_checks_gives_nothing_and_another_tills_does() {
-    let deaf = [
-        &DOUBT[..],
-        &[(9020, OwnCheck), (9025, CheckEnded(9020, SILENT))],
-        &[(9500, Sent(93, "c")), (9510, Ended(93, ANSWERED))],
-    ]
-    .concat();
     let silent = [(20_000, Sent(1, "a")), (20_000 + HALF, OwnCheck)];
     let given = |more: &[(u64, Step)]| {
-        let evidence = play(checking(), &[&deaf[..], more].concat());
-        evidence.holds(Seq(1), "a", ms(20_000 + TIME))
+        after_doubt(&[&TEST, &GOOD, more]).holds(Seq(1), "a", ms(20_000 + TIME))
     };
     assert!(!given(&silent), "a code that trips the provider is not given");
     let another = [&silent[..], &[(20_000, Sent(2, "b"))]].concat();
     assert!(given(&another), "another till is not answered either");
-    let heard = [&[(15_000, Heard)], &silent[..]].concat();
+    let heard =
+        [&[(15_000, OwnCheck), (15_009, CheckEnded(15_000, ANSWERED))], &silent[..]].concat();
     assert!(given(&heard), "checks are heard again");
-    let evidence = play(checking(), &deaf);
-    let tested_again = |at| {
-        let mut evidence = evidence.clone();
-        begun(&mut evidence, ms(at), 97, ("c", true)).note_whole(Duration::ZERO);
-        evidence.ended(ms(at + 10), Seq(97), ANSWERED);
-        evidence.check_due(ms(at + 10)).is_some()
-    };
-    assert!(!tested_again(30_000) && tested_again(9020 + 60_000), "once a minute");
+}
+
+#[test]
+fn where_checks_are_deaf_they_are_tested_by_the_clock_after_ever_longer_times() {
+    let mut evidence = after_doubt(&[&TEST, &GOOD]);
+    let (mut now, mut waits) = (ms(9510), Vec::new());
+    for _ in 0..7 {
+        let due = evidence.check_due(now).unwrap();
+        waits.push((due.saturating_sub(now)).as_secs_f64().round());
+        now = due;
+        evidence.check_begun(now).note_whole(Duration::ZERO);
+        evidence.check_ended(now, now, SILENT);
+    }
+    assert_eq!(waits, [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]);
 }

@@ -224,7 +224,10 @@ fn checks_that_nobody_answers_beside_answered_redemptions_are_found_out_and_give
     let tripped = redeem_all(&till, "TRIP-1", 4);
     assert_eq!(given(&tripped), 0, "{tripped:?}");
     let told = gateway.command(&["status", "--check"]);
-    assert!(told.out.contains("main: the provider answers redemptions and no check"), "{told:?}");
+    assert!(
+        told.out.contains("main: the provider answers redemptions, and checks not"),
+        "{told:?}"
+    );
     provider.rules(&["fault=500"]);
     let silent = [till.redeem("DEAD-1"), other.redeem("DEAD-2")];
     assert_eq!((silent[1].status, silent[1].state()), (200, "pending"), "{silent:?}");
