@@ -1,6 +1,7 @@
 //! The model that the store is held to: its rows in a map, each with its state and its doubt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
@@ -11,6 +12,7 @@ use redeemd::settings::Offline;
 use redeemd::store::{
     Claim, Claimed, Counts, Ended, FILE, Operation, Reader, Store, Surroundings, Taken,
 };
+use redeemd::value::Amount;
 use redeemd::verdict::ParkReason;
 
 #[derive(Arbitrary, Debug)]
@@ -26,7 +28,6 @@ pub enum Step {
 
 struct Row {
     id: Id,
-    till: String,
     code: u8,
     state: State,
     /// The attempt on the wire.
@@ -43,7 +44,7 @@ pub struct World {
 
 pub fn request(code: u8) -> Request {
     let fields = format!(
-        r#""reward_code":"C{code}","business_refrence":"b","branch_id":"1","date":"d","timestamp":"t""#
+        r#""reward_code":"C{code}","business_refrence":"b","branch_id":"1","date":"2026-11-23 10:00:00","timestamp":"1""#
     );
     redeemd::contract::parse(format!("{{{fields}}}").into()).unwrap()
 }
@@ -80,10 +81,14 @@ impl World {
     }
 
     pub fn run<O: Operation>(&mut self, op: O) -> O::Output {
+        let served = BTreeMap::from([("l".to_owned(), BTreeSet::from(["b".to_owned()]))]);
         let offline = Offline {
             max_pending: 1000,
             max_pending_per_till: 1000,
             max_outage: Duration::from_secs(1),
+            max_exposure: Amount(i64::MAX),
+            max_per_hour_per_till: 1000,
+            listed: Arc::new(served),
             ..Offline::default()
         };
         let stamp = Stamp { unix_ms: 1_800_000_000_000, trusted: true };
@@ -100,24 +105,14 @@ impl World {
         self.rows.iter().nth(at).map(|(seq, row)| (*seq, row.id.clone()))
     }
 
-    fn held(&self, code: u8, but: Option<Seq>) -> bool {
-        let others = self.rows.iter().filter(|(seq, row)| row.code == code && Some(**seq) != but);
-        others.into_iter().any(|(_, row)| match row.state {
-            State::Pending | State::Parked | State::Confirmed => true,
-            State::Voided => row.doubt,
-            State::Declined => false,
-        })
+    /// A repeat of the till's own is no new row; and while nobody can be asked, whatever became of
+    /// what was given holds its code.
+    pub fn may_take(&self, code: u8) -> bool {
+        !self.rows.values().any(|row| row.code == code)
     }
 
-    /// A repeat of the till's own is no new row; nor is a code that another redemption holds.
-    pub fn may_take(&self, till: &str, code: u8) -> bool {
-        !self.rows.values().any(|row| row.till == till && row.code == code)
-            && !self.held(code, None)
-    }
-
-    pub fn add(&mut self, taken: Taken, till: String, code: u8) {
-        let row =
-            Row { id: taken.id, till, code, state: State::Pending, flying: None, doubt: false };
+    pub fn add(&mut self, taken: Taken, code: u8) {
+        let row = Row { id: taken.id, code, state: State::Pending, flying: None, doubt: false };
         assert!(self.rows.insert(taken.seq, row).is_none(), "a number is given twice");
     }
 
@@ -147,25 +142,25 @@ impl World {
         row.flying = None;
         (row.state, row.doubt) = match ended {
             Ended::Confirmed(_) => (State::Confirmed, row.doubt),
-            Ended::Declined { .. } => (State::Declined, false),
+            Ended::Declined { .. } => (State::Declined, row.doubt),
             Ended::Parked { .. } => (State::Parked, true),
             Ended::Clean | Ended::Uncharged => (State::Pending, row.doubt),
             Ended::Unclear | Ended::Busy(_) => (State::Pending, true),
         };
     }
 
+    /// What was declined after it had been given is closed as lost: it stays declined.
     pub fn void(&mut self, seq: Seq) -> bool {
         let row = self.rows.get_mut(&seq).unwrap();
         let open =
             row.state == State::Parked || (row.state == State::Pending && row.flying.is_none());
         row.state = if open { State::Voided } else { row.state };
-        open
+        open || row.state == State::Declined
     }
 
     pub fn retry(&mut self, seq: Seq) -> bool {
-        let held = self.held(self.rows[&seq].code, Some(seq));
         let row = self.rows.get_mut(&seq).unwrap();
-        let may = matches!(row.state, State::Declined | State::Parked) && !held;
+        let may = matches!(row.state, State::Declined | State::Parked);
         if may {
             (row.state, row.doubt) = (State::Pending, row.doubt || row.state == State::Parked);
         }
