@@ -79,14 +79,16 @@ impl Hearing {
         began: Duration,
         in_time: Duration,
     ) {
-        match &self.test {
-            Some(test) if began >= test.sent && test.is_silent(now, in_time) => {
-                let sent = test.sent;
-                self.test_was_lost(sent);
-            }
-            Some(_) => {}
-            None if self.is_doubted && !self.is_wanted => self.want_test(),
-            None => {}
+        let Some(test) = &self.test else { return self.want_test_if_doubted() };
+        if began >= test.sent && test.is_silent(now, in_time) {
+            let sent = test.sent;
+            self.test_was_lost(sent);
+        }
+    }
+
+    fn want_test_if_doubted(&mut self) {
+        if self.is_doubted && !self.is_wanted {
+            self.want_test();
         }
     }
 

@@ -363,15 +363,18 @@ const TEST: [(u64, Step); 2] = [(9020, OwnCheck), (9025, CheckEnded(9020, SILENT
 /// Another redemption is answered.
 const GOOD: [(u64, Step); 2] = [(9500, Sent(93, "c")), (9510, Ended(93, ANSWERED))];
 
+/// What happens after each other.
+type Parts<'a> = &'a [&'a [(u64, Step)]];
+
 fn checking() -> EvidenceTerms {
     EvidenceTerms { checks: true, ..terms() }
 }
 
-fn after_doubt(parts: &[&[(u64, Step)]]) -> TrustEvidence {
+fn after_doubt(parts: Parts<'_>) -> TrustEvidence {
     play(checking(), &[&DOUBT[..], &parts.concat()].concat())
 }
 
-fn are_deaf(parts: &[&[(u64, Step)]]) -> bool {
+fn are_deaf(parts: Parts<'_>) -> bool {
     after_doubt(parts).checks_are_deaf()
 }
 
@@ -406,7 +409,7 @@ fn checks_are_deaf_where_one_is_lost_between_two_answered_redemptions() {
         (9530, Sent(96, "c")),
         (9540, Ended(96, ANSWERED)),
     ];
-    let table: &[(&str, bool, &[&[(u64, Step)]])] = &[
+    let table: &[(&str, bool, Parts<'_>)] = &[
         ("no test", false, &[&GOOD]),
         ("the test is lost", true, &[&TEST, &GOOD]),
         ("the test does not leave", true, &[sent, &ends(CUT), &GOOD]),

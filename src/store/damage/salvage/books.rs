@@ -46,6 +46,20 @@ impl Salvager<'_> {
         Ok(counts.into_iter().map(|((lane, state), count)| (lane, state, count)).collect())
     }
 
+    /// How many rows of each till are pending in each lane, counted as [`Self::count_rows`] does.
+    pub(super) fn count_pending(&self) -> Result<(), StoreError> {
+        let mut counts: BTreeMap<(i64, String), i64> = BTreeMap::new();
+        let mut rows = self.sql.prepare("SELECT lane, till FROM redemption WHERE state = 0")?;
+        for row in rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))? {
+            *counts.entry(row?).or_default() += 1;
+        }
+        let mut keep = self.sql.prepare("INSERT OR REPLACE INTO till VALUES (?1, ?2, ?3)")?;
+        for ((lane, till), pending) in counts {
+            keep.execute((lane, till, pending))?;
+        }
+        Ok(())
+    }
+
     /// The lifetime totals: the rows that are here, and those that had left after their retention.
     pub(super) fn keep_books(&mut self) -> Result<Tally, StoreError> {
         self.part_namesakes();

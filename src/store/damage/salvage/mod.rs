@@ -425,10 +425,7 @@ impl<'a> Salvager<'a> {
             let sql = "INSERT OR IGNORE INTO refusal VALUES (?1, ?2, ?3)";
             self.sql.prepare_cached(sql)?.execute((day, reason, refused)).map(drop)
         })?;
-        let pending = "INSERT OR REPLACE INTO till SELECT lane, till, count(*) FROM redemption \
-            WHERE state = 0 \
-             GROUP BY lane, till";
-        self.sql.execute(pending, [])?;
+        self.count_pending()?;
         self.copy("held_code", |columns| {
             let [Value::Blob(hash), Value::Int(what), Value::Int(minute)] = columns else {
                 return Ok(());
@@ -545,8 +542,10 @@ impl<'a> Salvager<'a> {
             let sql = format!("DELETE FROM {table} WHERE seq NOT IN (SELECT seq FROM redemption)");
             self.sql.execute(&sql, [])?;
         }
+        // Row by row: SQLite would keep the numbers of all pending rows in memory first.
         self.sql.execute(
-            "DELETE FROM answer WHERE seq IN (SELECT seq FROM redemption WHERE state = 0)",
+            "DELETE FROM answer WHERE EXISTS (SELECT 1 FROM redemption WHERE redemption.seq = \
+             answer.seq AND state = 0)",
             [],
         )?;
         let sql = "INSERT INTO answer (seq, status, content_type, body) \
