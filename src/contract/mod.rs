@@ -1,10 +1,12 @@
 //! The wire: parse a till's request, shape an answer or a refusal.
 
+mod about;
 mod answer;
 mod date;
 mod json;
 mod terms;
 
+pub use about::is_about_the_form;
 pub use answer::{Shape, accepted, refusal, shape, unknown_check};
 pub use date::date_is_possible;
 pub use json::members;

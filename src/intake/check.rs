@@ -239,7 +239,7 @@ impl Intake {
         }
         let Outcome::Answered(reply) = outcome else { return Err(Silence::Down) };
         let answer = word(reply)?;
-        if let Some(said) = said(&verdict) {
+        if let Some(said) = said(&verdict).filter(|said| is_of_the_code(*said, &asked, &answer)) {
             self.queue.remember_check(CheckAnswered { asked, answer: answer.clone(), said });
         }
         Ok(answer)
@@ -272,6 +272,11 @@ fn word(reply: Reply) -> Result<Answer, Silence> {
         return Err(Silence::Down);
     }
     let answer = reply.answer;
+/// A refusal of the check's form says nothing of its code.
+fn is_of_the_code(said: CheckSaid, asked: &CheckAsked, answer: &Answer) -> bool {
+    said != CheckSaid::Refused || !contract::is_about_the_form(&answer.body, &asked.code, false)
+}
+
     let is_whole_word = !reply.truncated
         && match contract::shape(&answer.body) {
             Shape::Foreign => false,

@@ -378,6 +378,38 @@ fn a_code_that_was_refused_before_the_line_was_cut_is_refused_in_its_words() {
 }
 
 #[test]
+fn a_refusal_of_the_requests_form_holds_no_code_and_slows_no_till() {
+    let provider = Provider::start();
+    let gateway = Store::Checks.gateway(&provider, "500ms", "");
+    let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
+    let faulty = |code: &str| Order::new(code).with("date", "2026-11-23T10:00:00");
+    for n in 0..10 {
+        let refused = till.order(&faulty(&format!("ISO-{n}")));
+        let words = refused.refusal();
+        assert!(refused.status == 400 && words.contains("date"), "{refused:?}");
+    }
+    provider.rules(&[
+        "fault=refuse,message=The given data was invalid,code=WORDLESS-*",
+        "fault=refuse,message=This code is unknown,code=UNKNOWN-*",
+        "fault=refuse,message=The branch_id field must be a string,call=check,code=CHECKED-*",
+    ]);
+    for code in ["WORDLESS-1", "UNKNOWN-1"] {
+        assert_eq!(till.order(&faulty(code)).status, 400, "{code}");
+    }
+    assert_eq!(till.check("CHECKED-1").status, 400);
+    cut(&provider, &gateway, &other);
+    for code in ["ISO-0", "WORDLESS-1", "CHECKED-1"] {
+        let given = other.redeem(code);
+        assert_eq!(given.status, 200, "{code}: {given:?}");
+    }
+    assert_eq!(other.check("CHECKED-2").status, 503, "nothing is known");
+    let held = other.redeem("UNKNOWN-1");
+    assert!(held.status == 400 && held.refusal().contains("unknown"), "{held:?}");
+    let trusted = till.redeem("FRESH-1");
+    assert_eq!(trusted.status, 200, "no code was refused here: {trusted:?}");
+}
+
+#[test]
 fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits() {
     let provider = Provider::start();
     let gateway =
