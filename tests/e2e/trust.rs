@@ -2,12 +2,12 @@
 //! docs/failures.md, M11 and M13).
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::harness::{
-    Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port, until,
+    Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port, moment, until,
 };
 
 /// How a store is set up: whose silence is evidence.
@@ -407,6 +407,22 @@ fn a_refusal_of_the_requests_form_holds_no_code_and_slows_no_till() {
     assert!(held.status == 400 && held.refusal().contains("unknown"), "{held:?}");
     let trusted = till.redeem("FRESH-1");
     assert_eq!(trusted.status, 200, "no code was refused here: {trusted:?}");
+}
+
+#[test]
+fn a_repeat_does_not_wait_for_an_attempt_that_has_ended() {
+    let provider = Provider::start();
+    let gateway = Store::TwoTills.gateway(&provider, "9s", "");
+    let till = gateway.till("till-1");
+    cut(&provider, &gateway, &till);
+    for n in 0..6 {
+        // A new redemption is the lane's probe, once in two seconds; it ends at once.
+        moment(Duration::from_millis(2100));
+        let (order, asked) = (Order::new(&format!("AGAIN-{n}")), Instant::now());
+        let replies = [till.order(&order), till.order(&order), till.order(&order)];
+        assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "it waited {:?}", asked.elapsed());
+    }
 }
 
 #[test]
