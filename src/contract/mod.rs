@@ -79,6 +79,17 @@ pub fn parse_accepted(bytes: Bytes) -> Result<Request, RequestFaults> {
     read_request(bytes, How::AsAccepted)
 }
 
+/// Whether a body of this `Content-Type` and `Content-Encoding` is JSON as it is:
+/// `application/json` or `application/…+json`, whatever its parameters. Neither knows cases.
+#[must_use]
+pub fn is_json(content_type: Option<&str>, coding: Option<&str>) -> bool {
+    let is_plain = coding.is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let subtype = essence.strip_prefix("application/").unwrap_or_default();
+    is_plain && (subtype == "json" || subtype.ends_with("+json"))
+}
+
 /// How much is asked of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum How {
