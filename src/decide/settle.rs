@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accept::{NotOnTrust, not_on_trust};
+use super::accept::{NotOnTrust, given_marks, not_on_trust};
 use super::row::{Row, kind, mark};
 use crate::limits::{LaneNow, Risk};
 use crate::redemption::{Answer, State};
@@ -341,6 +341,14 @@ pub fn conclude(row: &Row, at: WaitContext<'_>) -> Conclude {
     } else {
         Conclude::RefuseAtTill(not_given)
     }
+}
+
+/// The marks of what is given on trust after a wait.
+#[must_use]
+pub fn marks_given_late(row: &Row, at: &WaitContext<'_>) -> i64 {
+    let is_at_once = matches!(at.lane.trust, Trust::AtOnce { .. });
+    let not_asked = is_at_once && row.is_untouched(at.withdrawn);
+    given_marks(&at.lane) | if not_asked { mark::NOT_ASKED } else { 0 }
 }
 
 fn may_trust(row: &Row, at: &WaitContext<'_>) -> Result<(), NotGiven> {

@@ -426,6 +426,29 @@ fn a_repeat_does_not_wait_for_an_attempt_that_has_ended() {
 }
 
 #[test]
+fn what_nobody_could_be_asked_about_was_not_given_late() {
+    let provider = Provider::start();
+    let gateway = Store::TwoTills.gateway(&provider, "500ms", "");
+    let till = gateway.till("till-1");
+    let given_late = |given: u64| {
+        let figures = gateway.admin("GET", "/api/v1/figures", "").json();
+        let sum = |name: &str| {
+            let all = figures["figures"].as_array().unwrap().iter();
+            all.map(|line| line[name].as_u64().unwrap()).sum::<u64>()
+        };
+        assert_eq!(sum("given"), given, "{figures}");
+        sum("late")
+    };
+    provider.cut();
+    let first = till.redeem("WHILE-IT-SEEMS-UP");
+    assert_eq!(first.status, 200, "{first:?}");
+    gateway.wait_for_link("main", "down");
+    assert_eq!(till.redeem("WHILE-DOWN").status, 200);
+    assert_eq!(given_late(2), 0);
+    assert_eq!(row(&gateway, &first.id())["accepted_online"], false);
+}
+
+#[test]
 fn an_operators_hold_gives_nothing_unless_it_says_so_and_then_under_the_limits() {
     let provider = Provider::start();
     let gateway =
