@@ -1,7 +1,7 @@
 //! A JSON text read strictly: no field twice in an object, a bounded depth, and where a key stands.
 //!
 //! What the gateway does not read need not be readable to it: a number beyond any range or half a
-//! surrogate pair in a further field is forwarded as it came.
+//! surrogate pair in the value of a further field is forwarded as it came.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -32,10 +32,19 @@ pub(super) enum FoundValue<'a> {
 
 /// A whole text.
 pub(super) enum Tree<'a> {
-    /// An object: its fields in their order, and whether an inner object names a field twice.
-    Object(Vec<(Cow<'a, str>, FoundValue<'a>)>, bool),
+    /// An object: its fields in their order, and what is odd about the names in it.
+    Object(Vec<(Cow<'a, str>, FoundValue<'a>)>, OddNames),
     /// Anything else, by its name with its article.
     Other(&'static str),
+}
+
+/// What is odd about the names of an object's members.
+#[derive(Clone, Copy, Default)]
+pub(super) struct OddNames {
+    /// An object inside of it names a field twice.
+    pub(super) twice_within: bool,
+    /// A name at any depth holds half a surrogate pair.
+    pub(super) half: bool,
 }
 
 /// Reads `text`; `Err` says what is wrong with its syntax and where, and repeats nothing of it.
@@ -48,11 +57,12 @@ pub(super) fn read(text: &str) -> Result<Tree<'_>, Fault> {
         return Ok(Tree::Other(kind(whole)));
     }
     let Members(members) = serde_json::from_str(text).map_err(|error| fault(&error))?;
-    let nested_twice = members.iter().any(|(_, value)| names_twice(value));
-    Ok(Tree::Object(
-        members.into_iter().map(|(name, value)| (name, found(value))).collect(),
-        nested_twice,
-    ))
+    let mut odd = OddNames::default();
+    for (name, value) in &members {
+        odd.half |= is_half(name);
+        odd.look_into(value);
+    }
+    Ok(Tree::Object(members.into_iter().map(|(name, value)| (name, found(value))).collect(), odd))
 }
 
 fn fault(error: &serde_json::Error) -> Fault {
@@ -104,17 +114,35 @@ fn found(value: &RawValue) -> FoundValue<'_> {
     }
 }
 
-/// Whether an object within `value` names a field twice. The depth is bounded by now.
-fn names_twice(value: &RawValue) -> bool {
-    match kind(value) {
-        AN_OBJECT => serde_json::from_str(value.get()).is_ok_and(|Members(members)| {
-            let mut seen = HashSet::new();
-            members.iter().any(|(name, value)| !seen.insert(name) || names_twice(value))
-        }),
-        AN_ARRAY => serde_json::from_str(value.get())
-            .is_ok_and(|Items(items)| items.iter().any(|item| names_twice(item))),
-        _ => false,
+impl OddNames {
+    /// What is odd within `value`. The depth is bounded by now.
+    fn look_into(&mut self, value: &RawValue) {
+        match kind(value) {
+            AN_OBJECT => self.look_into_object(value),
+            AN_ARRAY => {
+                let items = serde_json::from_str(value.get()).map(|Items(items)| items);
+                items.unwrap_or_default().into_iter().for_each(|item| self.look_into(item));
+            }
+            _ => {}
+        }
     }
+
+    fn look_into_object(&mut self, value: &RawValue) {
+        let Ok(Members(members)) = serde_json::from_str(value.get()) else { return };
+        let mut seen = HashSet::new();
+        for (name, value) in members {
+            self.half |= is_half(&name);
+            self.twice_within |= !seen.insert(name);
+            self.look_into(value);
+        }
+    }
+}
+
+/// Whether a name is none: [`name`] leaves it as it is written, quotes included. What a name that
+/// begins with a quote is written as has an escape, and is not borrowed.
+#[expect(clippy::ptr_arg, reason = "whether it is borrowed is what counts")]
+fn is_half(name: &Cow<'_, str>) -> bool {
+    matches!(name, Cow::Borrowed(written) if written.starts_with('"'))
 }
 
 /// The members of a JSON object as they came, its values unread: one that is named twice is there

@@ -1,10 +1,12 @@
 //! The wire: parse a till's request, shape an answer or a refusal.
 
+mod about;
 mod answer;
 mod date;
 mod json;
 mod terms;
 
+pub use about::is_about_the_form;
 pub use answer::{Shape, accepted, refusal, shape, unknown_check};
 pub use date::date_is_possible;
 pub use json::members;
@@ -17,7 +19,7 @@ use bytes::Bytes;
 use crate::fold;
 use crate::message::{Fault, Language};
 use crate::redemption::{Request, RewardCode};
-use json::{FoundValue, Tree};
+use json::{FoundValue, OddNames, Tree};
 
 /// The longest value of a field, in bytes.
 pub const FIELD_BYTES_MAX: usize = 256;
@@ -77,6 +79,17 @@ pub fn parse_accepted(bytes: Bytes) -> Result<Request, RequestFaults> {
     read_request(bytes, How::AsAccepted)
 }
 
+/// Whether a body of this `Content-Type` and `Content-Encoding` is JSON as it is:
+/// `application/json` or `application/…+json`, whatever its parameters. Neither knows cases.
+#[must_use]
+pub fn is_json(content_type: Option<&str>, coding: Option<&str>) -> bool {
+    let is_plain = coding.is_none_or(|coding| coding.eq_ignore_ascii_case("identity"));
+    let essence = content_type.unwrap_or_default().split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let subtype = essence.strip_prefix("application/").unwrap_or_default();
+    is_plain && (subtype == "json" || subtype.ends_with("+json"))
+}
+
 /// How much is asked of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum How {
@@ -107,13 +120,14 @@ fn read<const N: usize>(
     let text = std::str::from_utf8(&bytes).map_err(|error| {
         RequestFaults::one(Fault::NotUtf8 { byte: number(error.valid_up_to()) })
     })?;
-    let (mut fields, nested_twice) = top_level(text)?;
+    let (mut fields, odd) = top_level(text)?;
     let renamed = take_our_spelling(&mut fields);
     let mut faults = spelling_faults(renamed);
     if how == How::Strictly {
         faults.extend(twin_faults(&fields, &required));
+        faults.extend(odd.half.then_some(Fault::HalfName));
     }
-    faults.extend(double_faults(&fields, &required, nested_twice));
+    faults.extend(double_faults(&fields, &required, odd.twice_within));
     let values = required.map(|name| match value_of(&fields, name, how) {
         Ok(value) => value,
         Err(fault) => {
@@ -133,8 +147,8 @@ fn read<const N: usize>(
 
 type ObjectFields<'a> = Vec<(Cow<'a, str>, FoundValue<'a>)>;
 
-/// The fields of the object that `text` is, and whether an object inside of it names a field twice.
-fn top_level(text: &str) -> Result<(ObjectFields<'_>, bool), RequestFaults> {
+/// The fields of the object that `text` is, and what is odd about the names in it.
+fn top_level(text: &str) -> Result<(ObjectFields<'_>, OddNames), RequestFaults> {
     if text.trim().is_empty() {
         return Err(RequestFaults::one(Fault::EmptyBody));
     }
@@ -142,7 +156,7 @@ fn top_level(text: &str) -> Result<(ObjectFields<'_>, bool), RequestFaults> {
         return Err(RequestFaults::one(Fault::ByteOrderMark));
     }
     match json::read(text).map_err(RequestFaults::one)? {
-        Tree::Object(fields, nested_twice) => Ok((fields, nested_twice)),
+        Tree::Object(fields, odd) => Ok((fields, odd)),
         Tree::Other(kind) => Err(RequestFaults::one(Fault::NotAnObject { kind: kind.to_owned() })),
     }
 }
@@ -209,7 +223,7 @@ fn twin_faults(fields: &ObjectFields<'_>, required: &[&str]) -> Vec<Fault> {
 }
 
 /// One fault for each required field that is there twice, and one for all the others together.
-fn double_faults(fields: &ObjectFields<'_>, required: &[&str], nested_twice: bool) -> Vec<Fault> {
+fn double_faults(fields: &ObjectFields<'_>, required: &[&str], twice_within: bool) -> Vec<Fault> {
     let mut names: Vec<&str> = fields.iter().map(|(name, _)| name.as_ref()).collect();
     names.sort_unstable();
     let mut twice: Vec<&str> = names.windows(2).filter_map(same_pair).collect();
@@ -217,7 +231,7 @@ fn double_faults(fields: &ObjectFields<'_>, required: &[&str], nested_twice: boo
     let known = required.iter().filter(|name| twice.contains(name));
     let mut faults: Vec<Fault> =
         known.map(|name| Fault::Twice { field: (*name).to_owned() }).collect();
-    if nested_twice || twice.iter().any(|name| !required.contains(name)) {
+    if twice_within || twice.iter().any(|name| !required.contains(name)) {
         faults.push(Fault::ForeignTwice);
     }
     faults
@@ -241,14 +255,13 @@ fn value_of(fields: &ObjectFields<'_>, name: &str, how: How) -> Result<String, F
             return Err(Fault::NotAString { field, kind: (*kind).to_owned() });
         }
     };
-    let names_something = how == How::Strictly && (name == REWARD_CODE || name == BUSINESS);
     match text.len() {
         0 => Err(Fault::Empty { field }),
         bytes if bytes > FIELD_BYTES_MAX => {
             Err(Fault::TooLong { field, bytes_max: number(FIELD_BYTES_MAX) })
         }
         _ if text.chars().any(char::is_control) => Err(Fault::Control { field }),
-        _ if names_something && fold::is_blank(text) => Err(Fault::Blank { field }),
+        _ if how == How::Strictly && fold::is_blank(text) => Err(Fault::Blank { field }),
         _ => Ok(text.clone().into_owned()),
     }
 }

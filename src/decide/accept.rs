@@ -135,7 +135,7 @@ fn admit(at: &Situation<'_>, provider_only: bool) -> Admission {
 
 /// The marks of what is given on trust where a lane stands so.
 #[must_use]
-pub fn given_marks(lane: &LaneNow) -> i64 {
+pub(super) fn given_marks(lane: &LaneNow) -> i64 {
     let on_hold = if lane.cause == Some(Cause::Operator) { mark::ON_HOLD } else { 0 };
     mark::TRUSTED | on_hold
 }

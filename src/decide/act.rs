@@ -65,7 +65,8 @@ pub fn retry(row: &Row, others: &[Row]) -> Result<i64, Denied> {
         let (id, state) = (other.id().to_string(), other.state.to_string());
         return Err(Denied::CodeHeld { id, state });
     }
-    Ok(mark::beside(row.marks & !(mark::STREAK | mark::HANDLED | mark::FREED), State::Pending))
+    let ended = mark::STREAK | mark::HANDLED | mark::FREED | mark::OF_THE_FORM;
+    Ok(mark::beside(row.marks & !ended, State::Pending))
 }
 
 /// A person has seen to a row; `free`: its code may be redeemed again. The marks that it has then:

@@ -43,7 +43,7 @@ impl Figures {
         let state = |state| now == state;
         let all = [
             given,
-            given && kind & kind::ONLINE != 0,
+            given && kind & kind::ONLINE != 0 && !has(mark::NOT_ASKED),
             given && state(State::Pending),
             given && state(State::Confirmed),
             given && state(State::Declined),
@@ -106,6 +106,12 @@ mod tests {
             (GIVEN, mark::ANSWERED, State::Declined, &[]),
             (GIVEN, trusted, State::Pending, &["given", "pending"]),
             (GIVEN | kind::ONLINE, trusted, State::Confirmed, &["given", "late", "confirmed"]),
+            (
+                GIVEN | kind::ONLINE,
+                trusted | mark::NOT_ASKED,
+                State::Pending,
+                &["given", "pending"],
+            ),
             (GIVEN, trusted | mark::LOST, State::Declined, &["given", "declined", "lost"]),
             (GIVEN, trusted | mark::LOST, State::Confirmed, &["given", "confirmed", "lost"]),
             (

@@ -10,9 +10,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{
-    Admission, CodeRules, NotOnTrust, Situation, accept, given_marks, key_of, key_of_fields,
-};
+pub use accept::{Admission, CodeRules, NotOnTrust, Situation, accept, key_of, key_of_fields};
 pub use act::{Closing, TillVoid, handled, retry, seen_to, void, void_by_till};
 pub use figures::{FIGURES, Figures};
 pub use guard::{
@@ -21,5 +19,5 @@ pub use guard::{
 pub use row::{Row, day_of, is_trusted, kind, mark, marks_found, needs_a_person};
 pub use settle::{
     Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext, WaitContext, WaitEnd,
-    conclude, keep_attempts, relayed, settle, unheard,
+    conclude, keep_attempts, marks_given_late, relayed, settle, unheard,
 };

@@ -259,8 +259,13 @@ pub mod mark {
     pub const TAKEN_BACK: i64 = 1 << 19;
     /// It was given on trust since an operator's hold said so.
     pub const ON_HOLD: i64 = 1 << 20;
+    /// Refused for the form of its request, which says nothing of its code.
+    pub const OF_THE_FORM: i64 = 1 << 21;
+    /// Given after a wait since nobody could be asked: no byte of it had left. Its lane had counted
+    /// as up when it came.
+    pub const NOT_ASKED: i64 = 1 << 22;
     /// Every mark there is.
-    pub const ALL: i64 = 0xff | (0x3ff << 11);
+    pub const ALL: i64 = 0xff | (0xfff << 11);
 
     /// Above the first marks the row's state stands a second time, inverted, since no checksum
     /// covers what changes: no one flipped bit makes one state another. Rows of builds before it

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::accept::{NotOnTrust, not_on_trust};
+use super::accept::{NotOnTrust, given_marks, not_on_trust};
 use super::row::{Row, kind, mark};
 use crate::limits::{LaneNow, Risk};
 use crate::redemption::{Answer, State};
 use crate::settings::Offline;
 use crate::trust::Trust;
 use crate::verdict::ParkReason;
+use crate::{contract, fold};
 
 /// How often an uncertain row that is refused is asked before a person decides.
 pub(super) const UNCERTAIN_REFUSALS_MAX: usize = 4;
@@ -141,8 +142,10 @@ pub fn settle(row: &Row, ended: &Ended, around: SettleContext<'_>) -> Settle {
         Ended::Confirmed(_) => confirmed(row, marks, told),
         Ended::Declined { already_used: true, .. } => used(row, (marks, told), around.explained),
         Ended::Declined { .. } if row.has(mark::UNCERTAIN) => uncertain_refused(row, around),
-        Ended::Declined { strong: true, .. } => declined(row, marks | mark::STRONG),
-        Ended::Declined { .. } if told => declined(row, marks),
+        Ended::Declined { answer, strong: true, .. } => {
+            declined(row, marks | mark::STRONG | of_the_form(row, answer))
+        }
+        Ended::Declined { answer, .. } if told => declined(row, marks | of_the_form(row, answer)),
         Ended::Declined { .. } if is_weak_for_long(around) => {
             parked(row.marks, ParkCause::WeakForLong)
         }
@@ -189,6 +192,15 @@ pub fn relayed(row: &Row) -> Option<i64> {
 fn declined(row: &Row, marks: i64) -> Settle {
     let lost = if row.is_trusted() { mark::LOST } else { 0 };
     Settle::As { state: State::Declined, marks: marks | lost, why: None }
+}
+
+/// A refusal of the request's form, of which nothing was given: the next request for the code may
+/// be well formed.
+fn of_the_form(row: &Row, answer: &Answer) -> i64 {
+    let is_malformed = !contract::date_is_possible(&row.date) || fold::is_blank(&row.branch);
+    let is_bare = !row.is_trusted();
+    let is_of_it = is_bare && contract::is_about_the_form(&answer.body, &row.code, is_malformed);
+    if is_of_it { mark::OF_THE_FORM } else { 0 }
 }
 
 fn parked(marks: i64, why: ParkCause) -> Settle {
@@ -329,6 +341,14 @@ pub fn conclude(row: &Row, at: WaitContext<'_>) -> Conclude {
     } else {
         Conclude::RefuseAtTill(not_given)
     }
+}
+
+/// The marks of what is given on trust after a wait.
+#[must_use]
+pub fn marks_given_late(row: &Row, at: &WaitContext<'_>) -> i64 {
+    let is_at_once = matches!(at.lane.trust, Trust::AtOnce { .. });
+    let not_asked = is_at_once && row.is_untouched(at.withdrawn);
+    given_marks(&at.lane) | if not_asked { mark::NOT_ASKED } else { 0 }
 }
 
 fn may_trust(row: &Row, at: &WaitContext<'_>) -> Result<(), NotGiven> {

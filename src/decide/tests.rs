@@ -91,6 +91,7 @@ fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
         (row(Declined, 0, trusted | mark::LOST), "provider", "used"),
         (row(Declined, 0, mark::ANSWERED | mark::STRONG), "provider", "refused"),
         (row(Declined, 0, mark::ANSWERED), "provider", "used"),
+        (row(Declined, 0, mark::ANSWERED | mark::STRONG | mark::OF_THE_FORM), "free", "free"),
         (row(Voided, 0, trusted), "provider", "used"),
         (row(Voided, 0, mark::TURNED_AWAY), "free", "free"),
         (row(Voided, 0, 0), "free", "free"),
@@ -541,7 +542,7 @@ fn a_decline_that_a_person_has_seen_to_is_none_of_those_for_which_its_lane_is_he
 fn a_retry_keeps_every_doubt_and_waits_for_whoever_holds_the_code() {
     let kept = mark::TRUSTED | mark::UNCERTAIN | mark::LOST | mark::STRONG;
     // A code that was freed is held by its own redemption again.
-    let seen_to = mark::STREAK | mark::HANDLED | mark::FREED;
+    let seen_to = mark::STREAK | mark::HANDLED | mark::FREED | mark::OF_THE_FORM;
     let given = row(State::Declined, 0, kept | seen_to);
     assert_eq!(
         retry(&given, std::slice::from_ref(&given)).map(|marks| marks & mark::ALL),

@@ -22,7 +22,7 @@ use crate::store::{
     About, Claim, Claimed, Ended, Event, Hold, LaneMemory, Record, Remember, Settled, Settlement,
     Unclaim,
 };
-use crate::trust::Progress;
+use crate::trust::{Progress, Trust};
 use crate::verdict::{self, Outcome, Rules};
 
 /// A settlement or a memory that the store did not take is offered again after this long.
@@ -447,10 +447,12 @@ impl<R: Transport> Forwarder<R> {
     }
 
     fn settled(&mut self, seq: Seq, settled: Option<Settled>) {
-        if let Some(Some(news)) = self.settling.remove(&seq) {
+        let kept = self.settling.remove(&seq).flatten();
+        let pending = settled.is_none_or(|settled| settled.state == State::Pending);
+        if let Some(news) = kept.or_else(|| self.news_of_the_end(pending)) {
+            self.publish();
             self.context.queue.tell(seq, news);
         }
-        let pending = settled.is_none_or(|settled| settled.state == State::Pending);
         if !pending {
             self.ids.forget(seq);
         }
@@ -458,6 +460,13 @@ impl<R: Transport> Forwarder<R> {
         if self.scheduler.is_held_for(seq) {
             self.remember(self.now());
         }
+    }
+
+    /// What those hear who asked for a row again and wait for an attempt that was none of theirs:
+    /// it has ended without an answer, and nobody can be asked now.
+    fn news_of_the_end(&self, pending: bool) -> Option<Waited> {
+        let trust = self.scheduler.link().trust(self.now());
+        (pending && matches!(trust, Trust::AtOnce { .. })).then_some(Waited::Unreachable)
     }
 
     /// Something of a row is written: what the store had refused at first may be behind a claim

@@ -196,14 +196,9 @@ async fn body(
     })
 }
 
-/// `application/json` or `application/…+json`, whatever its parameters, and as it is.
 fn is_json(headers: &HeaderMap) -> bool {
-    let is_plain = headers.get(header::CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
-    let text =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let subtype = essence.strip_prefix("application/").unwrap_or_default();
-    is_plain && (subtype == "json" || subtype.ends_with("+json"))
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    contract::is_json(text(header::CONTENT_TYPE), text(header::CONTENT_ENCODING))
 }
 
 /// The till's own name for its request, or what is wrong with it.
@@ -250,7 +245,7 @@ mod tests {
         ])));
         assert!(is_json(&headers(&[
             ("content-type", "application/json"),
-            ("content-encoding", "identity")
+            ("content-encoding", "Identity")
         ])));
     }
 

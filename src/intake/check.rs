@@ -20,7 +20,7 @@ use crate::queue::QueueError;
 use crate::redemption::Answer;
 use crate::settings::UnknownCheck;
 use crate::store::{CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid};
-use crate::verdict::{self, Evidence, Outcome, Reply, Rules, Verdict};
+use crate::verdict::{self, Evidence, Outcome, Phase, Reply, Rules, Verdict};
 
 /// What a till is told to wait while the line is down, seconds.
 const DOWN_AGAIN_S: u64 = 10;
@@ -67,8 +67,10 @@ pub(super) struct PendingCheck {
 /// Why there is no word of the provider's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
-    /// The line is down, or it did not answer.
+    /// The line is down.
     Down,
+    /// It was asked, and what came is no answer of its own, or nothing.
+    Unanswered,
     /// An operator holds the lane.
     Held,
     /// It does not take this store's credential.
@@ -140,7 +142,7 @@ impl PendingCheck {
             .flatten()
             .ok_or(Silence::Wait(AGAIN_S))?;
         let word = self.intake.checking.run(place, self.send());
-        tokio::time::timeout_at(end, word).await.unwrap_or(Err(Silence::Down))
+        tokio::time::timeout_at(end, word).await.unwrap_or(Err(Silence::Unanswered))
     }
 
     fn send(&self) -> impl Future<Output = Result<Answer, Silence>> + Send + 'static {
@@ -151,7 +153,7 @@ impl PendingCheck {
             match tokio::time::timeout(timeout, outcome).await {
                 Ok(Some(outcome)) => intake.heard(outcome, asked),
                 Ok(None) => Err(Silence::NoCheck),
-                Err(_elapsed) => Err(Silence::Down),
+                Err(_elapsed) => Err(Silence::Unanswered),
             }
         }
     }
@@ -204,7 +206,10 @@ impl PendingCheck {
             Silence::Down => {
                 (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckDown, Some(DOWN_AGAIN_S))
             }
-            Silence::Held => (StatusCode::SERVICE_UNAVAILABLE, Refusal::Held, Some(DOWN_AGAIN_S)),
+            Silence::Unanswered => {
+                (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckUnanswered, Some(AGAIN_S))
+            }
+            Silence::Held => (StatusCode::SERVICE_UNAVAILABLE, Refusal::Held, None),
             Silence::Credential => {
                 (StatusCode::SERVICE_UNAVAILABLE, Refusal::CheckCredential, Some(DOWN_AGAIN_S))
             }
@@ -237,9 +242,12 @@ impl Intake {
         if let Verdict::Wait { at_least, .. } = &verdict {
             self.places.of(&asked.lane).wait(at_least.unwrap_or_default());
         }
-        let Outcome::Answered(reply) = outcome else { return Err(Silence::Down) };
+        let reply = match outcome {
+            Outcome::Answered(reply) => reply,
+            Outcome::Failed(failure) => return Err(silence_of(failure.phase)),
+        };
         let answer = word(reply)?;
-        if let Some(said) = said(&verdict) {
+        if let Some(said) = said(&verdict).filter(|said| is_of_the_code(*said, &asked, &answer)) {
             self.queue.remember_check(CheckAnswered { asked, answer: answer.clone(), said });
         }
         Ok(answer)
@@ -264,12 +272,17 @@ fn said(verdict: &Verdict) -> Option<CheckSaid> {
     }
 }
 
+/// A refusal of the check's form says nothing of its code.
+fn is_of_the_code(said: CheckSaid, asked: &CheckAsked, answer: &Answer) -> bool {
+    said != CheckSaid::Refused || !contract::is_about_the_form(&answer.body, &asked.code, false)
+}
+
 /// Only an answer in the contract's shape is the provider's word about a code, and none that a
 /// portal or a firewall wrote. A 401 or 403 is about this gateway's credential, and a till would
 /// take it for its own.
 fn word(reply: Reply) -> Result<Answer, Silence> {
     if verdict::is_of_a_portal(&reply) {
-        return Err(Silence::Down);
+        return Err(Silence::Unanswered);
     }
     let answer = reply.answer;
     let is_whole_word = !reply.truncated
@@ -285,7 +298,16 @@ fn word(reply: Reply) -> Result<Answer, Silence> {
         _ if is_whole_word => Ok(answer),
         401 | 403 => Err(Silence::Credential),
         408 | 425 | 429 | 500..=510 | 512..=599 => Err(Silence::Busy),
-        _ => Err(Silence::Down),
+        _ => Err(Silence::Unanswered),
+    }
+}
+
+/// Why an attempt that ended at this phase brought no word.
+fn silence_of(phase: Phase) -> Silence {
+    match phase {
+        Phase::Write | Phase::Answer => Silence::Unanswered,
+        Phase::Credential => Silence::Credential,
+        Phase::Resolve | Phase::Connect | Phase::Tls | Phase::Clock | Phase::Proxy => Silence::Down,
     }
 }
 
@@ -313,23 +335,27 @@ mod tests {
         let refusal = r#"{"message":"Reward has expired"}"#;
         for (status, body, expected) in [
             (200, r#"{"data":{},"errors":[]}"#, Ok(200)),
-            (200, "<html>log in</html>", Err(Silence::Down)),
-            (200, "", Err(Silence::Down)),
-            (302, "", Err(Silence::Down)),
-            (200, r#"{"captive":true,"user-portal-url":"https://p.example"}"#, Err(Silence::Down)),
-            (200, r#"{"support_id":"123","message":"blocked"}"#, Err(Silence::Down)),
-            (400, r#"{"Incident-Id":"7","message":"blocked"}"#, Err(Silence::Down)),
+            (200, "<html>log in</html>", Err(Silence::Unanswered)),
+            (200, "", Err(Silence::Unanswered)),
+            (302, "", Err(Silence::Unanswered)),
+            (
+                200,
+                r#"{"captive":true,"user-portal-url":"https://p.example"}"#,
+                Err(Silence::Unanswered),
+            ),
+            (200, r#"{"support_id":"123","message":"blocked"}"#, Err(Silence::Unanswered)),
+            (400, r#"{"Incident-Id":"7","message":"blocked"}"#, Err(Silence::Unanswered)),
             (400, refusal, Ok(400)),
             (404, refusal, Ok(404)),
-            (404, "{}", Err(Silence::Down)),
+            (404, "{}", Err(Silence::Unanswered)),
             (401, refusal, Err(Silence::Credential)),
             (403, refusal, Err(Silence::Credential)),
             (429, refusal, Err(Silence::Busy)),
             (500, refusal, Err(Silence::Busy)),
-            (511, refusal, Err(Silence::Down)),
+            (511, refusal, Err(Silence::Unanswered)),
         ] {
             assert_eq!(heard(status, body, false), expected, "{status} {body}");
         }
-        assert_eq!(heard(200, "{}", true), Err(Silence::Down), "half a word is none");
+        assert_eq!(heard(200, "{}", true), Err(Silence::Unanswered), "half a word is none");
     }
 }

@@ -147,7 +147,7 @@ impl PendingRedeem {
             Decision::Gone(kept) => No::now(StatusCode::BAD_REQUEST, gone(kept, self.shown_code())),
             Decision::Limited(limit) => self.limited(&limit),
             Decision::BadDate => No::bad_date(),
-            Decision::Held => No::later(Refusal::Held, ASK_AGAIN_S),
+            Decision::Held => No::now(StatusCode::SERVICE_UNAVAILABLE, Refusal::Held),
             Decision::BeingAsked => No::later(Refusal::BeingAsked, ASK_AGAIN_S),
         };
         self.refuse(&refusal)

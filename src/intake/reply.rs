@@ -19,7 +19,8 @@ const REDEEMD_HEADROOM: HeaderName = HeaderName::from_static("redeemd-headroom")
 const REDEEMD_AGE: HeaderName = HeaderName::from_static("redeemd-age");
 /// What could not be decided is asked again after so long, seconds.
 pub(super) const ASK_AGAIN_S: u64 = 2;
-/// What a limit, a person or a full disk stands against is asked again after so long, seconds.
+/// What a limit, an operator's hold or a full disk stands against is asked again after so long,
+/// seconds.
 const NOT_SOON_S: u64 = 30;
 const REDEEMD_REPEAT: HeaderName = HeaderName::from_static("redeemd-repeat");
 

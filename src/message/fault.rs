@@ -77,6 +77,11 @@ messages! {
         en: format!("{field} contains half a character (a lone surrogate)"),
         ar: format!("يحتوي الحقل {} على نصف حرف (بديل منفرد)", iso(field));
 
+        /// A field whose name has half a character.
+        HalfName
+        en: "the name of a field contains half a character (a lone surrogate)",
+        ar: "يحتوي اسم أحد الحقول على نصف حرف (بديل منفرد)";
+
         /// A field beside one of almost the same name.
         Twin { field: String }
         en: format!("{field} is there in another spelling too: send {field} alone"),

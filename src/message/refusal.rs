@@ -325,6 +325,11 @@ messages! {
         en: "the code cannot be checked: the provider is busy",
         ar: "تعذّر التحقق من الرمز: المزوّد مشغول";
 
+        /// A check to which the provider did not answer, or not in the contract's shape.
+        CheckUnanswered
+        en: "the code cannot be checked: the provider did not answer",
+        ar: "تعذّر التحقق من الرمز: لم يجب المزوّد";
+
         /// A check while the line is down.
         CheckDown
         en: "the code cannot be checked while the line is down",
@@ -505,6 +510,7 @@ impl Refusal {
             | Self::NoCheck
             | Self::CheckCredential
             | Self::CheckBusy
+            | Self::CheckUnanswered
             | Self::CheckDown
             | Self::Text { .. } => return None,
         })

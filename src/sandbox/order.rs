@@ -1,10 +1,13 @@
 //! What the contract asks of an order, and the refusal of an order that lacks it.
 
+use bytes::Bytes;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use serde::Deserialize;
 
 use super::books::{BareAnswer, BusinessCode};
 use crate::contract;
+use crate::message::Language;
 
 /// The contract's five.
 const FIELDS: [&str; 5] = ["reward_code", "business_refrence", "branch_id", "date", "timestamp"];
@@ -29,12 +32,18 @@ pub(super) fn parse(body: &[u8]) -> Result<SentOrder, String> {
         .map_err(|error| format!("The body is not a JSON object of strings: {error}"))
 }
 
-/// The refusal of a body with another type than JSON. A body without a type counts as JSON.
+/// The refusal of a body that is not said to be JSON as it is.
 pub(super) fn wrong_type(head: &Parts) -> Option<BareAnswer> {
-    let sent = head.headers.get(hyper::header::CONTENT_TYPE)?.to_str().unwrap_or_default();
-    let essence = sent.split(';').next().unwrap_or_default().trim();
-    let is_json = essence.eq_ignore_ascii_case("application/json");
+    let text = |name| head.headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let is_json = contract::is_json(text(CONTENT_TYPE), text(CONTENT_ENCODING));
     (!is_json).then(|| BareAnswer::refusal(415, "The content type must be application/json"))
+}
+
+/// What the gateway would refuse of it beyond the faults of [`SentOrder::code`].
+pub(super) fn contracts_faults(body: Bytes, is_redeem: bool) -> Vec<String> {
+    let faults =
+        if is_redeem { contract::parse(body).err() } else { contract::parse_check(body).err() };
+    faults.map_or_else(Vec::new, |faults| faults.texts(Language::English))
 }
 
 /// The fields of `body` that the contract does not have.

@@ -193,8 +193,8 @@ impl SandboxProvider {
         call.record.fault = rule.as_ref().map(|rule| rule.fault.name.to_owned());
         let Some(rule) = rule else {
             let answer = self.ordinary(&mut call);
-            self.pause(None).await;
-            return self.deliver(call, answer);
+            self.keep_and_pause(&mut call, &answer, None).await;
+            return answer.into_response();
         };
         match rule.fault.fault {
             Fault::Break(_, When::BeforeTaking) => {
@@ -209,10 +209,18 @@ impl SandboxProvider {
             Fault::Say { .. } => self.answer_canned(call, &rule).await,
             Fault::Pass | Fault::Mood | Fault::TlsRefuse => {
                 let answer = self.ordinary(&mut call);
-                self.pause(Some(&rule)).await;
-                self.deliver(call, answer)
+                self.keep_and_pause(&mut call, &answer, Some(&rule)).await;
+                answer.into_response()
             }
         }
+    }
+
+    /// Records the request with its answer, then waits: who hangs up meanwhile has asked.
+    async fn keep_and_pause(&self, call: &mut Call, answer: &HttpAnswer, rule: Option<&FaultRule>) {
+        let mut record = std::mem::take(&mut call.record);
+        self.note_answer(&mut record, &answer.said);
+        self.keep(record);
+        self.pause(rule).await;
     }
 
     async fn pause(&self, rule: Option<&FaultRule>) {
@@ -248,11 +256,11 @@ impl SandboxProvider {
         how: Cut,
     ) -> Response<AnswerBody> {
         let answer = self.ordinary(&mut call);
-        self.pause(Some(rule)).await;
+        self.keep_and_pause(&mut call, &answer, Some(rule)).await;
         let half = answer.said.body.slice(..answer.said.body.len() / 2);
         let length = answer.said.body.len().max(1);
         let script = Script::broken_off(half, Arc::clone(&call.tap), how);
-        self.deliver_scripted(call, answer, script, Some(length))
+        answer.into_scripted(script, Some(length))
     }
 
     async fn answer_spoilt(
@@ -262,20 +270,15 @@ impl SandboxProvider {
         spoil: Spoil,
     ) -> Response<AnswerBody> {
         let answer = self.ordinary(&mut call);
-        self.pause(Some(rule)).await;
+        self.keep_and_pause(&mut call, &answer, Some(rule)).await;
         let body = answer.said.body.clone();
         let (script, length) = match spoil {
-            Spoil::Gzip => return self.deliver(call, answer.gzipped()),
+            Spoil::Gzip => return answer.gzipped().into_response(),
             Spoil::Unframed => {
-                return self.deliver_scripted(call, answer.unframed(), Script::plain(body), None);
+                return answer.unframed().into_scripted(Script::plain(body), None);
             }
             Spoil::EmptyUnframed => {
-                return self.deliver_scripted(
-                    call,
-                    answer.unframed(),
-                    Script::plain(Bytes::new()),
-                    None,
-                );
+                return answer.unframed().into_scripted(Script::plain(Bytes::new()), None);
             }
             Spoil::CutChunks => (Script::broken_off(body, Arc::clone(&call.tap), Cut::Close), None),
             Spoil::Slow => {
@@ -288,7 +291,7 @@ impl SandboxProvider {
                 (Script::broken_off(body, Arc::clone(&call.tap), Cut::Close), Some(length))
             }
         };
-        self.deliver_scripted(call, answer, script, length)
+        answer.into_scripted(script, length)
     }
 
     async fn answer_canned(&self, mut call: Call, rule: &FaultRule) -> Response<AnswerBody> {
@@ -297,26 +300,8 @@ impl SandboxProvider {
         if answer::takes(rule) && call.endpoint == Endpoint::Redeem {
             self.ordinary(&mut call);
         }
-        self.pause(Some(rule)).await;
-        self.deliver(call, answer)
-    }
-
-    fn deliver(&self, mut call: Call, answer: HttpAnswer) -> Response<AnswerBody> {
-        self.note_answer(&mut call.record, &answer.said);
-        self.keep(call.record);
+        self.keep_and_pause(&mut call, &answer, Some(rule)).await;
         answer.into_response()
-    }
-
-    fn deliver_scripted(
-        &self,
-        mut call: Call,
-        answer: HttpAnswer,
-        script: Script,
-        length: Option<usize>,
-    ) -> Response<AnswerBody> {
-        self.note_answer(&mut call.record, &answer.said);
-        self.keep(call.record);
-        answer.into_scripted(script, length)
     }
 
     fn note_answer(&self, record: &mut RequestRecord, said: &BareAnswer) {
@@ -374,6 +359,10 @@ impl SandboxProvider {
             Ok(code) => code,
             Err(faults) => return BareAnswer::refusals(400, &faults),
         };
+        let faults = order::contracts_faults(call.body.clone(), is_redeem);
+        if !faults.is_empty() {
+            return BareAnswer::refusals(400, &faults);
+        }
         let extra = if self.options.strict { order::extra_fields(&call.body) } else { Vec::new() };
         if !extra.is_empty() {
             let faults: Vec<String> =

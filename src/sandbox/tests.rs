@@ -40,8 +40,11 @@ async fn redeem(addr: SocketAddr, code: &str) -> Result<crate::client::Response,
 /// What a bare socket reads after a whole request: the bytes and how they ended.
 async fn raw(addr: SocketAddr, code: &str) -> (String, Option<ErrorKind>) {
     let body = order(code);
-    let request =
-        format!("POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let request = format!(
+        "POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+            content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
     tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(addr).unwrap();
         stream.set_read_timeout(Some(SILENCE)).unwrap();
@@ -219,6 +222,31 @@ async fn without_the_right_token_nothing_is_taken_and_the_token_can_change() {
 }
 
 #[tokio::test]
+async fn a_request_whose_sender_hung_up_before_its_answer_is_in_the_list() {
+    let sandbox = with_rules(&["fault=pass,delay=20s"]).await;
+    let body = order("C1");
+    let mut stream = tokio::net::TcpStream::connect(sandbox.addr).await.unwrap();
+    let head = format!(
+        "POST /redeem HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
+    let taken = async {
+        while sandbox.summary().codes_taken == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), taken).await.expect("it is taken");
+    drop(stream);
+    let control = Target::Tcp(sandbox.control.unwrap());
+    let path = "/sandbox/requests?after=0";
+    let list = call(&control, Method::GET, path, &[], Bytes::new()).await.unwrap().json().unwrap();
+    let of_it = list.to_string();
+    assert!(of_it.contains(r#""code":"C1""#) && of_it.contains(r#""took":true"#), "{of_it}");
+}
+
+#[tokio::test]
 async fn an_order_that_lacks_a_field_is_refused_in_the_contracts_shape() {
     let sandbox = with_rules(&[]).await;
     for body in [r#"{"reward_code":"A"}"#, "[]", "x", r#"{"reward_code":1}"#] {
@@ -279,7 +307,10 @@ mod over_tls {
         driver.spawn(connection);
         let mut ask = |code: &str| {
             let body = http_body_util::Full::new(Bytes::from(order(code)));
-            let request = hyper::Request::post("https://localhost/redeem").body(body).unwrap();
+            let request = hyper::Request::post("https://localhost/redeem")
+                .header("content-type", "application/json")
+                .body(body)
+                .unwrap();
             sender.send_request(request)
         };
         assert_eq!(ask("C1").await.unwrap().status(), 200);

@@ -211,7 +211,7 @@ impl Desk<'_> {
             risk,
             is_held_elsewhere,
         };
-        let marks = decide::given_marks(&at.lane);
+        let marks = decide::marks_given_late(&row, &at);
         match decide::conclude(&row, at) {
             Conclude::Trusted => Ok(Concluded::Trusted { headroom: None }),
             Conclude::Trust => self.trust_after_waiting(row, &given, marks),

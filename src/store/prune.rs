@@ -102,7 +102,9 @@ impl Desk<'_> {
     /// What was used or refused holds its code although its row is gone.
     fn keep_code(&mut self, row: &Stored) -> Result<(), StoreError> {
         let what = match row.state {
-            _ if row.has(mark::FREED) || row.is(kind::REUSABLE) => return Ok(()),
+            _ if row.has(mark::FREED | mark::OF_THE_FORM) || row.is(kind::REUSABLE) => {
+                return Ok(());
+            }
             State::Confirmed => KEPT_USED,
             State::Declined if row.has(mark::LOST) => KEPT_USED,
             State::Declined => KEPT_REFUSED,

@@ -201,7 +201,7 @@ impl Stored {
             in_doubt: self.has(mark::IN_DOUBT),
             turned_away: self.has(mark::TURNED_AWAY),
             attempts: self.attempts,
-            accepted_online: self.is(kind::ONLINE),
+            accepted_online: self.is(kind::ONLINE) && !self.has(mark::NOT_ASKED),
             accepted_at_ms: self.accepted_ms,
             day: self.day(),
             clock_trusted: self.is(kind::TRUSTED),

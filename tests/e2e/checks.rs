@@ -206,6 +206,23 @@ fn of_an_unknown_code_the_till_is_told_as_the_settings_say() {
 }
 
 #[test]
+fn of_a_check_that_is_not_answered_no_till_is_told_that_the_line_is_down() {
+    let provider = Provider::start();
+    let gateway = before(&provider).intake("reply_within = \"500ms\"").start();
+    let till = gateway.till("till-1");
+    for (n, fault) in ["html-200", "gzip", "truncated", "status,status=204", "pass,delay=2s"]
+        .into_iter()
+        .enumerate()
+    {
+        provider.rules(&[&format!("fault={fault},call=check")]);
+        let told = till.check(&format!("CK-NONE-{n}"));
+        let expected = "the code cannot be checked: the provider did not answer";
+        assert!(told.status == 503 && told.refusal().starts_with(expected), "{fault}: {told:?}");
+        assert_eq!(gateway.lane("main")["link"], "up", "{fault}");
+    }
+}
+
+#[test]
 fn a_provider_without_check_reward_is_said_so_and_what_is_held_is_told_all_the_same() {
     let provider = Provider::start();
     let start = |offline: &str| {

@@ -63,7 +63,7 @@ fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart
         let refused = gateway.till("").redeem("HELD");
         assert_eq!(
             (refused.status, refused.header("retry-after")),
-            (503, Some("2")),
+            (503, Some("30")),
             "{refused:?}"
         );
         assert!(refused.refusal().contains("do not hand out the reward"), "{refused:?}");

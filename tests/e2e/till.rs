@@ -216,7 +216,7 @@ mod t5 {
         let gateway = two_tills(&provider);
         let long = format!("{{\"reward_code\":\"{}\",{GOOD}}}", "x".repeat(257));
         let huge = format!("{{\"reward_code\":\"A\",\"pad\":\"{}\",{GOOD}}}", "x".repeat(200_000));
-        let table: [(&str, &[u8], u16, &str); 17] = [
+        let table: [(&str, &[u8], u16, &str); 18] = [
             ("malformed", b"{\"reward_code\":", 400, ""),
             ("an array", b"[]", 400, ""),
             (
@@ -233,6 +233,7 @@ mod t5 {
             ("a twin", &with("\"reward_code\":\"A\",\"Reward_Code\":\"B\""), 400, "reward_code"),
             ("a number", &with("\"reward_code\":7"), 400, "reward_code"),
             ("null", &with("\"reward_code\":null"), 400, "reward_code"),
+            ("half a character in a name", &with("\"reward_code\":\"A\",\"x\\ud800\":1"), 400, ""),
             ("a control character", &with("\"reward_code\":\"a\\u0000b\""), 400, "reward_code"),
             (
                 "both spellings",

@@ -2,12 +2,12 @@
 //! docs/failures.md, M11 and M13).
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::harness::{
-    Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port, until,
+    Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port, moment, until,
 };
 
 /// How a store is set up: whose silence is evidence.
@@ -378,6 +378,77 @@ fn a_code_that_was_refused_before_the_line_was_cut_is_refused_in_its_words() {
             );
         }
     }
+}
+
+#[test]
+fn a_refusal_of_the_requests_form_holds_no_code_and_slows_no_till() {
+    let provider = Provider::start();
+    let gateway = Store::Checks.gateway(&provider, "500ms", "");
+    let (till, other) = (gateway.till("till-1"), gateway.till("till-2"));
+    let faulty = |code: &str| Order::new(code).with("date", "2026-11-23T10:00:00");
+    for n in 0..10 {
+        let refused = till.order(&faulty(&format!("ISO-{n}")));
+        let words = refused.refusal();
+        assert!(refused.status == 400 && words.contains("date"), "{refused:?}");
+    }
+    provider.rules(&[
+        "fault=refuse,message=The given data was invalid,code=WORDLESS-*",
+        "fault=refuse,message=This code is unknown,code=UNKNOWN-*",
+        "fault=refuse,message=The branch_id field must be a string,call=check,code=CHECKED-*",
+    ]);
+    for code in ["WORDLESS-1", "UNKNOWN-1"] {
+        assert_eq!(till.order(&faulty(code)).status, 400, "{code}");
+    }
+    assert_eq!(till.check("CHECKED-1").status, 400);
+    cut(&provider, &gateway, &other);
+    for code in ["ISO-0", "WORDLESS-1", "CHECKED-1"] {
+        let given = other.redeem(code);
+        assert_eq!(given.status, 200, "{code}: {given:?}");
+    }
+    assert_eq!(other.check("CHECKED-2").status, 503, "nothing is known");
+    let held = other.redeem("UNKNOWN-1");
+    assert!(held.status == 400 && held.refusal().contains("unknown"), "{held:?}");
+    let trusted = till.redeem("FRESH-1");
+    assert_eq!(trusted.status, 200, "no code was refused here: {trusted:?}");
+}
+
+#[test]
+fn a_repeat_does_not_wait_for_an_attempt_that_has_ended() {
+    let provider = Provider::start();
+    let gateway = Store::TwoTills.gateway(&provider, "9s", "");
+    let till = gateway.till("till-1");
+    cut(&provider, &gateway, &till);
+    for n in 0..6 {
+        // A new redemption is the lane's probe, once in two seconds; it ends at once.
+        moment(Duration::from_millis(2100));
+        let (order, asked) = (Order::new(&format!("AGAIN-{n}")), Instant::now());
+        let replies = [till.order(&order), till.order(&order), till.order(&order)];
+        assert!(replies.iter().all(|reply| reply.status == 200), "{replies:?}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "it waited {:?}", asked.elapsed());
+    }
+}
+
+#[test]
+fn what_nobody_could_be_asked_about_was_not_given_late() {
+    let provider = Provider::start();
+    let gateway = Store::TwoTills.gateway(&provider, "500ms", "");
+    let till = gateway.till("till-1");
+    let given_late = |given: u64| {
+        let figures = gateway.admin("GET", "/api/v1/figures", "").json();
+        let sum = |name: &str| {
+            let all = figures["figures"].as_array().unwrap().iter();
+            all.map(|line| line[name].as_u64().unwrap()).sum::<u64>()
+        };
+        assert_eq!(sum("given"), given, "{figures}");
+        sum("late")
+    };
+    provider.cut();
+    let first = till.redeem("WHILE-IT-SEEMS-UP");
+    assert_eq!(first.status, 200, "{first:?}");
+    gateway.wait_for_link("main", "down");
+    assert_eq!(till.redeem("WHILE-DOWN").status, 200);
+    assert_eq!(given_late(2), 0);
+    assert_eq!(row(&gateway, &first.id())["accepted_online"], false);
 }
 
 #[test]

@@ -549,7 +549,7 @@ async fn a_check_is_the_providers_word_or_a_refusal() {
         request("POST", "/check", "till-1", "", &body)
     };
     shop.asks(&check("1")).await.is("200", None, r#"{"data":{"value":5},"errors":[]}"#);
-    shop.asks(&check("portal")).await.says("503", "cannot be checked while the line is down");
+    shop.asks(&check("portal")).await.says("503", "cannot be checked: the provider did not answer");
     shop.asks(&check("no-check")).await.says("404", "offers no check");
     shop.asks(&request("POST", "/check", "till-1", "", "{}"))
         .await

@@ -241,6 +241,9 @@ async fn what_the_contract_forbids_is_refused_naming_every_field() {
         (with("timestamp", 1.into()), "JSON object of strings"),
         (with("business_refrence", serde_json::Value::Null), "business_refrence"),
         (order("C1").replace('{', r#"{"reward_code":"C2","#), "reward_code"),
+        (with("reward_code", "C\t1".into()), "reward_code contains a control character"),
+        (with("branchId", "2".into()), "branch_id is there in another spelling"),
+        (order("C1").replace('{', r#"{"x":1,"x":2,"#), "more than once"),
         (r#"["C1","B","1","2026-11-23 10:00:00","1"]"#.to_owned(), "JSON object"),
     ];
     for (body, named) in table {
@@ -251,9 +254,12 @@ async fn what_the_contract_forbids_is_refused_naming_every_field() {
     }
     let (_, all) = post(&sandbox, "/redeem", None, r#"{"reward_code":"C1","date":"x"}"#).await;
     assert_eq!(all["errors"].as_array().unwrap().len(), 4, "{all}");
-    let (status, _) =
-        post(&sandbox, "/redeem", Some("application/x-www-form-urlencoded"), &order("C1")).await;
-    assert_eq!((status, sandbox.summary().codes_taken), (415, 0));
+    for other in ["application/x-www-form-urlencoded", "text/json", ""] {
+        let (status, _) = post(&sandbox, "/redeem", Some(other), &order("C1")).await;
+        assert_eq!((status, sandbox.summary().codes_taken), (415, 0), "{other}");
+    }
+    let hal = Some("application/hal+json");
+    assert_eq!(post(&sandbox, "/redeem", hal, &order("C1")).await.0, 200, "as the gateway does");
 }
 
 #[tokio::test]
