@@ -260,20 +260,20 @@ pub mod mark {
     /// It was given on trust since an operator's hold said so.
     pub const ON_HOLD: i64 = 1 << 20;
     /// Refused for the form of its request, which says nothing of its code.
-    pub const OF_THE_FORM: i64 = 1 << 21;
+    pub const OF_THE_FORM: i64 = 1 << 23;
     /// Given after a wait since nobody could be asked: no byte of it had left. Its lane had counted
     /// as up when it came.
-    pub const NOT_ASKED: i64 = 1 << 22;
+    pub const NOT_ASKED: i64 = 1 << 56;
     /// Every mark there is.
-    pub const ALL: i64 = 0xff | (0xfff << 11);
+    pub const ALL: i64 = 0xff | (0x1fff << 11) | NOT_ASKED;
 
     /// Above the first marks the row's state stands a second time, inverted, since no checksum
     /// covers what changes: no one flipped bit makes one state another. Rows of builds before it
     /// have zero there, which says nothing.
     const SECOND: i64 = 7 << SECOND_AT;
     const SECOND_AT: u32 = 8;
-    /// Above the marks stands the minute of settling on the gateway's elapsed time, plus one; zero
-    /// where it was not kept.
+    /// Above these marks stands the minute of settling on the gateway's elapsed time, plus one; zero
+    /// where it was not kept. Above it there is room for more marks.
     const MINUTE: i64 = MINUTE_MAX << MINUTE_AT;
     const MINUTE_AT: u32 = 24;
     const MINUTE_MAX: i64 = 0xffff_ffff;
