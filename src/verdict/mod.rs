@@ -3,6 +3,7 @@
 mod object;
 mod refusal;
 pub mod streak;
+mod subject;
 mod success;
 #[cfg(test)]
 mod tests;
