@@ -447,7 +447,8 @@ impl Desk<'_> {
         }
         self.moved(row, state, marks)?;
         self.books.change(row, state, marks)?;
-        let is_refused = state == State::Declined || matches!(op.ended, Ended::Parked { .. });
+        let says_failed = || matches!(op.ended, Ended::Parked { .. });
+        let is_refused = state == State::Declined || state == State::Parked && says_failed();
         if is_refused && marks & mark::ANSWERED != 0 {
             let lane = self.books.name(row.lane).to_owned();
             self.refused((&lane, &row.till), &row.code)?;

@@ -158,6 +158,8 @@ pub enum Verdict {
     Parked {
         /// Why, for the person who decides.
         reason: ParkReason,
+        /// It fails by saying "already used", of the code.
+        already_used: bool,
     },
     /// It is being worked on (202, a pending 2xx, a 409 or 425 that says so): the row waits,
     /// uncertain.
