@@ -117,7 +117,7 @@ fn is_the_code_in_one_word(before: &str, after: &str) -> bool {
 }
 
 fn is_said_of_the_code(before: &str, phrase: &str, after: &str) -> bool {
-    let (clause, object) = (clause(before), Object::after(after));
+    let (clause, object) = (clause(before), SaidAfter::after(after));
     if is_a_deadline(&clause, phrase) || object.is_a_limit() {
         return false;
     }
@@ -156,14 +156,14 @@ fn words_of(part: &str) -> Vec<&str> {
 }
 
 /// What stands after a phrase, up to the end of the part.
-struct Object<'a> {
+struct SaidAfter<'a> {
     /// All of it.
     part: Vec<&'a str>,
     /// What it begins with, up to when, where and how.
     name: Vec<&'a str>,
 }
 
-impl<'a> Object<'a> {
+impl<'a> SaidAfter<'a> {
     fn after(after: &'a str) -> Self {
         let part = after.split(ENDS).next().unwrap_or_default();
         // Arabic writes "it" onto its verb: then nothing more is named.
@@ -220,13 +220,13 @@ fn is_of_a_day(words: &[&str]) -> bool {
 }
 
 /// A name that is the subject, unless it is governed: the reward in "the token of this reward".
-struct Name<'a> {
+struct NamedThing<'a> {
     governed: bool,
     words: Vec<&'a str>,
 }
 
 /// Whether the subject before the phrase is the code, or is not named.
-fn is_subject(before: &str, phrase: &str, object: &Object<'_>) -> bool {
+fn is_subject(before: &str, phrase: &str, object: &SaidAfter<'_>) -> bool {
     let clause = clause(before);
     if clause.iter().chain(&object.name).all(|word| is_beside(word)) {
         return is_bare_title(before);
@@ -236,9 +236,9 @@ fn is_subject(before: &str, phrase: &str, object: &Object<'_>) -> bool {
     }
     let words: Vec<&str> = clause.iter().copied().chain(phrase.split(' ')).collect();
     let named = names_in(&words);
-    let own: Vec<&Name<'_>> = named.iter().filter(|name| name.is_own()).collect();
+    let own: Vec<&NamedThing<'_>> = named.iter().filter(|name| name.is_own()).collect();
     if own.is_empty() {
-        return named.iter().any(Name::is_the_code);
+        return named.iter().any(NamedThing::is_the_code);
     }
     let found = own.iter().rposition(|name| name.is_the_code());
     found.is_some_and(|at| {
@@ -260,15 +260,15 @@ fn is_bare_title(before: &str) -> bool {
     is_sentence || !(is_of_a_day(&title) || title.iter().any(is_other))
 }
 
-fn names_in<'a>(words: &[&'a str]) -> Vec<Name<'a>> {
-    let mut names = vec![Name { governed: false, words: Vec::new() }];
+fn names_in<'a>(words: &[&'a str]) -> Vec<NamedThing<'a>> {
+    let mut names = vec![NamedThing { governed: false, words: Vec::new() }];
     for word in words {
         let is_governing = lists(OF, word);
         let begins = lists(DEFINITE, word) || lists(INDEFINITE, word) || lists("a an", word);
         let is_after = names.last().is_some_and(|name| name.governed && name.words.is_empty());
         if is_governing || begins || lists("because since to but and so as if when while", word) {
             let governed = is_governing || begins && is_after;
-            names.push(Name { governed, words: Vec::new() });
+            names.push(NamedThing { governed, words: Vec::new() });
         }
         if !is_governing && let Some(name) = names.last_mut() {
             name.words.push(word);
@@ -277,7 +277,7 @@ fn names_in<'a>(words: &[&'a str]) -> Vec<Name<'a>> {
     names
 }
 
-impl Name<'_> {
+impl NamedThing<'_> {
     /// A subject that says anything.
     fn is_own(&self) -> bool {
         const PARTS: &str = "value amount full whole usage owner holder";

@@ -59,7 +59,7 @@ fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     }
 }
 
-/// `status` pending or processing, alone or with more words.
+/// `status` pending or processing, alone or with more words; in the contract's `data` too.
 fn is_pending(object: &Object<'_>) -> bool {
     const PENDING: [&str; 13] = [
         "pending",
@@ -80,7 +80,9 @@ fn is_pending(object: &Object<'_>) -> bool {
         let [first, _] = ends_of(value);
         PENDING.contains(&word(value).as_str()) || PENDING.contains(&first.as_str())
     };
-    named(object, STATUS).any(|value| is_one(&value))
+    let of_data = object.data_members().filter(|(name, _)| STATUS.contains(&bare(name)));
+    let in_data = of_data.flat_map(|(_, value)| items(value));
+    named(object, STATUS).chain(in_data).any(|value| is_one(&value))
 }
 
 /// Members that say how it went, in a word.

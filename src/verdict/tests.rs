@@ -1097,12 +1097,13 @@ fn taken_otherwise(texts: &[&str], expected: (Evidence, bool)) -> Vec<String> {
     let is_taken = |body: String| {
         let outcome = Outcome::Answered(reply(400, &body));
         let verdicts = [judge(&outcome, &rules), judge_about(Some(&code), &outcome, &rules)];
-        verdicts.iter().all(|verdict| match verdict {
-            Verdict::Declined { evidence, already_used, .. } => {
-                (*evidence, *already_used) == expected
-            }
-            _ => false,
-        })
+        let is_expected = |verdict: &Verdict| {
+            let Verdict::Declined { evidence: found, already_used: used, .. } = verdict else {
+                return false;
+            };
+            (*found, *used) == expected
+        };
+        verdicts.iter().all(is_expected)
     };
     let bodies = |text: &str| {
         [format!(r#"{{"message":"{text}"}}"#), format!(r#"{{"message":"no","code":"{text}"}}"#)]
@@ -1363,9 +1364,21 @@ fn what_is_being_worked_on_waits() {
         (200, r#"{"status":"in-process"}"#),
         (200, r#"{"status":"under review"}"#),
         (200, r#"{"status":"قيد المعالجة"}"#),
+        (200, r#"{"data":{"status":"pending"},"message":"","errors":[]}"#),
+        (201, r#"{"data":{"Redemption_Status":"In Progress"},"message":"","errors":[]}"#),
+        (200, r#"{"success":true,"data":{"state":["queued"]}}"#),
     ] {
         let waits = Verdict::InProgress { evidence: Evidence::Strong };
         assert_eq!(of(status, body), waits, "{status} {body}");
+    }
+    for done in [
+        r#"{"data":{"status":"redeemed"},"message":"","errors":[]}"#,
+        r#"{"data":{"reward":{"status":"pending"}},"message":"","errors":[]}"#,
+        r#"{"data":[{"status":"pending"}]}"#,
+        r#"{"data":{"note":"pending"}}"#,
+        r#"{"success":true,"message":"Your redemption is being processed","data":{}}"#,
+    ] {
+        assert_eq!(of(200, done), Verdict::Confirmed, "{done}");
     }
     let gone_well = r#"{"success":true,"message":"Redeemed. Your points are being processed."}"#;
     assert_eq!(of(200, gone_well), Verdict::Confirmed);
