@@ -102,6 +102,14 @@ impl Row {
         self.has(mark::REFUSED_AT_TILL | mark::ANSWERED) && !self.is_trusted()
     }
 
+    /// Whether what the provider said last may be its till's last word. A row that is parked and
+    /// may have been taken by an earlier attempt is refused for now alone.
+    #[must_use]
+    pub fn is_final_at_till(&self) -> bool {
+        let is_first = self.attempts <= 1 && !self.has(mark::IN_DOUBT);
+        self.state != State::Parked || self.has(mark::ANSWERED) || is_first
+    }
+
     /// Whether the row is about this business and code in their folded form.
     #[must_use]
     pub fn competes_with(&self, business: &str, code: &RewardCode) -> bool {

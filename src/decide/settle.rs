@@ -38,6 +38,8 @@ pub enum Ended {
         answer: Answer,
         /// Why a person has to decide.
         reason: ParkReason,
+        /// What it says besides is "already used", of the code.
+        already_used: bool,
     },
     /// The attempt certainly did not reach the redemption.
     Clean,
@@ -53,7 +55,10 @@ impl Ended {
     /// The provider said "already used".
     #[must_use]
     pub fn is_used(&self) -> bool {
-        matches!(self, Self::Declined { already_used: true, .. })
+        matches!(
+            self,
+            Self::Declined { already_used: true, .. } | Self::Parked { already_used: true, .. }
+        )
     }
 }
 
@@ -137,11 +142,16 @@ pub fn settle(row: &Row, ended: &Ended, around: SettleContext<'_>) -> Settle {
     // An answer that comes while its till waits is told to it, unless a 2xx of ours left before.
     let told = around.told && !row.is_trusted();
     let marks = row.marks | if told { mark::ANSWERED } else { 0 };
+    // Of an uncertain row no refusal is told: its till is to ask again.
+    let no = row.marks | if told { mark::REFUSED_AT_TILL } else { 0 };
     let waits = |marks, uncharged| Settle::Waits { marks, uncharged };
     match ended {
         Ended::Confirmed(_) => confirmed(row, marks, told),
         Ended::Declined { already_used: true, .. } => used(row, (marks, told), around.explained),
-        Ended::Declined { .. } if row.has(mark::UNCERTAIN) => uncertain_refused(row, around),
+        Ended::Parked { already_used: true, .. } if row.has(mark::UNCERTAIN) => {
+            used(row, (marks, told), around.explained)
+        }
+        Ended::Declined { .. } if row.has(mark::UNCERTAIN) => uncertain_refused((row, no), around),
         Ended::Declined { answer, strong: true, .. } => {
             declined(row, marks | mark::STRONG | of_the_form(row, answer))
         }
@@ -150,11 +160,14 @@ pub fn settle(row: &Row, ended: &Ended, around: SettleContext<'_>) -> Settle {
             parked(row.marks, ParkCause::WeakForLong)
         }
         Ended::Declined { .. } => waits(row.marks, false),
+        Ended::Parked { reason, .. } if row.has(mark::UNCERTAIN) => {
+            parked(no, ParkCause::Answer(*reason))
+        }
         Ended::Parked { reason, .. } => parked(marks | mark::UNCERTAIN, ParkCause::Answer(*reason)),
         Ended::Clean => waits(row.marks, false),
         Ended::Uncharged => waits(row.marks, true),
         Ended::Busy(_) if is_weak_for_long(around) => {
-            parked(row.marks | mark::UNCERTAIN, ParkCause::WeakForLong)
+            parked(no | mark::UNCERTAIN, ParkCause::WeakForLong)
         }
         Ended::Busy(_) | Ended::Unclear => waits(row.marks | mark::UNCERTAIN, false),
     }
@@ -185,7 +198,8 @@ pub fn unheard(row: &Row) -> Option<i64> {
 #[must_use]
 pub fn relayed(row: &Row) -> Option<i64> {
     let is_told = row.is_trusted() || row.state == State::Voided;
-    let marks = (row.marks & !mark::OWED) | mark::ANSWERED;
+    let heard = if row.is_final_at_till() { mark::ANSWERED } else { mark::REFUSED_AT_TILL };
+    let marks = (row.marks & !mark::OWED) | heard;
     (!is_told && marks != row.marks).then_some(marks)
 }
 
@@ -212,21 +226,22 @@ fn used(row: &Row, (marks, told): (i64, bool), explained: bool) -> Settle {
     if !row.has(mark::UNCERTAIN) || explained {
         return declined(row, marks | mark::STRONG);
     }
+    let no = row.marks | if told { mark::REFUSED_AT_TILL } else { 0 };
     if row.is(kind::REUSABLE) {
-        return parked(row.marks, ParkCause::ReusableUsed);
+        return parked(no, ParkCause::ReusableUsed);
     }
     if row.has(mark::IN_DOUBT) {
-        return parked(row.marks, ParkCause::InDoubtUsed);
+        return parked(no, ParkCause::InDoubtUsed);
     }
     confirmed(row, marks | mark::DUPLICATE_OF_OURS, told)
 }
 
 /// Our own earlier attempt may be what it is refused for.
-fn uncertain_refused(row: &Row, around: SettleContext<'_>) -> Settle {
+fn uncertain_refused((row, no): (&Row, i64), around: SettleContext<'_>) -> Settle {
     let refusals =
         around.attempts.iter().rev().take_while(|attempt| attempt.refusal.is_some()).count();
     if refusals >= UNCERTAIN_REFUSALS_MAX {
-        return parked(row.marks, ParkCause::UncertainRefused);
+        return parked(no, ParkCause::UncertainRefused);
     }
     Settle::Waits { marks: row.marks, uncharged: false }
 }

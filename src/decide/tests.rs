@@ -397,8 +397,19 @@ fn what_a_rows_end_means_depends_on_what_its_till_was_told() {
         );
     }
     let reason = ParkReason::SaysFailed { status: 200 };
-    let failed = Ended::Parked { answer: Answer::success(), reason };
-    assert_eq!(outcome(&row(Pending, 0, 0), &failed, true), (Parked, unsure | mark::ANSWERED));
+    let says = |already_used| Ended::Parked { answer: Answer::success(), reason, already_used };
+    for already_used in [false, true] {
+        let first = outcome(&row(Pending, 0, 0), &says(already_used), true);
+        assert_eq!(first, (Parked, unsure | mark::ANSWERED));
+    }
+    let of_unsure = |marks, ended: &Ended| outcome(&row(Pending, 0, unsure | marks), ended, true);
+    assert_eq!(of_unsure(0, &says(false)), (Parked, unsure | refused), "no last word");
+    let ours = unsure | mark::DUPLICATE_OF_OURS | mark::ANSWERED;
+    assert_eq!(of_unsure(0, &says(true)), (Confirmed, ours));
+    let in_doubt = unsure | mark::IN_DOUBT;
+    assert_eq!(of_unsure(mark::IN_DOUBT, &says(true)), (Parked, in_doubt | refused));
+    let given = of_unsure(trusted, &says(false));
+    assert_eq!(given, (Parked, unsure | trusted), "its 2xx has left");
 }
 
 fn attempt(number: u32, elapsed_s: i64, refusal: Option<u32>) -> Attempt {

@@ -19,8 +19,9 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
             let strong = *evidence == Evidence::Strong;
             Ended::Declined { answer: answer.clone(), already_used: *already_used, strong }
         }
-        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason }) => {
-            Ended::Parked { answer: answer.clone(), reason: *reason }
+        (Outcome::Answered(Reply { answer, .. }), Verdict::Parked { reason, already_used }) => {
+            let (reason, already_used) = (*reason, *already_used);
+            Ended::Parked { answer: answer.clone(), reason, already_used }
         }
         (
             Outcome::Answered(Reply { answer, .. }),
@@ -36,8 +37,11 @@ pub(super) fn for_row(outcome: &Outcome, verdict: &Verdict) -> Ended {
 /// What the lane is told: an "already used" that our own earlier attempt explains is a
 /// confirmation.
 pub(super) fn for_lane(verdict: &Verdict, row: &Claimed) -> Heard {
-    let used = matches!(verdict, Verdict::Declined { already_used: true, .. });
-    if used && row.used_is_ours { Heard::Confirmed } else { Heard::from(verdict) }
+    let is_used = matches!(
+        verdict,
+        Verdict::Declined { already_used: true, .. } | Verdict::Parked { already_used: true, .. }
+    );
+    if is_used && row.used_is_ours { Heard::Confirmed } else { Heard::from(verdict) }
 }
 
 /// The kind of a refusal: its words, masked.

@@ -1,6 +1,7 @@
 //! Check Reward: passed on while the provider can be asked, from memory while it cannot.
 
 use std::pin::Pin;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -246,12 +247,24 @@ impl Intake {
             Outcome::Answered(reply) => reply,
             Outcome::Failed(failure) => return Err(silence_of(failure.phase)),
         };
+        let refuses = verdict::refuses(&verdict, &asked.code, &reply, &rules);
         let answer = word(reply)?;
-        if let Some(said) = said(&verdict).filter(|said| is_of_the_code(*said, &asked, &answer)) {
-            self.queue.remember_check(CheckAnswered { asked, answer: answer.clone(), said });
+        let kept = if refuses { as_a_refusal(&answer) } else { answer.clone() };
+        let said = if refuses { Some(CheckSaid::Refused) } else { said(&verdict) };
+        if let Some(said) = said.filter(|said| is_of_the_code(*said, &asked, &answer)) {
+            self.queue.remember_check(CheckAnswered { asked, answer: kept, said });
         }
         Ok(answer)
     }
+}
+
+/// A success that refuses the code, as it is told while nobody can be asked: a till that reads the
+/// status alone must not take it for a yes.
+fn as_a_refusal(answer: &Answer) -> Answer {
+    let without_words = || Refusal::ProviderRefused.text(Language::English);
+    let said = verdict::said_in_words(answer).unwrap_or_else(without_words);
+    let body = contract::refusal(&said, slice::from_ref(&said));
+    Answer { status: 400, content_type: Some("application/json".to_owned()), body }
 }
 
 /// What of an answer is remembered; nothing of one that may be an edge's own.

@@ -137,6 +137,11 @@ pub(super) fn refusal(
     answer
 }
 
+/// As `Row::is_final_at_till` has it, of a parked one.
+fn is_final(row: &Redemption) -> bool {
+    row.answered_at_till || row.attempts <= 1 && !row.in_doubt
+}
+
 /// What is known of a redemption that is no longer, or not any more, only a request: its till's
 /// repeat gets the same.
 pub(super) fn settled(
@@ -149,6 +154,12 @@ pub(super) fn settled(
         let status = StatusCode::SERVICE_UNAVAILABLE;
         refusal(status, &Refusal::Untrusted, language, Some(ASK_AGAIN_S))
     };
+    let is_success = |answer: &Answer| (200..300).contains(&answer.status);
+    let in_its_words = |answer: &Answer| {
+        let said = verdict::said_in_words(answer);
+        let said = said.unwrap_or_else(|| Refusal::ProviderRefused.text(language));
+        no(StatusCode::BAD_REQUEST, &Refusal::Provider { said })
+    };
     let answer = match (row.state, &row.answer) {
         // It shared the wait of one that was turned away: nobody took it back, asking again is a
         // new question.
@@ -157,14 +168,15 @@ pub(super) fn settled(
         // The provider's "already used" is about our own earlier attempt: the till must never see
         // it as a refusal.
         (State::Confirmed, _) if row.duplicate_of_ours => accepted(accepted_status),
+        // A success that says that it failed: its till is told its words, and no success.
+        (State::Declined, Some(answer)) if is_success(answer) => in_its_words(answer),
         (State::Confirmed, _) | (State::Declined, Some(_)) => relay(&relayed(row)),
         (State::Declined, None) => no(StatusCode::BAD_REQUEST, &Refusal::ProviderRefused),
         // What the till was told stands, whatever a person decides about it.
         (State::Pending | State::Parked, _) if row.trusted => accepted(accepted_status),
-        (State::Parked, Some(answer)) if (200..300).contains(&answer.status) => {
-            let said = verdict::said_in_words(answer);
-            let said = said.unwrap_or_else(|| Refusal::ProviderRefused.text(language));
-            no(StatusCode::BAD_REQUEST, &Refusal::Provider { said })
+        // Of one that may have been taken before, no refusal is the last word.
+        (State::Parked, Some(answer)) if is_success(answer) && is_final(row) => {
+            in_its_words(answer)
         }
         (State::Pending | State::Parked, _) => ask_again(),
     };

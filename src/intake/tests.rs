@@ -275,3 +275,24 @@ async fn a_success_that_says_it_failed_is_told_as_a_refusal_and_what_was_given_s
         );
     }
 }
+
+/// An earlier attempt may have been taken: no refusal of its is the till's last word.
+#[tokio::test]
+async fn a_success_that_says_it_failed_is_no_last_word_of_what_may_have_been_taken_before() {
+    let body = r#"{"success":false,"message":"Reward expired"}"#;
+    let again = |answered_at_till, in_doubt, attempts| Redemption {
+        trusted: false,
+        refused_at_till: true,
+        answered_at_till,
+        in_doubt,
+        attempts,
+        ..row(RowState::Parked, Some((200, body)))
+    };
+    assert_eq!(told(settled(&again(false, false, 2))).await.0, 503);
+    assert_eq!(told(settled(&again(false, true, 1))).await.0, 503, "of another store");
+    assert_eq!(told(settled(&again(true, false, 2))).await.0, 400, "it was certain then");
+    assert_eq!(told(settled(&again(false, false, 1))).await.0, 400, "the answer came late");
+    let explained = Redemption { trusted: false, ..row(RowState::Declined, Some((200, body))) };
+    let (status, answer) = told(settled(&explained)).await;
+    assert_eq!((status, &answer["message"]), (400, &json!("Reward expired")), "never the success");
+}

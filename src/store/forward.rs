@@ -447,7 +447,8 @@ impl Desk<'_> {
         }
         self.moved(row, state, marks)?;
         self.books.change(row, state, marks)?;
-        let is_refused = state == State::Declined || matches!(op.ended, Ended::Parked { .. });
+        let says_failed = || matches!(op.ended, Ended::Parked { .. });
+        let is_refused = state == State::Declined || state == State::Parked && says_failed();
         let is_of_its_code = marks & mark::OF_THE_FORM == 0;
         if is_refused && is_of_its_code && marks & mark::ANSWERED != 0 {
             let lane = self.books.name(row.lane).to_owned();

@@ -3,6 +3,7 @@
 mod object;
 mod refusal;
 pub mod streak;
+mod subject;
 mod success;
 #[cfg(test)]
 mod tests;
@@ -157,6 +158,8 @@ pub enum Verdict {
     Parked {
         /// Why, for the person who decides.
         reason: ParkReason,
+        /// It fails by saying "already used", of the code.
+        already_used: bool,
     },
     /// It is being worked on (202, a pending 2xx, a 409 or 425 that says so): the row waits,
     /// uncertain.
@@ -226,6 +229,18 @@ pub fn judge_about(code: Option<&RewardCode>, outcome: &Outcome, rules: &Rules) 
 #[must_use]
 pub fn said_in_words(answer: &Answer) -> Option<String> {
     success::said_in_words(&Object::of(&answer.body)?)
+}
+
+/// Whether a success that `verdict` found to fail refuses the code, by what would be strong
+/// evidence in a refusal: "already used", or the contract's own words about it.
+#[must_use]
+pub fn refuses(verdict: &Verdict, code: &RewardCode, reply: &Reply, rules: &Rules) -> bool {
+    let Verdict::Parked { reason, already_used } = verdict else { return false };
+    let is_strong = || {
+        let body = Body::of(reply, Some(code));
+        body.object().is_some_and(|object| refusal::is_strong_in_a_success(object, rules))
+    };
+    *already_used || !matches!(reason, ParkReason::Unusual { .. }) && is_strong()
 }
 
 /// Whether a captive portal or a firewall wrote an answer: members of it say so.

@@ -116,6 +116,14 @@ impl<'a> Object<'a> {
         self.members.iter().map(|(key, raw)| (one_spelling(key), *raw))
     }
 
+    /// The members of `data` where that is an object, with their names in one spelling.
+    pub(super) fn data_members(&self) -> impl Iterator<Item = (String, Value)> {
+        let data = self.members().filter(|(name, _)| name == "data").map(|(_, raw)| read(raw));
+        let maps =
+            data.filter_map(|data| if let Value::Object(map) = data { Some(map) } else { None });
+        maps.flatten().map(|(key, value)| (one_spelling(&key), value))
+    }
+
     pub(super) fn has_errors(&self) -> bool {
         self.values("errors").any(|errors| !is_nothing(&errors))
     }

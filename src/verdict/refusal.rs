@@ -20,6 +20,13 @@ pub(super) fn declined(status: u16, object: &Object<'_>, rules: &Rules) -> Verdi
     }
 }
 
+/// Whether a success that fails would be strong evidence as a refusal.
+pub(super) fn is_strong_in_a_success(object: &Object<'_>, rules: &Rules) -> bool {
+    const LIKE_A_REFUSAL: u16 = 400;
+    let all = object.said(&object.texts_and_codes());
+    is_the_providers(LIKE_A_REFUSAL, object, &all, rules)
+}
+
 /// Whether a refusal without known words can only be the provider's, and about the code. An edge, a
 /// framework and a proxy can have a bare `message` too; `data` and filled `errors` are the
 /// contract's own.

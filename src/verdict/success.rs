@@ -1,6 +1,8 @@
 //! What a 2xx says: that it was taken, that it failed, that it is being worked on, or that it is
 //! nobody's.
 
+use std::slice;
+
 use serde_json::Value;
 
 use super::object::{self, Body, Object, cut, folded, is_nothing, media_type, word};
@@ -35,7 +37,10 @@ fn confirmed(status: u16) -> Verdict {
 }
 
 fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
-    let parked = |reason| Verdict::Parked { reason };
+    let parked = |reason| Verdict::Parked {
+        reason,
+        already_used: is_used_by_somebody(object, rules) && !says_it_went_well(object),
+    };
     if is_pending(object) || says_in_progress(object, rules) {
         return WORKED_ON;
     }
@@ -48,13 +53,13 @@ fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     let is_the_contracts = |key: &str| matches!(key, "data" | "message" | "errors");
     match rules.success {
         Success::Contract if !object.keys().all(is_the_contracts) => {
-            parked(ParkReason::Unusual { status })
+            Verdict::Parked { reason: ParkReason::Unusual { status }, already_used: false }
         }
         Success::Contract | Success::Lenient => confirmed(status),
     }
 }
 
-/// `status` pending or processing, alone or with more words.
+/// `status` pending or processing, alone or with more words; in the contract's `data` too.
 fn is_pending(object: &Object<'_>) -> bool {
     const PENDING: [&str; 13] = [
         "pending",
@@ -75,7 +80,9 @@ fn is_pending(object: &Object<'_>) -> bool {
         let [first, _] = ends_of(value);
         PENDING.contains(&word(value).as_str()) || PENDING.contains(&first.as_str())
     };
-    named(object, STATUS).any(|value| is_one(&value))
+    let of_data = object.data_members().filter(|(name, _)| STATUS.contains(&bare(name)));
+    let in_data = of_data.flat_map(|(_, value)| items(value));
+    named(object, STATUS).chain(in_data).any(|value| is_one(&value))
 }
 
 /// Members that say how it went, in a word.
@@ -106,14 +113,31 @@ fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
         let is_word = STATUS.contains(&name) || object::CODES.contains(&name);
         is_word || object::is_message(name) || name == "reason"
     });
+    let is_said = || said_beside_the_code(object, texts).iter().any(is_used);
+    !says_it_went_well(object) && (is_said() || is_called_used(object))
+}
+
+/// What these texts say; a code that is given back says nothing.
+fn said_beside_the_code(object: &Object<'_>, mut texts: Vec<String>) -> Vec<Said> {
+    texts.retain(|text| !object.is_the_code(&Value::from(text.as_str())));
+    object.said(&texts)
+}
+
+/// In the state of a reward that was redeemed just now "used" stands for that.
+fn is_called_used(object: &Object<'_>) -> bool {
     let is_called = |names: [&str; 2]| {
         named(object, STATUS).any(|value| names.contains(&word(&value).as_str()))
     };
-    // The state of a reward that was redeemed just now.
-    let is_called_used = || is_called(["used", "مستخدم"]) && !is_called(["redeemed", "success"]);
-    let is_echo = |text: &String| object.is_the_code(&Value::from(text.as_str()));
-    let texts: Vec<String> = texts.into_iter().filter(|text| !is_echo(text)).collect();
-    !says_it_went_well(object) && (object.said(&texts).iter().any(is_used) || is_called_used())
+    is_called(["used", "مستخدم"]) && !is_called(["redeemed", "success"])
+}
+
+/// Whether an answer that fails says "already used" of the code, as a refusal does.
+fn is_used_by_somebody(object: &Object<'_>, rules: &Rules) -> bool {
+    let said = said_beside_the_code(object, object.texts_and_codes());
+    let is_used = |said: &Said| {
+        !words::says_well(said) && words::says_used(slice::from_ref(said), &rules.already_used)
+    };
+    said.iter().any(is_used) || is_called_used(object)
 }
 
 fn message(object: &Object<'_>) -> Vec<Said> {

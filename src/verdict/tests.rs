@@ -975,6 +975,243 @@ fn what_says_the_opposite_or_speaks_of_something_else_is_not_already_used() {
     }
 }
 
+/// A limit, another reward, or another thing that is called a code or a card: the redemption's own
+/// code may be as good as ever.
+const OF_SOMETHING_ELSE: &[&str] = &[
+    "You have already used your daily limit",
+    "You've already used your monthly limit for this reward",
+    "You already used your daily limit",
+    "Already used daily limit",
+    "Customer has already used 3 rewards today",
+    "This customer has already redeemed 5 rewards this month",
+    "This customer has already redeemed a reward today",
+    "You have already redeemed two coupons",
+    "You have already redeemed your daily reward",
+    "You have already redeemed today's reward",
+    "You have already claimed your reward for today",
+    "You have already claimed today's quota",
+    "You have already used 3 of 3",
+    "You have already used all your rewards",
+    "You have already used this reward 3 times",
+    "This code has already been used 5 times",
+    "The reward has been redeemed twice today",
+    "Sorry, you have already consumed your monthly allowance",
+    "Customer has already spent his points",
+    "You have already redeemed another voucher",
+    "You have already used your free coffee",
+    "Sara has already used her birthday treat",
+    "Another discount already applied to this bill",
+    "A discount has already been applied to this bill",
+    "A different promo code has already been applied",
+    "A coupon was redeemed today by this customer, one a day",
+    "3 rewards have already been redeemed today",
+    "Daily limit has been used",
+    "Daily limit: already used",
+    "The daily limit of this reward has been used",
+    "The daily limit for this reward has already been used",
+    "Your coupon quota has already been used",
+    "Reward allowance has been used up",
+    "For this reward the daily limit has been used",
+    "The token of this reward has already been used",
+    "This reward is fine but your email has already been used",
+    "This reward cannot be redeemed before Friday",
+    "DAILY_LIMIT_ALREADY_USED",
+    "ALREADY_USED_DAILY_LIMIT",
+    "DailyLimitAlreadyUsed",
+    "AlreadyUsedDailyLimit",
+    "RewardLimitAlreadyUsed",
+    "Maximum redemptions already used",
+    "The maximum number of rewards has already been redeemed",
+    "Your monthly reward has already been claimed",
+    "Today's reward has already been claimed",
+    "Your free redemption for this month has been used",
+    "One voucher per day, already used",
+    "Limit reached, already redeemed",
+    "Limit of 1 per day: already used",
+    "Your loyalty points have already been redeemed",
+    "Reward points have already been redeemed",
+    "Usage limit for this coupon has been fully redeemed",
+    "Coupon usage limit has been fully used",
+    "All stamps have already been used",
+    "You have already redeemed an offer of this type",
+    "Phone number has already been used",
+    "Your order has already been redeemed",
+    "The timestamp was already used",
+    "The time stamp was already used",
+    "timestamp already used",
+    "TimestampAlreadyUsed",
+    "The OTP code has already been used",
+    "OtpCodeAlreadyUsed",
+    "OTP_CODE_ALREADY_USED",
+    "Status code has been used",
+    "Your PIN code was already used",
+    "The SMS code is already used",
+    "Error code has been used",
+    "Postal code already used",
+    "Client certificate already used",
+    "The server certificate has been used",
+    "Your credit card has already been used today",
+    "Debit card already used",
+    "The bank card has already been used",
+    "Loyalty card has already been used today",
+    "Credit card code has been used",
+    "The passcode has been used",
+    "The postcode has been used",
+    "تم استخدام الحد اليومي المسموح به",
+    "تم استخدام الحد اليومي للمكافأة",
+    "تم استهلاك الرصيد اليومي",
+    "لقد استخدمت الحد الأقصى للعروض",
+    "لقد استخدمت الحد الأقصى",
+    "تم صرف نقاطك",
+    "تم صرف نقاط المكافأة",
+    "تم استرداد المبلغ",
+    "سبق لك استخدام رصيدك",
+    "سبق أن تم استخدام الحد المسموح",
+    "سبق أن تم رفض الطلب",
+    "لقد استخدمت 3 مكافآت هذا الشهر",
+    "تم استخدام القسيمة 3 مرات",
+    "تم استخدام المكافأة اليومية",
+    "تم استخدام قسيمة أخرى على هذه الفاتورة",
+    "الحد اليومي للمكافأة تم استخدامه",
+    "رصيد البطاقة مستخدم بالفعل",
+    "القسيمة اليومية مستخدمة بالفعل",
+    "تم استخدام عدد المرات المسموح بها",
+    "لقد استخدمت جميع القسائم",
+    "لقد استخدمت كوبونين هذا الشهر",
+    "لقد استخدمت هذا العرض 3 مرات",
+    "تم استخدام خصم آخر على هذه الفاتورة",
+    "تم استخدام الرمز السري",
+    "تم استخدام البطاقة البنكية",
+    "تم استخدام رمز التحقق",
+    "رمز التحقق مستخدم بالفعل",
+    "تم استخدام رمز الدخول",
+    "تم استخدام بطاقة الائتمان",
+    "تم استخدام بطاقتك الائتمانية",
+    "بطاقة الائتمان مستخدمة من قبل",
+    "تم استخدام الطابع الزمني",
+];
+
+/// Of each text that is not taken so: its text and how it was taken.
+fn taken_otherwise(texts: &[&str], expected: (Evidence, bool)) -> Vec<String> {
+    let (rules, code) = (rules(), RewardCode::new("SUMMER-GIFTX".to_owned()));
+    let is_taken = |body: String| {
+        let outcome = Outcome::Answered(reply(400, &body));
+        let verdicts = [judge(&outcome, &rules), judge_about(Some(&code), &outcome, &rules)];
+        let is_expected = |verdict: &Verdict| {
+            let Verdict::Declined { evidence: found, already_used: used, .. } = verdict else {
+                return false;
+            };
+            (*found, *used) == expected
+        };
+        verdicts.iter().all(is_expected)
+    };
+    let bodies = |text: &str| {
+        [format!(r#"{{"message":"{text}"}}"#), format!(r#"{{"message":"no","code":"{text}"}}"#)]
+    };
+    let otherwise = texts.iter().filter(|text| !bodies(text).into_iter().all(is_taken));
+    otherwise.map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn a_limit_another_reward_and_other_things_with_a_rewards_name_are_not_the_code() {
+    let otherwise = taken_otherwise(OF_SOMETHING_ELSE, (Evidence::Weak, false));
+    assert!(otherwise.is_empty(), "{otherwise:#?}");
+}
+
+/// Usual ways to say it, with what may stand beside a reward.
+const OF_THE_CODE: &[&str] = &[
+    "Already used",
+    "ALREADY_USED_ERROR",
+    "AlreadyUsedException",
+    "already used by another customer",
+    "Already used on 2026-11-01 10:00",
+    "Already redeemed today",
+    "Already redeemed, you may try 5 times",
+    "Already redeemed at branch 7",
+    "Already redeemed please try another",
+    "Already redeemed coupon",
+    "Used already",
+    "Your request was declined: already used",
+    "Request rejected, already redeemed",
+    "Redemption attempt failed: already used",
+    "Limit of one per customer. This code has already been used",
+    "The device has already redeemed this offer",
+    "You have already used your one-time discount",
+    "This number has already been used",
+    "Code was redeemed for order 1234",
+    "It was already used by you",
+    "You have already redeemed this",
+    "You have already used this code",
+    "You have already used it today",
+    "You already used this voucher on 1 May",
+    "You have already used your coupon",
+    "You've already claimed this reward today",
+    "Customer has already redeemed the gift card",
+    "You have already redeemed reward 1234",
+    "This customer has already redeemed this reward",
+    "This offer has already been availed by the customer",
+    "Dear customer code 1234 has already been used",
+    "Sorry dear customer this code has already been used",
+    "At branch 7 the code was already used",
+    "According to our records this code is already used",
+    "The reward that you entered has already been used",
+    "The reward you entered was used before",
+    "A voucher that has already been used cannot be redeemed",
+    "The number of this voucher has already been used",
+    "Reward 1234 at branch 7 has been used",
+    "Reward with code 1234 has already been redeemed",
+    "The voucher with this code has already been used",
+    "Redemption failed because the voucher was used before",
+    "Failed to redeem code 1234: already used",
+    "Redemption failed: already used",
+    "Voucher Summer Special has already been used",
+    "Barcode already used",
+    "The giftcard has been used",
+    "Promocode already applied",
+    "Bonus already claimed",
+    "eVoucher has been redeemed",
+    "Your QR code has already been used",
+    "Gift card has been used up",
+    "Gift card PIN has already been used",
+    "Stamp card was already redeemed",
+    "Gift certificate already redeemed",
+    "Reward has been used 3 hours ago",
+    "Reward has been used once",
+    "Reward was already used on this bill",
+    "Code has been redeemed today",
+    "Code was used by the loyalty card 1234",
+    "REWARD_USED_BEFORE_WAS_USED_BEFORE",
+    "COUPON_CODE_ALREADY_USED",
+    "couponCodeAlreadyUsed",
+    "ThisRewardAlreadyUsed",
+    "تم استخدام قسيمتك",
+    "تم استخدام مكافأتك من قبل",
+    "تم استخدام بطاقتك",
+    "تم استخدام بطاقة الهدية",
+    "تم استخدام رمز الخصم",
+    "تم استخدام رمز المكافأة بتاريخ 2026-11-01",
+    "تم استخدام هذا الرمز مسبقا",
+    "تم استخدام هذا العرض اليوم",
+    "تم استخدام القسيمة رقم 1234",
+    "تم استخدام القسيمة من قبل عميل آخر",
+    "تم استخدامها من قبل",
+    "لقد استخدمت هذه القسيمة من قبل",
+    "لقد استخدمت المكافأة",
+    "لقد تم استخدام الكود",
+    "سبق أن تم استخدام القسيمة",
+    "سبق أن تم استخدامها",
+    "تم استخدام الباركود",
+    "تم الاستخدام من قبل",
+    "هذه المكافأة تم صرفها",
+    "عذرا، المكافأة مستخدمة من قبل",
+];
+
+#[test]
+fn the_usual_ways_to_say_that_a_code_was_used_are_understood_whatever_stands_beside() {
+    let otherwise = taken_otherwise(OF_THE_CODE, (Evidence::Strong, true));
+    assert!(otherwise.is_empty(), "{otherwise:#?}");
+}
+
 /// A provider may name the code alone, without any word for what it is.
 #[test]
 fn a_code_of_whatever_letters_is_the_subject_where_the_answer_names_it() {
@@ -1127,9 +1364,21 @@ fn what_is_being_worked_on_waits() {
         (200, r#"{"status":"in-process"}"#),
         (200, r#"{"status":"under review"}"#),
         (200, r#"{"status":"قيد المعالجة"}"#),
+        (200, r#"{"data":{"status":"pending"},"message":"","errors":[]}"#),
+        (201, r#"{"data":{"Redemption_Status":"In Progress"},"message":"","errors":[]}"#),
+        (200, r#"{"success":true,"data":{"state":["queued"]}}"#),
     ] {
         let waits = Verdict::InProgress { evidence: Evidence::Strong };
         assert_eq!(of(status, body), waits, "{status} {body}");
+    }
+    for done in [
+        r#"{"data":{"status":"redeemed"},"message":"","errors":[]}"#,
+        r#"{"data":{"reward":{"status":"pending"}},"message":"","errors":[]}"#,
+        r#"{"data":[{"status":"pending"}]}"#,
+        r#"{"data":{"note":"pending"}}"#,
+        r#"{"success":true,"message":"Your redemption is being processed","data":{}}"#,
+    ] {
+        assert_eq!(of(200, done), Verdict::Confirmed, "{done}");
     }
     let gone_well = r#"{"success":true,"message":"Redeemed. Your points are being processed."}"#;
     assert_eq!(of(200, gone_well), Verdict::Confirmed);
@@ -1282,6 +1531,47 @@ const FAILURES: [&str; 115] = [
     r#""result":"فاشلة: منتهية""#,
 ];
 
+fn parked_for(verdict: &Verdict) -> Option<ParkReason> {
+    let Verdict::Parked { reason, .. } = verdict else { return None };
+    Some(*reason)
+}
+
+/// What an uncertain redemption is taken to be by: the same words in a refusal are "already used".
+#[test]
+fn a_failure_inside_of_a_2xx_says_already_used_where_it_says_so_of_the_code() {
+    let used = |body: &str| {
+        let verdict = of(200, body);
+        let Verdict::Parked { already_used, .. } = verdict else { panic!("{body}: {verdict:?}") };
+        already_used
+    };
+    for body in [
+        r#"{"message":"Reward has been used before"}"#,
+        r#"{"status":"already_used"}"#,
+        r#"{"status":"used"}"#,
+        r#"{"code":"REWARD_ALREADY_USED"}"#,
+        r#"{"success":false,"message":"Reward has been used"}"#,
+        r#"{"success":false,"reason":"تم استخدام القسيمة"}"#,
+        r#"{"data":[],"message":"Reward has been used","errors":["Reward has been used"]}"#,
+        r#"{"data":[],"message":"","errors":["Reward has been used"]}"#,
+        r#"{"error":{"code":"ALREADY_REDEEMED"}}"#,
+    ] {
+        assert!(used(body), "{body}");
+    }
+    for body in [
+        r#"{"success":false,"message":"Reward expired"}"#,
+        r#"{"success":false,"message":"Reward has not been used in time"}"#,
+        r#"{"message":"You have already used your daily limit"}"#,
+        r#"{"data":[],"message":"","errors":["The OTP code has already been used"]}"#,
+        r#"{"success":true,"message":"Reward has been used","errors":["points"]}"#,
+        r#"{"message":"Reward has been used successfully","errors":["no receipt"]}"#,
+        r#"{"errors":["odd"]}"#,
+    ] {
+        assert!(!used(body), "{body}");
+    }
+    let echo = of_code("ALREADY-USED", r#"{"code":"ALREADY-USED","status":"failed"}"#);
+    assert!(matches!(echo, Verdict::Parked { already_used: false, .. }), "{echo:?}");
+}
+
 #[test]
 fn a_failure_inside_of_a_2xx_is_parked() {
     let failed = |status| ParkReason::SaysFailed { status };
@@ -1313,10 +1603,10 @@ fn a_failure_inside_of_a_2xx_is_parked() {
         r#"{"errcode":40029,"errmsg":"invalid code"}"#,
         r#"{"result":"already redeemed"}"#,
     ] {
-        assert_eq!(of(200, body), Verdict::Parked { reason: failed(200) }, "{body}");
+        assert_eq!(parked_for(&of(200, body)), Some(failed(200)), "{body}");
     }
-    let both = Verdict::Parked { reason: ParkReason::SaysBoth { status: 200 } };
-    assert_eq!(of(200, r#"{"data":{},"errors":["odd"]}"#), both);
+    let both = ParkReason::SaysBoth { status: 200 };
+    assert_eq!(parked_for(&of(200, r#"{"data":{},"errors":["odd"]}"#)), Some(both));
 }
 
 /// One reader takes the first, another the last: what either of them would call a failure is none
@@ -1334,7 +1624,7 @@ fn a_success_that_names_a_member_twice_is_one_only_where_both_say_so() {
     let says_both = ParkReason::SaysBoth { status: 200 };
     for (bodies, reason) in [(&fails[..], failed), (&both[..], says_both)] {
         for body in bodies {
-            assert_eq!(of(200, body), Verdict::Parked { reason }, "{body}");
+            assert_eq!(parked_for(&of(200, body)), Some(reason), "{body}");
         }
     }
     let pending = of(200, r#"{"status":"pending","status":"done"}"#);

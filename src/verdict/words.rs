@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use super::streak;
+use super::subject::{self, REWARD, bare, lists};
 use crate::fold;
 
 /// Inside a 2xx these say that it was done now, unless the text says "before" too.
@@ -60,22 +61,6 @@ static OTHER_THINGS: LazyLock<Phrases> = LazyLock::new(|| {
         "رمز التحقق",
     ])
 });
-
-/// What a code is called, folded. English puts more before it ("barcode"), Arabic before and after.
-const REWARD: &str = "reward code voucher coupon gift card certificate offer deal discount promo \
-    promotion prize benefit bonus stamp ticket qr redemption transaction مكافاه قسيمه كوبون كود \
-    رمز عرض هديه خصم بطاقه جائزه";
-
-/// What stands before "has been used" without being what was used, folded.
-const BESIDE: &str = "a an the this that it its is was be been has have had already now just and \
-    or but so as because since which who sorry error err e failed failure declined rejected denied \
-    refused cannot can not redeem redeemed use used uses unable to you we he she they customer \
-    user member guest client number no id all of unfortunately please note previously once عذرا \
-    عفوا لقد قد تم هذا هذه ان انه انها لان لانه لانها لا يمكن رقم خطا صحيح و ف نعتذر";
-
-/// By these words a phrase is known to be English, so that its subject can be looked for.
-const USED: &str = "used redeemed claimed consumed spent exchanged utilized utilised availed \
-    burned burnt applied duplicate";
 
 /// Refusals that are about the caller or the moment, not about the code: who asks, how often, in
 /// what state the server is, which address there is. Each says so by itself: no refusal of a reward
@@ -513,10 +498,9 @@ impl Said {
     }
 
     fn says_of_the_code(&self, phrase: &str) -> bool {
-        let is_known = phrase.split(' ').any(|word| lists(USED, word) || is_arabic(word));
-        self.says_so(phrase, |before, after| {
-            !is_known || is_of_the_code(before, phrase) || names_the_code(after)
-        })
+        let is_meant =
+            |before: &str, after: &str| subject::is_the_code(phrase, (before, after), self.joined);
+        self.says_so(phrase, is_meant)
     }
 
     /// `is_meant` sees what stands before and after.
@@ -568,36 +552,6 @@ fn starts_a_word(before: &str, phrase: &str) -> bool {
     !before.ends_with(joins) || bare.is_some()
 }
 
-/// What ends a part of a sentence.
-const ENDS: [char; 12] = ['.', ',', ';', ':', '!', '?', '(', ')', '|', '،', '؛', '؟'];
-
-/// Whether what is said to be used is the code, or is not named. Only the sentence's own part
-/// counts.
-fn is_of_the_code(before: &str, phrase: &str) -> bool {
-    let part = before.rsplit(ENDS).next().unwrap_or_default();
-    let names = |text: &str| text.split(' ').any(|word| is_reward(bare(word)));
-    let is_beside =
-        |word: &str| word.is_empty() || lists(BESIDE, word) || word.contains(char::is_numeric);
-    names(phrase) || names(part) || part.split(' ').map(bare).all(is_beside)
-}
-
-/// "already used this reward", "تم استخدام القسيمة": what follows is the code.
-fn names_the_code(after: &str) -> bool {
-    let part = after.split(ENDS).next().unwrap_or_default();
-    let mut words = part.split(' ').map(bare).filter(|word| !word.is_empty());
-    words.find(|word| !lists("this the that your هذا هذه تلك ذلك", word)).is_some_and(is_reward)
-}
-
-fn bare(word: &str) -> &str {
-    word.trim_matches(|c: char| !c.is_alphanumeric())
-}
-
-fn is_reward(word: &str) -> bool {
-    let one = word.strip_suffix('s').unwrap_or(word);
-    let is_it = |name: &str| if name.is_ascii() { one.ends_with(name) } else { one.contains(name) };
-    REWARD.split(' ').any(is_it)
-}
-
 /// A name that programs give their own faults. One of a reward's, such as `RewardExpiredError`, is
 /// the provider's word for a refusal.
 fn is_of_a_program(word: &str) -> bool {
@@ -610,14 +564,6 @@ fn is_of_a_program(word: &str) -> bool {
     };
     last.strip_suffix("exception").is_some_and(|kind| !kind.is_empty())
         || error.is_some_and(|kind| kind != "t" && !is_of_a_reward(kind))
-}
-
-fn lists(words: &str, word: &str) -> bool {
-    words.split(' ').any(|listed| listed == word)
-}
-
-fn is_arabic(word: &str) -> bool {
-    word.contains(|c| matches!(c, '\u{620}'..='\u{64a}'))
 }
 
 /// The word before says no.

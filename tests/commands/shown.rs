@@ -95,6 +95,7 @@ pub(super) async fn story(gateway: &Gateway) -> Vec<String> {
             Ended::Parked {
                 answer: both,
                 reason: redeemd::verdict::ParkReason::SaysBoth { status: 200 },
+                already_used: false,
             },
             "parked",
             200,

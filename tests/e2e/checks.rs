@@ -182,6 +182,37 @@ fn a_success_that_says_it_failed_is_passed_on_and_is_no_valid_check() {
 }
 
 #[test]
+fn a_success_that_refuses_a_checked_code_refuses_it_while_nobody_can_be_asked() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    let refused = [
+        (
+            "CK-0",
+            r#"{"data":[],"message":"Reward has been used","errors":["Reward has been used"]}"#,
+        ),
+        ("CK-1", r#"{"success":false,"message":"Reward has been used"}"#),
+        ("CK-2", r#"{"data":[],"message":"Reward has expired","errors":["Reward has expired"]}"#),
+    ];
+    let no_word = ("CK-3", r#"{"data":[],"message":"Service unavailable","errors":["x"]}"#);
+    provider.says_of_checked(&[refused[0], refused[1], refused[2], no_word]);
+    for (code, body) in refused.iter().chain([&no_word]) {
+        let told = till.check(code);
+        assert_eq!((told.status, told.body.as_str()), (200, *body), "as it came");
+    }
+    cut(&provider, &gateway);
+    for (code, body) in refused {
+        for told in [gateway.till("till-2").check(code), gateway.till("till-2").redeem(code)] {
+            assert_eq!(told.status, 400, "{code}: {told:?}");
+            let said = told.json()["message"].as_str().unwrap().to_owned();
+            assert!(!said.is_empty() && body.contains(&said), "{code}: {told:?}");
+        }
+    }
+    assert_eq!(till.check("CK-3").status, 503, "no word about the code");
+    assert_eq!(till.redeem("CK-3").status, 200);
+}
+
+#[test]
 fn of_an_unknown_code_the_till_is_told_as_the_settings_say() {
     let provider = Provider::start();
     for (offline, status, body) in

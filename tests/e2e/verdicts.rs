@@ -362,6 +362,43 @@ fn m7_a_success_that_says_it_failed_is_parked_and_a_live_till_hears_its_words() 
     assert_eq!((gateway.counts().declined, gateway.lane("main")["link"].as_str()), (0, Some("up")));
 }
 
+// M6 and M7, points 5 and 6: an earlier attempt may have been taken.
+#[test]
+fn m7_a_success_that_says_it_failed_is_no_last_word_after_a_lost_answer() {
+    let provider = Provider::start();
+    let gateway = store(&provider, "");
+    let till = gateway.till("till-1");
+    provider.loses_first_and_then(
+        "LOST-*",
+        &[
+            ("LOST-0", 200, r#"{"message":"Reward has been used before"}"#),
+            ("LOST-1", 200, r#"{"data":[],"message":"","errors":["Reward has been used"]}"#),
+            ("LOST-2", 200, r#"{"success":false,"message":"Reward expired"}"#),
+            ("LOST-3", 200, r#"{"message":"You have already used your daily limit before"}"#),
+        ],
+    );
+    for code in ["LOST-0", "LOST-1"] {
+        let ours = till.redeem(code);
+        assert_eq!((ours.status, ours.state()), (200, "confirmed"), "{ours:?}");
+        assert_eq!(row(&gateway, &ours.id())["duplicate_of_ours"], true, "{code}");
+    }
+    let parked = ["LOST-2", "LOST-3"].map(|code| (code, till.redeem(code)));
+    for (code, told) in &parked {
+        assert_eq!((told.status, told.state()), (503, "parked"), "{told:?}");
+        let row = row(&gateway, &told.id());
+        let marks = (&row["refused_at_till"], &row["answered_at_till"]);
+        assert_eq!(marks, (&true.into(), &false.into()), "{row}");
+        assert_eq!(till.redeem(code).status, 503, "asked again");
+    }
+    provider.rules(&[]);
+    for (code, told) in parked {
+        gateway.says(&["retry", &told.id()]);
+        assert_eq!(becomes(&gateway, &told.id(), "confirmed")["owed"], true, "{code}");
+        let paid = till.redeem(code);
+        assert_eq!((paid.status, paid.state()), (200, "confirmed"), "{paid:?}");
+    }
+}
+
 // M8, point 5.
 #[test]
 fn m8_already_used_is_understood_in_arabic_and_in_other_english_words() {

@@ -282,7 +282,11 @@ fn ops(ids: &[Id], imported: &World) -> Batch {
         ops.push(heard(code, CheckSaid::Refused));
         ops.push(asks(code, false));
     }
-    let strange = Ended::Parked { answer, reason: ParkReason::SaysBoth { status: u16::MAX } };
+    let strange = Ended::Parked {
+        answer,
+        reason: ParkReason::SaysBoth { status: u16::MAX },
+        already_used: false,
+    };
     ops.push(Settlement::new(Seq(1), u32::MAX, strange));
     ops.push(Recount { begin: true });
     ops

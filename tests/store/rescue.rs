@@ -245,10 +245,14 @@ fn a_page_ends_when_bodies_and_answers_come_to_two_mebibytes() {
     let rest = world.reader().export(Seq(32), 500).unwrap();
     assert_eq!((rest.rows.len(), rest.next), (8, None));
     let mut world = World::up();
-    let Ended::Parked { answer, reason } = parked() else { panic!() };
+    let Ended::Parked { answer, reason, .. } = parked() else { panic!() };
     for n in 0..40 {
         let answer = Answer { body: vec![b'x'; 60_000].into(), ..answer.clone() };
-        world.settled("till-1", &format!("C{n:02}"), Ended::Parked { answer, reason });
+        world.settled(
+            "till-1",
+            &format!("C{n:02}"),
+            Ended::Parked { answer, reason, already_used: false },
+        );
     }
     let page = world.reader().export(Seq(0), 500).unwrap();
     let each = 60_000 + request("C00").body.len();

@@ -72,7 +72,7 @@ pub(crate) fn confirmed() -> Ended {
 
 pub(crate) fn parked() -> Ended {
     let answer = Answer { status: 200, content_type: None, body: r#"{"errors":["odd"]}"#.into() };
-    Ended::Parked { answer, reason: ParkReason::SaysBoth { status: 200 } }
+    Ended::Parked { answer, reason: ParkReason::SaysBoth { status: 200 }, already_used: false }
 }
 
 pub(crate) fn request(code: &str) -> Request {
