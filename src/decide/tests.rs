@@ -202,7 +202,7 @@ fn an_answer_that_was_not_delivered_is_told_for_its_own_code_alone() {
         let request = request(code);
         let at = situation(&request, &offline, CodeRules { reusable: false, exact });
         let admission = accept(&Situation { undelivered: Some(&unheard), ..at });
-        assert_eq!(matches!(admission, Admission::Repeat(_)), repeats, "{code} {exact}");
+        assert_eq!(matches!(admission, Admission::Retold(_)), repeats, "{code} {exact}");
     }
 }
 

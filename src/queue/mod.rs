@@ -298,10 +298,13 @@ impl Queue {
     }
 
     /// The answer about this row did not reach its till: the till's next request for the code, at
-    /// this branch, is a repeat, whatever its timestamp. Kept for two minutes, in memory.
+    /// this branch, is a repeat, whatever its timestamp. Kept for two minutes, in memory. Of a
+    /// reusable code each request that says something else is a redemption of its own.
     pub fn undelivered(&self, (till, lane): (&str, &str), request: &Request, seq: Seq) {
-        let exact = self.code_rules(lane, &request.reward_code).exact;
-        self.shared.undelivered.note(till, (request, exact), seq);
+        let CodeRules { exact, reusable } = self.code_rules(lane, &request.reward_code);
+        if !reusable {
+            self.shared.undelivered.note(till, (request, exact), seq);
+        }
     }
 
     /// A till that was told of a row that was refused before has heard it or not. Where none of

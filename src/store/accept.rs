@@ -25,6 +25,9 @@ const BY_KEY: &str = concat!(
     " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
 );
 
+/// The event of an answer that a till had missed and was told with its next request.
+const RETOLD: &str = "retold";
+
 /// A till's request.
 #[derive(Clone, Debug)]
 pub struct Accept {
@@ -172,7 +175,7 @@ impl Desk<'_> {
             clock_trusted: self.around.stamp.trusted,
         };
         let accept = decide::accept(&situation);
-        if let decide::Admission::Repeat(row) = &accept
+        if let decide::Admission::Retold(row) = &accept
             && is_told(row)
             && !told.is_some_and(|told| told.is_noted)
         {
@@ -213,10 +216,12 @@ impl Desk<'_> {
     ) -> Result<(Decision, Option<LiveRow>), StoreError> {
         self.count_refused(&accept, (lane, new))?;
         let decision = match accept {
-            decide::Admission::Repeat(row) if row.state == State::Pending => {
-                return self.still_pending(&row);
+            decide::Admission::Repeat(row) | decide::Admission::Retold(row) => {
+                if row.state == State::Pending {
+                    return self.still_pending(&row);
+                }
+                Decision::Settled(Box::new(self.shown_of(&row)?))
             }
-            decide::Admission::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
             decide::Admission::KeyReused => Decision::KeyReused,
             decide::Admission::Owed(row) => Decision::Owed(Box::new(self.pay(&row, new)?)),
             decide::Admission::Used(row) => Decision::Used(self.used_by(&row)?),
@@ -252,6 +257,7 @@ impl Desk<'_> {
                 self.refused_by(limit, at, code)
             }
             decide::Admission::Repeat(_)
+            | decide::Admission::Retold(_)
             | decide::Admission::KeyReused
             | decide::Admission::Owed(_)
             | decide::Admission::BeingAsked
@@ -309,8 +315,10 @@ impl Desk<'_> {
                 continue;
             }
             let told = self.told_last(row.seq, &new.till)?;
-            let is_noted = told.as_ref().is_some_and(|told| is_told_to(told, new));
-            let may_be = told.is_some() || !row.has(mark::OWED_PAID);
+            let is_noted = told.as_ref().is_some_and(|(_, told)| is_told_to(told, new));
+            // What was told again once and was missed again is nobody's to get: a till that resets
+            // each connection would get it with each sale.
+            let may_be = told.as_ref().map_or(!row.has(mark::OWED_PAID), |(how, _)| how != RETOLD);
             if is_noted && !row.has(mark::OWED) || is_undelivered && may_be {
                 return Ok(Some(ToldBefore { seq: row.seq, is_noted }));
             }
@@ -319,22 +327,20 @@ impl Desk<'_> {
     }
 
     /// The request by which the till was told of the row besides the row's own, where it was the
-    /// last that was: given what was owed, or told again.
-    fn told_last(&self, seq: Seq, till: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT by, detail FROM event WHERE seq = ?1 AND what IN ('owed_paid', 'retold') \
-            ORDER BY n DESC LIMIT 1";
+    /// last that was: given what was owed, or told again; and which of the two.
+    fn told_last(&self, seq: Seq, till: &str) -> Result<Option<(String, String)>, StoreError> {
+        let sql = "SELECT by, what, detail FROM event \
+            WHERE seq = ?1 AND what IN ('owed_paid', 'retold') ORDER BY n DESC LIMIT 1";
         let mut last = self.sql.prepare_cached(sql)?;
-        let last = last.query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        Ok(last.filter(|(by, _): &(String, String)| by == till).map(|(_, detail)| detail))
+        let of = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
+        let last: Option<(String, _)> = last.query_row([seq.0], of).optional()?;
+        Ok(last.filter(|(by, _)| by == till).map(|(_, told)| told))
     }
 
     /// The till is told by another request than the row's own, which it had not heard: a repeat of
     /// that request gets the same.
     fn note_retold(&mut self, row: &Stored, new: &NewRedemption) -> Result<(), StoreError> {
-        if row.asks_the_same(&new.request) {
-            return Ok(());
-        }
-        self.note_event(row, "retold", &new.till, &told_to(new).concat())
+        self.note_event(row, RETOLD, &new.till, &told_to(new).concat())
     }
 
     /// The redemption of a reusable code that the till asked for with these five fields and a key:
@@ -556,7 +562,11 @@ impl Reader {
             now_min: 0,
             clock_trusted: false,
         };
-        let decide::Admission::Repeat(row) = decide::accept(&situation) else { return Ok(None) };
+        let (decide::Admission::Repeat(row) | decide::Admission::Retold(row)) =
+            decide::accept(&situation)
+        else {
+            return Ok(None);
+        };
         self.shown(&row).map(Some)
     }
 }
@@ -574,8 +584,8 @@ impl Rivals {
 
 /// Whether the till is told now what is known of this row.
 fn tells_of(accept: &decide::Admission, seq: Seq) -> bool {
-    use decide::Admission::{Owed, Repeat};
-    matches!(accept, Repeat(row) | Owed(row) if row.seq == seq)
+    use decide::Admission::{Owed, Repeat, Retold};
+    matches!(accept, Repeat(row) | Retold(row) | Owed(row) if row.seq == seq)
 }
 
 /// What tells the request that was given what was owed, or was told again, from the till's others

@@ -358,6 +358,22 @@ fn a_repeat_of_the_request_that_was_given_what_was_owed_gets_the_same_and_anothe
 }
 
 #[test]
+fn what_a_till_missed_is_told_to_one_other_request_whatever_key_that_has() {
+    let of_key = |key: &str| NewRedemption { key: Some(key.to_owned()), ..new("till-1", "A") };
+    let mut world = World::new();
+    let Decision::Taken(given) = world.decide(of_key("first")) else { panic!() };
+    world.missed = Some(given.seq);
+    let mut third = later("till-1", "A");
+    third.request.timestamp.push('7');
+    for (asks, is_told) in
+        [(of_key("a"), true), (of_key("b"), false), (third, false), (of_key("a"), true)]
+    {
+        let told = world.decide(asks);
+        assert_eq!(matches!(&told, Decision::StillPending(_)), is_told, "{told:?}");
+    }
+}
+
+#[test]
 fn what_was_owed_is_given_again_to_the_same_key_or_where_one_has_none_and_to_no_other_key() {
     let of_key = |key: &str| NewRedemption { key: Some(key.to_owned()), ..later("till-2", "A") };
     let keyless = later("till-2", "A");
