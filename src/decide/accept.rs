@@ -56,9 +56,12 @@ pub struct Situation<'a> {
 pub enum Admission {
     /// A repeat of this row, asked with the same fields.
     Repeat(Box<Row>),
-    /// Another request of the till than the row's own is told of it: the till has missed the
-    /// answer, or asks again while the row is still owed one.
+    /// Another request of the till than the row's own is told of it, since the till has missed the
+    /// answer.
     Retold(Box<Row>),
+    /// Another request of the till than the row's own waits with it for the provider's answer: the
+    /// till was told "ask again".
+    Joined(Box<Row>),
     /// The key was used for another request.
     KeyReused,
     /// This row is owed to whoever asks for its code: it is given now.
@@ -110,16 +113,19 @@ pub fn accept(at: &Situation<'_>) -> Admission {
 /// What a request is told that is about a row which is there.
 fn told(row: &Row, asks: AsksAbout, till: &str) -> Admission {
     let found = Box::new(row.clone());
+    let is_owed = row.has(mark::OWED);
+    let is_too_late = row.has(mark::PAID_ELSEWHERE) && row.till == till;
     match asks {
         AsksAbout::SomethingElse => Admission::KeyReused,
-        AsksAbout::Its | AsksAbout::Another if row.has(mark::OWED) => Admission::Owed(found),
-        AsksAbout::Its | AsksAbout::Another
-            if row.has(mark::PAID_ELSEWHERE) && row.till == till =>
-        {
+        AsksAbout::Its | AsksAbout::WhatItMissed | AsksAbout::WhatIsPending if is_owed => {
+            Admission::Owed(found)
+        }
+        AsksAbout::Its | AsksAbout::WhatItMissed | AsksAbout::WhatIsPending if is_too_late => {
             Admission::Used(found)
         }
         AsksAbout::Its => Admission::Repeat(found),
-        AsksAbout::Another => Admission::Retold(found),
+        AsksAbout::WhatItMissed => Admission::Retold(found),
+        AsksAbout::WhatIsPending => Admission::Joined(found),
     }
 }
 
@@ -199,8 +205,10 @@ fn kind_of(at: &Situation<'_>, provider_only: bool) -> i64 {
 enum AsksAbout {
     /// It is the row's own, once more.
     Its,
-    /// It is another about the same code.
-    Another,
+    /// It is another about the same code, whose answer the till has not had.
+    WhatItMissed,
+    /// It is another about the same code, which the till was told to ask for again.
+    WhatIsPending,
     /// It has the row's key, and asks for something else.
     SomethingElse,
 }
@@ -208,11 +216,10 @@ enum AsksAbout {
 /// The row that the request is about, if it is no new one.
 fn repeat<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
     let its_own = || by_its_fields(at).map(|row| (row, AsksAbout::Its));
-    let another = || {
-        let undelivered = || at.undelivered.filter(|row| is_its_code(row, at));
-        joined(at).or_else(undelivered).map(|row| (row, AsksAbout::Another))
-    };
-    by_its_key(at).or_else(its_own).or_else(another)
+    let pending = || joined(at).map(|row| (row, AsksAbout::WhatIsPending));
+    let undelivered = || at.undelivered.filter(|row| is_its_code(row, at));
+    let missed = || undelivered().map(|row| (row, AsksAbout::WhatItMissed));
+    by_its_key(at).or_else(its_own).or_else(pending).or_else(missed)
 }
 
 fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
@@ -226,14 +233,16 @@ fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
 }
 
 /// A request with a key repeats one without, and the other way round; two different keys are two
-/// requests.
+/// requests. Of several the one that the provider took.
 fn by_its_fields<'a>(at: &Situation<'a>) -> Option<&'a Row> {
     let its_own = |row: &Row| row.till == at.till && is_of_this_store(row, at);
     let repeats = |row: &&Row| its_own(row) && !is_asked_anew(row) && is_the_same(row, at);
     let may_repeat = |row: &&Row| !at.keyed || row.is(kind::KEYLESS);
     // Of the two only one had a key, or the row would not be here.
     let reusable = at.by_fields.filter(repeats);
-    reusable.or_else(|| at.earlier.rows.iter().rev().filter(may_repeat).find(repeats))
+    let newest_first = || at.earlier.rows.iter().rev().filter(may_repeat).filter(repeats);
+    let confirmed = || newest_first().find(|row| row.state == State::Confirmed);
+    reusable.or_else(confirmed).or_else(|| newest_first().next())
 }
 
 /// The five fields, folded unless the provider tells codes apart by their bytes.

@@ -358,6 +358,48 @@ fn a_repeat_of_the_request_that_was_given_what_was_owed_gets_the_same_and_anothe
 }
 
 #[test]
+fn a_request_that_joined_a_pending_row_is_known_when_it_repeats() {
+    let of_key = |key: &str| NewRedemption { key: Some(key.to_owned()), ..new("till-1", "A") };
+    let joins: [NewRedemption; 2] = [of_key("second"), later("till-1", "A")];
+    for joins in joins {
+        let mut world = World::up();
+        let Decision::Taken(first) = world.decide(of_key("first")) else { panic!() };
+        assert!(matches!(conclude(&mut world, first.seq, false), Concluded::Refused { .. }));
+        assert!(matches!(world.decide(joins.clone()), Decision::StillPending(_)));
+        world.settle(first.seq, 1, confirmed());
+        for can_ask in [true, false] {
+            world.lane = if can_ask { LaneNow::default() } else { LaneNow::down() };
+            for again in [joins.clone(), of_key("first"), new("till-1", "A")] {
+                let told = world.decide(again);
+                assert!(matches!(&told, Decision::Settled(_)), "{joins:?}: {told:?}");
+            }
+        }
+        let another = world.decide(of_key("third"));
+        assert!(matches!(another, Decision::Used(_)), "{another:?}");
+    }
+}
+
+#[test]
+fn of_the_requests_that_join_a_pending_row_the_last_are_known() {
+    let nth = |n: u32| {
+        let mut new = later("till-1", "A");
+        new.request.timestamp = n.to_string();
+        new
+    };
+    let (mut world, asked) = told_no();
+    for n in (0..40).chain([0, 0]) {
+        assert!(matches!(world.decide(nth(n)), Decision::StillPending(_)));
+        world.stamp.unix_ms += 1000;
+    }
+    assert_eq!(world.reader().events(asked.seq).unwrap().len(), 8, "no more are kept");
+    world.settle(asked.seq, 1, confirmed());
+    world.lane = LaneNow::down();
+    for (n, is_known) in [(0, true), (39, true), (33, true), (20, false)] {
+        assert_eq!(matches!(world.decide(nth(n)), Decision::Settled(_)), is_known, "{n}");
+    }
+}
+
+#[test]
 fn what_a_till_missed_is_told_to_one_other_request_whatever_key_that_has() {
     let of_key = |key: &str| NewRedemption { key: Some(key.to_owned()), ..new("till-1", "A") };
     let mut world = World::new();
