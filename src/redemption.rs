@@ -430,6 +430,8 @@ pub struct Redemption {
     pub owed: bool,
     /// What was owed was given.
     pub owed_paid: bool,
+    /// It was given twice, and no till has heard of it: a person decides.
+    pub in_vain: bool,
     /// A person has seen to it.
     pub handled: bool,
     /// Who that was, and the person's note.
@@ -491,6 +493,7 @@ impl Redemption {
             on_hold: false,
             owed: false,
             owed_paid: false,
+            in_vain: false,
             handled: false,
             handled_by: None,
             freed: false,

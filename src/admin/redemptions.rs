@@ -134,6 +134,7 @@ pub(super) struct ListedRow<'a> {
     on_hold: bool,
     owed: bool,
     owed_paid: bool,
+    in_vain: bool,
     handled: bool,
     /// Who handled it, and why; `null` as long as nobody has.
     handled_by: Option<&'a str>,
@@ -174,6 +175,7 @@ impl<'a> ListedRow<'a> {
             on_hold: row.on_hold,
             owed: row.owed,
             owed_paid: row.owed_paid,
+            in_vain: row.in_vain,
             handled: row.handled,
             handled_by: row.handled_by.as_ref().map(|(by, _)| by.as_str()),
             handled_note: row.handled_by.as_ref().map(|(_, note)| note.as_str()),

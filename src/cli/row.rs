@@ -37,6 +37,8 @@ pub(super) struct RowView {
     #[serde(default)]
     pub(super) owed_paid: bool,
     #[serde(default)]
+    pub(super) in_vain: bool,
+    #[serde(default)]
     pub(super) lost: bool,
     #[serde(default)]
     pub(super) in_doubt: bool,
@@ -97,6 +99,7 @@ pub(super) fn marks(row: &RowView) -> String {
         (row.lost, "lost"),
         (row.owed && !row.owed_paid, "owed"),
         (row.owed_paid, "owed and paid"),
+        (row.in_vain, "given in vain"),
         (row.handled, "handled"),
         (row.freed, "code freed"),
         (!row.clock_trusted, "clock unsure"),

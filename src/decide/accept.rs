@@ -56,6 +56,12 @@ pub struct Situation<'a> {
 pub enum Admission {
     /// A repeat of this row, asked with the same fields.
     Repeat(Box<Row>),
+    /// Another request of the till than the row's own is told of it, since the till has missed the
+    /// answer.
+    Retold(Box<Row>),
+    /// Another request of the till than the row's own waits with it for the provider's answer: the
+    /// till was told "ask again".
+    Joined(Box<Row>),
     /// The key was used for another request.
     KeyReused,
     /// This row is owed to whoever asks for its code: it is given now.
@@ -89,15 +95,8 @@ pub enum Admission {
 /// Decides about a till's request. First the key, then the code, then the limits.
 #[must_use]
 pub fn accept(at: &Situation<'_>) -> Admission {
-    if let Some((row, is_same)) = repeat(at) {
-        return match (is_same, row.has(mark::OWED)) {
-            (false, _) => Admission::KeyReused,
-            (true, true) => Admission::Owed(Box::new(row.clone())),
-            (true, false) if row.has(mark::PAID_ELSEWHERE) && row.till == at.till => {
-                Admission::Used(Box::new(row.clone()))
-            }
-            (true, false) => Admission::Repeat(Box::new(row.clone())),
-        };
+    if let Some((row, asks)) = repeat(at) {
+        return told(row, asks, at.till);
     }
     let found = if at.rules.reusable { Guard::Free } else { guard(at.earlier, asking(at)) };
     match found {
@@ -108,6 +107,25 @@ pub fn accept(at: &Situation<'_>) -> Admission {
         Guard::Gone(kept) => Admission::Gone(kept),
         Guard::Free => admit(at, false),
         Guard::ProviderOnly => admit(at, true),
+    }
+}
+
+/// What a request is told that is about a row which is there.
+fn told(row: &Row, asks: AsksAbout, till: &str) -> Admission {
+    let found = Box::new(row.clone());
+    let is_owed = row.has(mark::OWED);
+    let is_too_late = row.has(mark::PAID_ELSEWHERE) && row.till == till;
+    match asks {
+        AsksAbout::SomethingElse => Admission::KeyReused,
+        AsksAbout::Its | AsksAbout::WhatItMissed | AsksAbout::WhatIsPending if is_owed => {
+            Admission::Owed(found)
+        }
+        AsksAbout::Its | AsksAbout::WhatItMissed | AsksAbout::WhatIsPending if is_too_late => {
+            Admission::Used(found)
+        }
+        AsksAbout::Its => Admission::Repeat(found),
+        AsksAbout::WhatItMissed => Admission::Retold(found),
+        AsksAbout::WhatIsPending => Admission::Joined(found),
     }
 }
 
@@ -182,32 +200,49 @@ fn kind_of(at: &Situation<'_>, provider_only: bool) -> i64 {
     bits.into_iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum::<i64>() | kind::MARKED
 }
 
-/// The row that the request repeats, and whether it asks the same.
-fn repeat<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
-    by_its_key(at).or_else(|| {
-        let undelivered = || at.undelivered.filter(|row| is_its_code(row, at));
-        by_its_fields(at).or_else(|| joined(at)).or_else(undelivered).map(|row| (row, true))
-    })
+/// How a till's request is about a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AsksAbout {
+    /// It is the row's own, once more.
+    Its,
+    /// It is another about the same code, whose answer the till has not had.
+    WhatItMissed,
+    /// It is another about the same code, which the till was told to ask for again.
+    WhatIsPending,
+    /// It has the row's key, and asks for something else.
+    SomethingElse,
 }
 
-fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, bool)> {
+/// The row that the request is about, if it is no new one.
+fn repeat<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
+    let its_own = || by_its_fields(at).map(|row| (row, AsksAbout::Its));
+    let pending = || joined(at).map(|row| (row, AsksAbout::WhatIsPending));
+    let undelivered = || at.undelivered.filter(|row| is_its_code(row, at));
+    let missed = || undelivered().map(|row| (row, AsksAbout::WhatItMissed));
+    by_its_key(at).or_else(its_own).or_else(pending).or_else(missed)
+}
+
+fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
     let row = at.by_key.filter(|row| !is_asked_anew(row))?;
     let is_same = is_the_same(row, at);
     // A row from another store, whose till has the name of one of ours and used the key for
     // something else.
     let is_a_namesakes = row.origin.is_some() && !is_same;
-    (!is_a_namesakes).then_some((row, is_same))
+    let asks = if is_same { AsksAbout::Its } else { AsksAbout::SomethingElse };
+    (!is_a_namesakes).then_some((row, asks))
 }
 
 /// A request with a key repeats one without, and the other way round; two different keys are two
-/// requests.
+/// requests. Of several the one that the provider took.
 fn by_its_fields<'a>(at: &Situation<'a>) -> Option<&'a Row> {
     let its_own = |row: &Row| row.till == at.till && is_of_this_store(row, at);
     let repeats = |row: &&Row| its_own(row) && !is_asked_anew(row) && is_the_same(row, at);
     let may_repeat = |row: &&Row| !at.keyed || row.is(kind::KEYLESS);
     // Of the two only one had a key, or the row would not be here.
     let reusable = at.by_fields.filter(repeats);
-    reusable.or_else(|| at.earlier.rows.iter().rev().filter(may_repeat).find(repeats))
+    let newest_first = || at.earlier.rows.iter().rev().filter(may_repeat).filter(repeats);
+    let confirmed = || newest_first().find(|row| row.state == State::Confirmed);
+    reusable.or_else(confirmed).or_else(|| newest_first().next())
 }
 
 /// The five fields, folded unless the provider tells codes apart by their bytes.

@@ -157,14 +157,15 @@ pub fn is_trusted(kind: i64, marks: i64) -> bool {
 }
 
 /// Whether a person has to look at a row of these bits: it is parked, or was declined after it had
-/// been given, or was confirmed by inference or owed; and nobody has handled it.
+/// been given, or was confirmed by inference or owed, or given in vain; and nobody has handled it.
 #[must_use]
 pub fn needs_a_person(state: State, kind: i64, marks: i64) -> bool {
     let has = |mark: i64| marks & mark != 0;
     let is_open = match state {
         State::Declined => is_trusted(kind, marks) || has(mark::LOST),
         State::Confirmed => {
-            has(mark::DUPLICATE_OF_OURS) || (has(mark::OWED) && !has(mark::OWED_PAID))
+            has(mark::DUPLICATE_OF_OURS | mark::IN_VAIN)
+                || (has(mark::OWED) && !has(mark::OWED_PAID))
         }
         State::Parked => true,
         State::Pending | State::Voided => false,
@@ -267,6 +268,10 @@ pub mod mark {
     pub const TAKEN_BACK: i64 = 1 << 19;
     /// It was given on trust since an operator's hold said so.
     pub const ON_HOLD: i64 = 1 << 20;
+    /// No till had heard of it when it was given, and it was owed once more.
+    pub const UNHEARD: i64 = 1 << 21;
+    /// No till had heard of it then either: it is given to nobody any more, and a person decides.
+    pub const IN_VAIN: i64 = 1 << 22;
     /// Refused for the form of its request, which says nothing of its code.
     pub const OF_THE_FORM: i64 = 1 << 23;
     /// Given after a wait since nobody could be asked: no byte of it had left. Its lane had counted
@@ -346,6 +351,8 @@ mod tests {
         assert!(of(State::Parked, 0) && !of(State::Parked, mark::HANDLED));
         assert!(of(State::Confirmed, mark::DUPLICATE_OF_OURS) && of(State::Confirmed, mark::OWED));
         assert!(!of(State::Confirmed, mark::OWED | mark::OWED_PAID));
+        assert!(!of(State::Confirmed, mark::OWED_PAID | mark::UNHEARD));
+        assert!(of(State::Confirmed, mark::OWED_PAID | mark::UNHEARD | mark::IN_VAIN));
         assert!(!of(State::Pending, mark::TRUSTED) && !of(State::Voided, mark::TRUSTED));
     }
 

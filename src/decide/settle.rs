@@ -182,15 +182,20 @@ fn confirmed(row: &Row, marks: i64, told: bool) -> Settle {
 }
 
 /// The marks of a row that was refused and confirmed, once it is known that no till heard of it,
-/// neither while it waited nor when it was given what was owed: it is owed after all. `None`:
+/// neither while it waited nor when it was given what was owed: it is owed after all, once. A till
+/// that resets each connection may have heard it, so that the second time a person decides. `None`:
 /// nothing changes.
 #[must_use]
 pub fn unheard(row: &Row) -> Option<i64> {
-    let seemed_heard = row.state == State::Confirmed && row.was_refused() && !row.has(mark::OWED);
+    let is_open = row.has(mark::OWED | mark::IN_VAIN);
+    let seemed_heard = row.state == State::Confirmed && row.was_refused() && !is_open;
+    if row.has(mark::UNHEARD) {
+        return seemed_heard.then_some(row.marks | mark::IN_VAIN);
+    }
     // Of a row that was answered before it was sent again, that stays true.
     let heard = if row.has(mark::REFUSED_AT_TILL) { mark::ANSWERED } else { 0 };
     let marks = row.marks & !(heard | mark::OWED_PAID | mark::PAID_ELSEWHERE);
-    seemed_heard.then_some(marks | mark::OWED)
+    seemed_heard.then_some(marks | mark::OWED | mark::UNHEARD)
 }
 
 /// The marks of a row whose till waited in vain and is told now what has become of it meanwhile: as

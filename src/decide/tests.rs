@@ -203,7 +203,7 @@ fn an_answer_that_was_not_delivered_is_told_for_its_own_code_alone() {
         let request = request(code);
         let at = situation(&request, &offline, CodeRules { reusable: false, exact });
         let admission = accept(&Situation { undelivered: Some(&unheard), ..at });
-        assert_eq!(matches!(admission, Admission::Repeat(_)), repeats, "{code} {exact}");
+        assert_eq!(matches!(admission, Admission::Retold(_)), repeats, "{code} {exact}");
     }
 }
 
@@ -231,13 +231,17 @@ fn a_reusable_codes_keyed_request_repeats_the_keyless_one_with_its_fields() {
 fn what_no_till_heard_is_owed_where_it_was_refused_before_and_never_twice() {
     use State::{Confirmed, Declined, Pending};
     let (refused, answered) = (mark::REFUSED_AT_TILL, mark::ANSWERED);
+    let (once, again) = (mark::OWED | mark::UNHEARD, mark::OWED_PAID | mark::UNHEARD);
     for (state, marks, expected) in [
-        (Confirmed, refused | answered, Some(refused | mark::OWED)),
+        (Confirmed, refused | answered, Some(refused | once)),
         // Its till heard a refusal before a person sent it again.
-        (Confirmed, answered, Some(answered | mark::OWED)),
-        (Confirmed, refused | mark::OWED_PAID, Some(refused | mark::OWED)),
-        (Confirmed, refused | mark::OWED_PAID | mark::PAID_ELSEWHERE, Some(refused | mark::OWED)),
+        (Confirmed, answered, Some(answered | once)),
+        (Confirmed, refused | mark::OWED_PAID, Some(refused | once)),
+        (Confirmed, refused | mark::OWED_PAID | mark::PAID_ELSEWHERE, Some(refused | once)),
         (Confirmed, refused | mark::OWED, None),
+        (Confirmed, refused | once, None),
+        (Confirmed, refused | again, Some(refused | again | mark::IN_VAIN)),
+        (Confirmed, refused | again | mark::IN_VAIN, None),
         (Confirmed, refused | answered | mark::TRUSTED, None),
         (Declined, refused | answered, None),
         (Pending, refused | answered, None),

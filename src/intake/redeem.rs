@@ -136,7 +136,9 @@ impl PendingRedeem {
             }
             Decision::RefusedBefore(row) => {
                 refused::count(Reason::Used);
-                return self.settled(&row);
+                let answer = self.settled(&row);
+                // What another till asked for is nothing that this one can look up.
+                return if row.till == self.line.till { answer } else { reply::of_nobody(answer) };
             }
             Decision::RefusedAtCheck(answer) => {
                 refused::count(Reason::Used);

@@ -56,6 +56,13 @@ pub(super) fn about(mut answer: Response, id: &Id, state: State) -> Response {
     answer
 }
 
+/// `answer` without what it says of the redemption that it is about: that is another till's.
+pub(super) fn of_nobody(mut answer: Response) -> Response {
+    answer.headers_mut().remove(REDEEMD_ID);
+    answer.headers_mut().remove(REDEEMD_STATE);
+    answer
+}
+
 /// `answer` with what is left of the limits: so many rows, so much money, so many seconds of
 /// outage.
 pub(super) fn with_headroom(mut answer: Response, headroom: Option<Headroom>) -> Response {

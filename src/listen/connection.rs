@@ -222,7 +222,7 @@ impl Service<Request<Incoming>> for Door {
         let Some(busy) = self.slot.begin() else {
             return Box::pin(std::future::ready(Err(Evicted)));
         };
-        self.wire.heard();
+        self.wire.asked();
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(Guest(Arc::clone(&self.slot)));
         let wire = Arc::clone(&self.wire);

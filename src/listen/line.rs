@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::io::ioctl_fionread;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, Sleep, sleep};
@@ -73,7 +74,7 @@ struct Farewell {
 /// What the system knows of the connection.
 enum ConnectionState {
     /// Reset, or otherwise broken.
-    Broken,
+    Broken(io::Error),
     /// Both sides have closed, and all has been acknowledged.
     Closed,
     Open,
@@ -92,7 +93,7 @@ impl<I: Carrier> TimedLine<I> {
         let polled = poll(Pin::new(&mut self.inner), cx);
         if let Poll::Ready(result) = polled {
             self.timer = None;
-            return Poll::Ready(result.inspect_err(|_| self.wire.broken()));
+            return Poll::Ready(result.inspect_err(|error| self.ends_with(error)));
         }
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.within)));
         ready!(timer.as_mut().poll(cx));
@@ -100,10 +101,25 @@ impl<I: Carrier> TimedLine<I> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// Who reset it may have read what was written before; who does not acknowledge has not.
+    fn ends_with(&self, error: &io::Error) {
+        if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) {
+            self.wire.reset();
+        } else {
+            self.wire.broken();
+        }
+    }
+
+    /// Before a write: what lies there was sent before the client can have read it.
+    fn writes(&self) {
+        let tcp = self.inner.tcp();
+        self.wire.writes(|| tcp.is_some_and(|tcp| ioctl_fionread(tcp) != Ok(0)));
+    }
+
     fn known(&self) -> ConnectionState {
         let Some(tcp) = self.inner.tcp() else { return ConnectionState::Closed };
         match (tcp.take_error(), tcp.peer_addr()) {
-            (Ok(Some(_)) | Err(_), _) => ConnectionState::Broken,
+            (Ok(Some(error)) | Err(error), _) => ConnectionState::Broken(error),
             (Ok(None), Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
                 ConnectionState::Closed
             }
@@ -115,7 +131,7 @@ impl<I: Carrier> TimedLine<I> {
     fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.wire.has_written() {
             match self.known() {
-                ConnectionState::Broken => self.wire.broken(),
+                ConnectionState::Broken(error) => self.ends_with(&error),
                 ConnectionState::Closed => self.wire.heard(),
                 ConnectionState::Open => ready!(self.poll_next_look(cx)),
             }
@@ -147,13 +163,23 @@ impl<I: Carrier> AsyncRead for TimedLine<I> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match ready!(Pin::new(&mut self.inner).poll_read(cx, buf)) {
-            // A client that leaves TLS without its farewell has ended its stream as well.
-            Err(error) if I::HAS_RECORDS && error.kind() == io::ErrorKind::UnexpectedEof => {
-                Poll::Ready(Ok(()))
+        let before = buf.filled().len();
+        match Pin::new(&mut self.inner).poll_read(cx, buf) {
+            Poll::Pending => {
+                self.wire.drained();
+                return Poll::Pending;
             }
-            read => Poll::Ready(read.inspect_err(|_| self.wire.broken())),
+            // A client that leaves TLS without its farewell has ended its stream as well.
+            Poll::Ready(Err(error))
+                if I::HAS_RECORDS && error.kind() == io::ErrorKind::UnexpectedEof => {}
+            Poll::Ready(Err(error)) => {
+                self.ends_with(&error);
+                return Poll::Ready(Err(error));
+            }
+            Poll::Ready(Ok(())) if buf.filled().len() > before => self.wire.came(),
+            Poll::Ready(Ok(())) => {}
         }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -163,6 +189,7 @@ impl<I: Carrier> AsyncWrite for TimedLine<I> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.writes();
         self.bounded(cx, |inner, cx| inner.poll_write(cx, bytes))
     }
 
@@ -171,6 +198,7 @@ impl<I: Carrier> AsyncWrite for TimedLine<I> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.writes();
         self.bounded(cx, |inner, cx| inner.poll_write_vectored(cx, slices))
     }
 

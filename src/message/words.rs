@@ -166,8 +166,16 @@ pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
             "The till was told again, when it asked anew",
             "أُخبرت نقطة البيع ثانية حين طلبت من جديد",
         ),
+        "joined" => (
+            "The till asked anew, and waited for the same answer",
+            "طلبت نقطة البيع من جديد وانتظرت الجواب نفسه",
+        ),
         "owed_paid" => ("The owed reward was given", "أُعطيت المكافأة المستحقة"),
         "unheard" => ("No till heard of it: it is owed", "لم تسمع بها أي نقطة بيع: فهي مستحقة"),
+        "in_vain" => (
+            "No till heard of it again: a person decides",
+            "لم تسمع بها أي نقطة بيع مرة أخرى: القرار لشخص",
+        ),
         "answered" => ("What was known before", "ما كان معروفًا من قبل"),
         "late_answer" => ("A late answer", "جواب متأخر"),
         "import" => ("Taken over from another gateway", "نُقلت من بوابة أخرى"),

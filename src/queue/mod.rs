@@ -298,10 +298,13 @@ impl Queue {
     }
 
     /// The answer about this row did not reach its till: the till's next request for the code, at
-    /// this branch, is a repeat, whatever its timestamp. Kept for two minutes, in memory.
+    /// this branch, is a repeat, whatever its timestamp. Kept for two minutes, in memory. Of a
+    /// reusable code each request that says something else is a redemption of its own.
     pub fn undelivered(&self, (till, lane): (&str, &str), request: &Request, seq: Seq) {
-        let exact = self.code_rules(lane, &request.reward_code).exact;
-        self.shared.undelivered.note(till, (request, exact), seq);
+        let CodeRules { exact, reusable } = self.code_rules(lane, &request.reward_code);
+        if !reusable {
+            self.shared.undelivered.note(till, (request, exact), seq);
+        }
     }
 
     /// A till that was told of a row that was refused before has heard it or not. Where none of
@@ -335,22 +338,25 @@ impl Queue {
         self.ask(Handling { id: id.clone(), note: note.to_owned(), free, by: by.to_owned() }).await
     }
 
-    /// A till's own row.
+    /// A till's own row, or the one that it was given when it was owed.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn receipt(&self, id: &Id, till: &str) -> Result<Option<Redemption>, QueueError> {
         let (id, till) = (id.clone(), till.to_owned());
-        self.read(move |reader| Ok(reader.by_id(&id)?.filter(|row| row.till == till))).await
+        self.read(move |reader| reader.receipt(&id, &till)).await
     }
 
-    /// A till takes its own row back.
+    /// A till takes its own row back. What it was given when it was owed is settled.
     ///
     /// # Errors
     /// Nothing was changed.
     pub async fn void_by_till(&self, id: &Id, till: &str) -> Result<VoidOutcome, QueueError> {
         // An imported row's id carries another store's number: only the row itself knows its own.
         let own = self.receipt(id, till).await?;
+        if let Some(row) = own.as_ref().filter(|row| row.till != till) {
+            return Ok(VoidOutcome::TooLate(Box::new(row.clone())));
+        }
         let withdrawn = own.is_some_and(|row| self.shared.flights.withdraw(row.seq));
         self.ask(VoidByTill { id: id.clone(), till: till.to_owned(), withdrawn }).await
     }

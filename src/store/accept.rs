@@ -25,6 +25,16 @@ const BY_KEY: &str = concat!(
     " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
 );
 
+/// The events of a till that is told of a row by another request than the row's own: it had missed
+/// the answer, waits for it, or is given what was owed.
+const RETOLD: &str = "retold";
+const JOINED: &str = "joined";
+const PAID: &str = "owed_paid";
+/// So many requests that joined a row are known, so that their repeats are.
+const JOINED_MAX: usize = 8;
+/// So many events are read of how a row was told.
+const TOLD_MAX: i64 = 16;
+
 /// A till's request.
 #[derive(Clone, Debug)]
 pub struct Accept {
@@ -103,14 +113,6 @@ pub(super) struct Rivals {
     pub(super) kept: Option<Kept>,
 }
 
-/// The redemption about which a till was answered before.
-#[derive(Clone, Copy)]
-struct ToldBefore {
-    seq: Seq,
-    /// It is written down that it was told by this very request.
-    is_noted: bool,
-}
-
 impl Desk<'_> {
     pub(super) fn accept(
         &mut self,
@@ -138,7 +140,7 @@ impl Desk<'_> {
         let tills = self.around.tills;
         let undelivered = tills.take_undelivered(&new.till, &new.request, rules.exact);
         let told = self.told_before(&rivals, undelivered, new)?;
-        let is_told = |row: &Stored| told.is_some_and(|told| told.seq == row.seq);
+        let is_told = |row: &Stored| told == Some(row.seq);
         let now = self.lane_now(lane, &new.lane, &new.till);
         let rivals = if now.ask || rules.reusable {
             rivals
@@ -172,11 +174,8 @@ impl Desk<'_> {
             clock_trusted: self.around.stamp.trusted,
         };
         let accept = decide::accept(&situation);
-        if let decide::Admission::Repeat(row) = &accept
-            && is_told(row)
-            && !told.is_some_and(|told| told.is_noted)
-        {
-            self.note_retold(row, new)?;
+        if let Some((row, how)) = told_to_another(&accept) {
+            self.note_told(row, new, how)?;
         }
         if undelivered.is_some_and(|missed| !tells_of(&accept, missed)) {
             tills.give_back_undelivered();
@@ -213,10 +212,14 @@ impl Desk<'_> {
     ) -> Result<(Decision, Option<LiveRow>), StoreError> {
         self.count_refused(&accept, (lane, new))?;
         let decision = match accept {
-            decide::Admission::Repeat(row) if row.state == State::Pending => {
-                return self.still_pending(&row);
+            decide::Admission::Repeat(row)
+            | decide::Admission::Retold(row)
+            | decide::Admission::Joined(row) => {
+                if row.state == State::Pending {
+                    return self.still_pending(&row);
+                }
+                Decision::Settled(Box::new(self.shown_of(&row)?))
             }
-            decide::Admission::Repeat(row) => Decision::Settled(Box::new(self.shown_of(&row)?)),
             decide::Admission::KeyReused => Decision::KeyReused,
             decide::Admission::Owed(row) => Decision::Owed(Box::new(self.pay(&row, new)?)),
             decide::Admission::Used(row) => Decision::Used(self.used_by(&row)?),
@@ -252,6 +255,8 @@ impl Desk<'_> {
                 self.refused_by(limit, at, code)
             }
             decide::Admission::Repeat(_)
+            | decide::Admission::Retold(_)
+            | decide::Admission::Joined(_)
             | decide::Admission::KeyReused
             | decide::Admission::Owed(_)
             | decide::Admission::BeingAsked
@@ -302,39 +307,75 @@ impl Desk<'_> {
         rivals: &Rivals,
         undelivered: Option<Seq>,
         new: &NewRedemption,
-    ) -> Result<Option<ToldBefore>, StoreError> {
+    ) -> Result<Option<Seq>, StoreError> {
         for row in rivals.rows.iter().rev() {
             let is_undelivered = Some(row.seq) == undelivered;
             if !row.has(mark::OWED_PAID) && row.till != new.till {
                 continue;
             }
-            let told = self.told_last(row.seq, &new.till)?;
-            let is_noted = told.as_ref().is_some_and(|told| is_told_to(told, new));
-            let may_be = told.is_some() || !row.has(mark::OWED_PAID);
+            let told = self.told_by(row.seq, &new.till)?;
+            let is_noted = told.iter().any(|(_, told)| is_told_to(told, new));
+            let was = |how: &str| told.iter().any(|(what, _)| what == how);
+            // What was told again once and was missed again is nobody's to get: a till that resets
+            // each connection would get it with each sale.
+            let may_be = !was(RETOLD) && (was(PAID) || !row.has(mark::OWED_PAID));
             if is_noted && !row.has(mark::OWED) || is_undelivered && may_be {
-                return Ok(Some(ToldBefore { seq: row.seq, is_noted }));
+                return Ok(Some(row.seq));
             }
         }
         Ok(None)
     }
 
-    /// The request by which the till was told of the row besides the row's own, where it was the
-    /// last that was: given what was owed, or told again.
-    fn told_last(&self, seq: Seq, till: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT by, detail FROM event WHERE seq = ?1 AND what IN ('owed_paid', 'retold') \
-            ORDER BY n DESC LIMIT 1";
-        let mut last = self.sql.prepare_cached(sql)?;
-        let last = last.query_row([seq.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        Ok(last.filter(|(by, _): &(String, String)| by == till).map(|(_, detail)| detail))
+    /// The requests by which the till was told of the row besides the row's own, and how, the
+    /// newest first. Whoever was given what was owed is the last: what was told before counts no
+    /// more.
+    fn told_by(&self, seq: Seq, till: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT by, what, detail FROM event \
+            WHERE seq = ?1 AND what IN ('owed_paid', 'retold', 'joined') ORDER BY n DESC LIMIT ?2";
+        let mut newest_first = self.sql.prepare_cached(sql)?;
+        let mut rows = newest_first.query((seq.0, TOLD_MAX))?;
+        let mut told = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (by, how): (String, String) = (row.get(0)?, row.get(1)?);
+            let is_last = how == PAID;
+            if by == till {
+                told.push((how, row.get(2)?));
+            }
+            if is_last {
+                break;
+            }
+        }
+        Ok(told)
     }
 
-    /// The till is told by another request than the row's own, which it had not heard: a repeat of
-    /// that request gets the same.
-    fn note_retold(&mut self, row: &Stored, new: &NewRedemption) -> Result<(), StoreError> {
-        if row.asks_the_same(&new.request) {
+    /// The till is told by another request than the row's own: a repeat of that request gets the
+    /// same.
+    fn note_told(
+        &mut self,
+        row: &Stored,
+        new: &NewRedemption,
+        how: &str,
+    ) -> Result<(), StoreError> {
+        let told = self.told_by(row.seq, &new.till)?;
+        if told.iter().any(|(_, told)| is_told_to(told, new)) {
             return Ok(());
         }
-        self.note_event(row, "retold", &new.till, &told_to(new).concat())
+        let detail = told_to(new).concat();
+        let joined = told.iter().filter(|(how, _)| how == JOINED).count();
+        if how == JOINED && joined >= JOINED_MAX {
+            return self.note_joined_last(row, &detail);
+        }
+        self.note_event(row, how, &new.till, &detail)
+    }
+
+    /// A till may ask for a pending row as often as it likes: in the place of the one that joined
+    /// it longest ago.
+    fn note_joined_last(&self, row: &Stored, detail: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE event SET at_ms = ?2, detail = ?3 WHERE n = (SELECT n FROM event \
+            WHERE seq = ?1 AND what = 'joined' ORDER BY at_ms, n LIMIT 1)";
+        let now_ms = self.around.stamp.unix_ms;
+        self.sql.prepare_cached(sql)?.execute((row.seq.0, now_ms, detail))?;
+        Ok(())
     }
 
     /// The redemption of a reusable code that the till asked for with these five fields and a key:
@@ -358,7 +399,7 @@ impl Desk<'_> {
         ))?;
         if paid == 1 {
             self.books.remark(row, (row.marks & !mark::OWED) | mark::OWED_PAID | elsewhere);
-            self.note_event(row, "owed_paid", till, &told_to(new).concat())?;
+            self.note_event(row, PAID, till, &told_to(new).concat())?;
         }
         self.shown(row.seq)
     }
@@ -556,8 +597,7 @@ impl Reader {
             now_min: 0,
             clock_trusted: false,
         };
-        let decide::Admission::Repeat(row) = decide::accept(&situation) else { return Ok(None) };
-        self.shown(&row).map(Some)
+        repeated(decide::accept(&situation)).map(|row| self.shown(&row)).transpose()
     }
 }
 
@@ -572,10 +612,28 @@ impl Rivals {
     }
 }
 
+/// The row that a till's request is told of as one that is there.
+fn repeated(accept: decide::Admission) -> Option<Box<Stored>> {
+    use decide::Admission::{Joined, Repeat, Retold};
+    if let Repeat(row) | Retold(row) | Joined(row) = accept { Some(row) } else { None }
+}
+
+/// The row of which another request than its own is told now, and the event of that.
+fn told_to_another(accept: &decide::Admission) -> Option<(&Stored, &'static str)> {
+    use decide::Admission::{Joined, Retold};
+    if let Retold(row) = accept {
+        Some((row, RETOLD))
+    } else if let Joined(row) = accept {
+        Some((row, JOINED))
+    } else {
+        None
+    }
+}
+
 /// Whether the till is told now what is known of this row.
 fn tells_of(accept: &decide::Admission, seq: Seq) -> bool {
-    use decide::Admission::{Owed, Repeat};
-    matches!(accept, Repeat(row) | Owed(row) if row.seq == seq)
+    use decide::Admission::{Joined, Owed, Repeat, Retold};
+    matches!(accept, Repeat(row) | Retold(row) | Joined(row) | Owed(row) if row.seq == seq)
 }
 
 /// What tells the request that was given what was owed, or was told again, from the till's others

@@ -236,12 +236,13 @@ impl Desk<'_> {
         Ok(Concluded::Settled { row: shown, pays: row.has(mark::OWED) })
     }
 
-    /// What its till was refused before, and did not hear of now either, is owed.
+    /// What its till was refused before, and did not hear of now either, is owed, or a person's.
     fn unheard(&mut self, seq: Seq) -> Result<(), StoreError> {
         let Some(row) = row::by_seq(self.sql, seq)? else { return Ok(()) };
         let Some(marks) = decide::unheard(&row) else { return Ok(()) };
         self.remark(&row, marks)?;
-        self.note_event(&row, "unheard", "redeemd", "")
+        let what = if marks & mark::IN_VAIN != 0 { "in_vain" } else { "unheard" };
+        self.note_event(&row, what, "redeemd", "")
     }
 
     fn trust_after_waiting(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::row::{self, Stored};
 use super::types::{Event, Filter};
@@ -86,6 +86,25 @@ impl Reader {
     /// The database cannot be read.
     pub fn by_id(&self, id: &Id) -> Result<Option<Redemption>, StoreError> {
         row::asked_for(&self.connection, id)?.map(|row| self.shown(&row)).transpose()
+    }
+
+    /// One row, if it is this till's own or the till was given it when it was owed.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn receipt(&self, id: &Id, till: &str) -> Result<Option<Redemption>, StoreError> {
+        let Some(row) = self.by_id(id)? else { return Ok(None) };
+        let is_its = row.till == till || row.owed_paid && self.was_given(row.seq, till)?;
+        Ok(is_its.then_some(row))
+    }
+
+    /// Whether it was this till that was given what was owed.
+    fn was_given(&self, seq: Seq, till: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT by FROM event WHERE seq = ?1 AND what = 'owed_paid' ORDER BY n DESC \
+            LIMIT 1";
+        let mut last = self.connection.prepare(sql)?;
+        let by: Option<String> = last.query_row([seq.0], |row| row.get(0)).optional()?;
+        Ok(by.is_some_and(|by| by == till))
     }
 
     /// The row's last attempts, oldest first.

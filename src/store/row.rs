@@ -193,6 +193,7 @@ impl Stored {
             trusted: self.is_trusted() || given.is_some(),
             owed: self.has(mark::OWED),
             owed_paid: self.has(mark::OWED_PAID),
+            in_vain: self.has(mark::IN_VAIN),
             handled: self.has(mark::HANDLED),
             handled_by: self.handled_by(connection)?,
             freed: self.has(mark::FREED),

@@ -172,6 +172,8 @@ fn t4_what_the_provider_refused_is_refused_in_its_words_while_the_line_is_down()
     for (till, timestamp) in [("till-1", "2"), ("till-2", "3")] {
         let refused = gateway.till(till).order(&Order::new("T4").with("timestamp", timestamp));
         assert_eq!((refused.status, &refused.body), (400, &declined.body), "{till}");
+        let is_its_own = till == "till-1";
+        assert_eq!(refused.header("redeemd-id").is_some(), is_its_own, "{till}: {refused:?}");
     }
     provider.restore();
     let books = gateway.wait_until_drained();

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
 use serde_json::Value;
 
 use crate::harness::{Gateway, Order, Provider, Reply, Till, at_once, eventually, moment};
@@ -710,6 +711,92 @@ mod m14 {
         for code in ["HUNG-1", "HUNG-3"] {
             let third = till.order(&later(code, 2));
             assert_eq!(third.status, 400, "the answer is told once: {third:?}");
+        }
+    }
+
+    /// How a till ends a connection on which its answer was written.
+    #[derive(Clone, Copy, Debug)]
+    enum Leaves {
+        /// It reads the status line and closes: what is left unread resets the connection.
+        WithTheStatus,
+        /// It reads all and resets, so long after.
+        ResetsAfter(Duration),
+    }
+
+    /// The status that the till saw before it left.
+    fn asks_and_breaks_off(till: &Till, order: &Order, leaves: Leaves) -> String {
+        let mut stream = till.connect();
+        stream.write_all(&till.bytes_of(order)).unwrap();
+        let mut answer = [0; 4096];
+        let wanted = if matches!(leaves, Leaves::WithTheStatus) { 12 } else { answer.len() };
+        moment(Duration::from_millis(100));
+        assert!(stream.read(&mut answer[..wanted]).unwrap() >= 12);
+        if let Leaves::ResetsAfter(after) = leaves {
+            moment(after);
+            set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        }
+        drop(stream);
+        moment(Duration::from_millis(100));
+        String::from_utf8_lossy(&answer[9..12]).into_owned()
+    }
+
+    #[test]
+    fn a_till_that_resets_each_connection_gets_a_missed_answer_once_and_not_with_each_sale() {
+        let provider = Provider::with(&["--reusable", "SUMMER*"]);
+        let gateway = store(&provider, "reusable_codes = [\"SUMMER*\"]");
+        let till = gateway.till("till-1");
+        let at_once = Leaves::ResetsAfter(Duration::ZERO);
+        for (leaves, n) in [(Leaves::WithTheStatus, 1), (at_once, 2)] {
+            let sales = |code: &str| -> Vec<String> {
+                let sale = |n| asks_and_breaks_off(&till, &later(code, n), leaves);
+                (0..4).map(sale).collect()
+            };
+            let code = format!("ONE-{n}");
+            assert_eq!(sales(&code), ["200", "200", "400", "400"], "{leaves:?}");
+            let code = format!("SUMMER-{n}");
+            assert_eq!(sales(&code), ["200"; 4], "{leaves:?}");
+            assert_eq!(provider.requests_for(&code).len(), 4, "each sale is one: {leaves:?}");
+        }
+        go_offline(&provider, &gateway);
+        let sales = |code: &str| -> Vec<String> {
+            let sale = |n| asks_and_breaks_off(&till, &later(code, n), at_once);
+            (0..3).map(sale).collect()
+        };
+        assert_eq!(sales("ONE-3"), ["200", "200", "400"]);
+        let accepted = gateway.counts().accepted;
+        assert_eq!(sales("SUMMER-3"), ["200"; 3]);
+        assert_eq!(gateway.counts().accepted, accepted + 3, "each sale is one");
+    }
+
+    #[test]
+    fn a_connection_that_is_reset_long_after_its_answer_had_it() {
+        let provider = Provider::start();
+        let gateway = store(&provider, "");
+        let till = gateway.till("till-1");
+        let late = Leaves::ResetsAfter(Duration::from_millis(2100));
+        assert_eq!(asks_and_breaks_off(&till, &Order::new("READ"), late), "200");
+        assert_eq!(till.order(&later("READ", 1)).status, 400);
+    }
+
+    #[test]
+    fn of_requests_that_were_sent_together_each_answer_that_was_not_read_is_told() {
+        let provider = Provider::start();
+        let gateway = store(&provider, "");
+        let till = gateway.till("till-1");
+        for n in [2, 3] {
+            let code = |nth: u32| format!("PIPED-{n}-{nth}");
+            let requests: Vec<u8> =
+                (0..n).flat_map(|nth| till.bytes_of(&Order::new(&code(nth)))).collect();
+            let mut stream = till.connect();
+            stream.write_all(&requests).unwrap();
+            moment(Duration::from_millis(300));
+            set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+            drop(stream);
+            moment(Duration::from_millis(100));
+            for nth in 0..n {
+                let reply = till.order(&later(&code(nth), 1));
+                assert_eq!(reply.status, 200, "{}: {reply:?}", code(nth));
+            }
         }
     }
 

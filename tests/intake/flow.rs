@@ -420,9 +420,18 @@ async fn what_a_till_hung_up_on_after_it_was_refused_is_owed_to_whoever_asks_nex
         }
     };
     timeout(PATIENCE, owed).await.expect("in time");
+    let receipt = async |method: &str, till: &str| {
+        let path = format!("/redemptions/{}", row.id);
+        shop.asks(&request(method, &path, till, "", "")).await
+    };
+    receipt("GET", "till-2").await.says("404", "no such redemption");
     let paid = shop.redeems("till-2", "1").await;
     paid.is("200", Some("confirmed"), "{}");
     assert_eq!(paid.header("redeemd-repeat"), None, "it asks for the first time");
+    for till in ["till-1", "till-2"] {
+        receipt("GET", till).await.says("200", r#""state":"confirmed""#);
+        assert_eq!(receipt("DELETE", till).await.status(), "409", "{till}");
+    }
     let told = shop.redeems("till-1", "1").await;
     told.says("400", "Reward 1 has been used on 2026-11-23 14:03:11 at till-2");
 }

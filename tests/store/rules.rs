@@ -358,6 +358,64 @@ fn a_repeat_of_the_request_that_was_given_what_was_owed_gets_the_same_and_anothe
 }
 
 #[test]
+fn a_request_that_joined_a_pending_row_is_known_when_it_repeats() {
+    let of_key = |key: &str| NewRedemption { key: Some(key.to_owned()), ..new("till-1", "A") };
+    let joins: [NewRedemption; 2] = [of_key("second"), later("till-1", "A")];
+    for joins in joins {
+        let mut world = World::up();
+        let Decision::Taken(first) = world.decide(of_key("first")) else { panic!() };
+        assert!(matches!(conclude(&mut world, first.seq, false), Concluded::Refused { .. }));
+        assert!(matches!(world.decide(joins.clone()), Decision::StillPending(_)));
+        world.settle(first.seq, 1, confirmed());
+        for can_ask in [true, false] {
+            world.lane = if can_ask { LaneNow::default() } else { LaneNow::down() };
+            for again in [joins.clone(), of_key("first"), new("till-1", "A")] {
+                let told = world.decide(again);
+                assert!(matches!(&told, Decision::Settled(_)), "{joins:?}: {told:?}");
+            }
+        }
+        let another = world.decide(of_key("third"));
+        assert!(matches!(another, Decision::Used(_)), "{another:?}");
+    }
+}
+
+#[test]
+fn of_the_requests_that_join_a_pending_row_the_last_are_known() {
+    let nth = |n: u32| {
+        let mut new = later("till-1", "A");
+        new.request.timestamp = n.to_string();
+        new
+    };
+    let (mut world, asked) = told_no();
+    for n in (0..40).chain([0, 0]) {
+        assert!(matches!(world.decide(nth(n)), Decision::StillPending(_)));
+        world.stamp.unix_ms += 1000;
+    }
+    assert_eq!(world.reader().events(asked.seq).unwrap().len(), 8, "no more are kept");
+    world.settle(asked.seq, 1, confirmed());
+    world.lane = LaneNow::down();
+    for (n, is_known) in [(0, true), (39, true), (33, true), (20, false)] {
+        assert_eq!(matches!(world.decide(nth(n)), Decision::Settled(_)), is_known, "{n}");
+    }
+}
+
+#[test]
+fn what_a_till_missed_is_told_to_one_other_request_whatever_key_that_has() {
+    let of_key = |key: &str| NewRedemption { key: Some(key.to_owned()), ..new("till-1", "A") };
+    let mut world = World::new();
+    let Decision::Taken(given) = world.decide(of_key("first")) else { panic!() };
+    world.missed = Some(given.seq);
+    let mut third = later("till-1", "A");
+    third.request.timestamp.push('7');
+    for (asks, is_told) in
+        [(of_key("a"), true), (of_key("b"), false), (third, false), (of_key("a"), true)]
+    {
+        let told = world.decide(asks);
+        assert_eq!(matches!(&told, Decision::StillPending(_)), is_told, "{told:?}");
+    }
+}
+
+#[test]
 fn what_was_owed_is_given_again_to_the_same_key_or_where_one_has_none_and_to_no_other_key() {
     let of_key = |key: &str| NewRedemption { key: Some(key.to_owned()), ..later("till-2", "A") };
     let keyless = later("till-2", "A");
@@ -387,17 +445,21 @@ fn what_a_till_that_asked_again_hears_itself_is_not_owed() {
 fn what_nobody_heard_who_asked_again_is_owed_until_it_is_given() {
     let (mut world, asked) = told_no();
     world.settle(asked.seq, 1, confirmed());
-    for till in ["till-2", "till-3"] {
+    world.one(Unheard(vec![asked.seq]));
+    let row = world.show(&asked.id);
+    assert!(row.owed && !row.owed_paid && !row.answered_at_till, "{row:?}");
+    let told = world.decide(later("till-2", "A"));
+    assert!(matches!(told, Decision::Owed(paid) if paid.owed_paid && !paid.owed));
+    // A till that resets each connection may have heard it.
+    for _ in 0..2 {
         world.one(Unheard(vec![asked.seq]));
         let row = world.show(&asked.id);
-        assert!(row.owed && !row.owed_paid && !row.answered_at_till, "{row:?}");
-        let told = world.decide(later(till, "A"));
-        assert!(matches!(told, Decision::Owed(paid) if paid.owed_paid && !paid.owed));
+        assert!(row.in_vain && row.owed_paid && !row.owed, "{row:?}");
     }
     world.lane = LaneNow::down();
-    let told = world.decide(later("till-2", "A"));
-    assert!(matches!(told, Decision::Used(_)), "another was given it since: {told:?}");
     let told = world.decide(later("till-3", "A"));
+    assert!(matches!(told, Decision::Used(_)), "a person decides: {told:?}");
+    let told = world.decide(later("till-2", "A"));
     assert!(matches!(told, Decision::Settled(_)), "its repeat gets the same: {told:?}");
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redeemd::clock::Clock;
 use redeemd::decide::WaitEnd;
 use redeemd::queue::{Audience, Queue, Waited};
-use redeemd::redemption::Id;
+use redeemd::redemption::{Id, Redemption};
 use redeemd::store::{Concluded, Decision, NewRedemption, Settled, Settlement, Taken};
 use tokio::task::JoinSet;
 
@@ -72,9 +72,13 @@ impl House {
     }
 
     async fn is_owed(&self) -> bool {
+        self.row().await.owed
+    }
+
+    async fn row(&self) -> Redemption {
         let id: &Id = &self.asked.id;
         self.queue.ping().await.unwrap();
-        self.queue.show(id).await.unwrap().unwrap().row.owed
+        self.queue.show(id).await.unwrap().unwrap().row
     }
 
     async fn stop(mut self) {
@@ -123,17 +127,40 @@ async fn a_till_whose_wait_ends_with_the_confirmation_is_told_it_or_owed_it() {
 
 #[tokio::test]
 async fn what_a_till_is_given_and_does_not_hear_is_owed_to_the_next() {
+    for is_given_up in [false, true] {
+        let house = House::owed().await;
+        let lost = house.given(later("till-2")).await;
+        // As is one whose request is given up in the middle.
+        if is_given_up {
+            drop(lost);
+        } else {
+            house.queue.delivered(lost, false);
+        }
+        let hears = house.given(later("till-3")).await;
+        house.queue.delivered(hears, true);
+        for till in ["till-1", "till-2", "till-4"] {
+            let told = house.ask(later(till)).await.0;
+            assert!(!matches!(told, Decision::Owed(_) | Decision::Settled(_)), "{till}: {told:?}");
+        }
+        assert!(!house.row().await.in_vain);
+        house.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn of_tills_that_all_reset_their_connections_two_are_given_what_is_owed_and_a_person_decides()
+{
     let house = House::owed().await;
-    let hangs_up = house.given(later("till-2")).await;
-    house.queue.delivered(hangs_up, false);
-    // As does one whose request is given up in the middle.
-    drop(house.given(later("till-3")).await);
-    let hears = house.given(later("till-4")).await;
-    house.queue.delivered(hears, true);
-    for till in ["till-1", "till-2", "till-3", "till-5"] {
+    for till in ["till-2", "till-3"] {
+        let resets = house.given(later(till)).await;
+        house.queue.delivered(resets, false);
+    }
+    for till in ["till-4", "till-5", "till-1", "till-2"] {
         let told = house.ask(later(till)).await.0;
         assert!(!matches!(told, Decision::Owed(_) | Decision::Settled(_)), "{till}: {told:?}");
     }
+    let row = house.row().await;
+    assert!(row.in_vain && row.owed_paid && !row.owed, "{row:?}");
     house.stop().await;
 }
 

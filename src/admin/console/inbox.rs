@@ -51,12 +51,14 @@ pub(super) enum MatterKind {
     Damaged,
     /// The till was told no, and the provider took it.
     Owed,
+    /// What was owed was given, and no till may have heard.
+    InVain,
     /// The till heard the provider's no itself.
     Refused,
 }
 
 impl MatterKind {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::DeclinedAfter,
         Self::Streak,
         Self::Ours,
@@ -65,6 +67,7 @@ impl MatterKind {
         Self::Moved,
         Self::Damaged,
         Self::Owed,
+        Self::InVain,
         Self::Refused,
     ];
 
@@ -79,6 +82,7 @@ impl MatterKind {
             Self::Moved => "moved",
             Self::Damaged => "damaged",
             Self::Owed => "owed",
+            Self::InVain => "in-vain",
             Self::Refused => "refused",
         }
     }
@@ -100,6 +104,7 @@ impl MatterKind {
             Self::Moved => [w.moved, w.moved_means, w.moved_tell],
             Self::Damaged => [w.damaged, w.damaged_means, w.damaged_tell],
             Self::Owed => [w.owed, w.owed_means, w.owed_tell],
+            Self::InVain => [w.in_vain, w.in_vain_means, w.in_vain_tell],
             Self::Refused => [w.refused_today, w.refused_today_means, w.refused_today_tell],
         }
     }
@@ -108,7 +113,7 @@ impl MatterKind {
     pub(super) fn state(self) -> RowState {
         match self {
             Self::DeclinedAfter | Self::Streak | Self::Refused => RowState::Declined,
-            Self::Ours | Self::Owed => RowState::Confirmed,
+            Self::Ours | Self::Owed | Self::InVain => RowState::Confirmed,
             Self::Unreadable | Self::Doubt | Self::Moved | Self::Damaged => RowState::Parked,
         }
     }
@@ -124,6 +129,7 @@ impl MatterKind {
             RowState::Declined if was_given => Some(Self::DeclinedAfter),
             RowState::Declined => Some(Self::Refused),
             RowState::Confirmed if row.duplicate_of_ours => Some(Self::Ours),
+            RowState::Confirmed if row.in_vain => Some(Self::InVain),
             RowState::Confirmed if row.owed && !row.owed_paid => Some(Self::Owed),
             RowState::Parked => Some(Self::of_parked(row)),
             RowState::Pending | RowState::Confirmed | RowState::Voided => None,

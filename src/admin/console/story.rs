@@ -119,6 +119,7 @@ fn given(row: &Redemption, w: &Words) -> (&'static str, &'static str) {
     let was_given = row.lost || row.trusted;
     let was_told_no = row.refused_at_till || row.answered_at_till;
     match row.state {
+        RowState::Confirmed if row.in_vain => ("warn", w.given_in_vain),
         RowState::Confirmed if row.owed && !row.owed_paid => ("warn", w.given_owed),
         RowState::Confirmed if row.owed_paid => ("good", w.given_paid),
         RowState::Confirmed if row.duplicate_of_ours => ("good", w.given_inferred),

@@ -267,6 +267,15 @@ words! {
          على المكافأة دون سؤال المزوّد مجددًا.";
     owed_tell: "The reward is there now: let the cashier enter the code again.",
         "المكافأة متاحة الآن: ليُدخل أمين الصندوق الرمز من جديد.";
+    in_vain: "Given twice, and perhaps not heard",
+        "أُعطيت مرتين وربما لم يصل الجواب";
+    in_vain_means: "The till was told no, and the provider took the code. The reward was given \
+        twice after that, and each time the connection broke before the till had read the answer. \
+        The gateway does not give it any more.",
+        "رُفضت عند نقطة البيع، وقبل المزوّد الرمز. أُعطيت المكافأة بعد ذلك مرتين، وفي كل مرة انقطع \
+         الاتصال قبل أن تقرأ نقطة البيع الجواب. لن تعطيها البوابة مرة أخرى.";
+    in_vain_tell: "Ask at the tills whether the customer has the reward.",
+        "اسأل عند نقاط البيع هل حصل العميل على المكافأة.";
     refused_today: "Refused at the tills in the last 24 hours",
         "رُفضت عند نقاط البيع خلال 24 ساعة";
     refused_today_none: "The provider refused nothing at the tills.",
@@ -469,6 +478,10 @@ words! {
         for this code gets the reward.",
         "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. الطلب التالي لهذا الرمز يحصل على \
          المكافأة.";
+    given_in_vain: "Perhaps: the till was told no at first; the reward was given twice after that, \
+        and no till may have read the answer.",
+        "ربما: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة مرتين، وربما لم تقرأ أي نقطة بيع \
+         الجواب.";
     given_paid: "Yes: the till was told no at first, and the reward was given when it asked again.",
         "نعم: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة حين سألت مجددًا.";
     given_parked: "Yes, on trust, but the provider's answer says neither yes nor no.",

@@ -136,7 +136,9 @@ impl ExceptionReason {
     fn of(row: &RowView) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(|reason| match reason {
             Self::DeclinedAfterTheFact => (row.lost || row.state == "declined") && on_trust(row),
-            Self::RefusedButConfirmed => row.owed && !row.owed_paid && !row.handled,
+            Self::RefusedButConfirmed => {
+                (row.in_vain || row.owed && !row.owed_paid) && !row.handled
+            }
             Self::Parked => row.state == "parked" && !row.handled,
             Self::DuplicateOfOurs => row.duplicate_of_ours && !row.handled,
         })
