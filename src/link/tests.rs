@@ -411,6 +411,69 @@ fn a_credential_hold_with_nothing_to_probe_looks_again_after_a_minute() {
     assert_eq!(cause(&link), Some(("held", Cause::Credential)));
 }
 
+/// As people see it.
+fn seen(link: &Link) -> Option<(&'static str, Cause, Duration)> {
+    match link.seen() {
+        LinkPhase::Up => None,
+        LinkPhase::Down(why) => Some(("down", why.cause, why.since)),
+        LinkPhase::Held(why) => Some(("held", why.cause, why.since)),
+    }
+}
+
+#[test]
+fn with_another_credential_and_nothing_pending_the_next_redemption_finds_out() {
+    let mut link = link();
+    end(&mut link, s(10), 1, Heard::NoAnswer(Phase::Credential));
+    link.nudged(s(20), Nudge::Flush);
+    link.nothing_to_probe(s(20), None);
+    assert_eq!(seen(&link), Some(("held", Cause::Credential, s(10))), "it is the same one");
+    link.nudged(s(30), Nudge::CredentialChanged);
+    assert!(link.may_probe(s(30)));
+    assert!(link.nothing_to_probe(s(30), None).changed);
+    assert_eq!((cause(&link), seen(&link), link.is_tried()), (None, None, false));
+    end(&mut link, s(40), 2, Heard::Credential);
+    link.nothing_to_probe(s(99), None);
+    assert_eq!(seen(&link), Some(("held", Cause::Credential, s(40))), "that one was refused too");
+}
+
+#[test]
+fn a_refusal_of_the_credential_before_takes_nothing_from_the_next() {
+    let mut link = link();
+    end(&mut link, s(10), 1, Heard::Credential);
+    link.nudged(s(12), Nudge::CredentialChanged);
+    let late = EndedAttempt { sent: s(11), ..drained(s(13), 2, Heard::Credential) };
+    link.ended(s(13), &late);
+    link.nothing_to_probe(s(14), None);
+    assert_eq!(seen(&link), None);
+}
+
+#[test]
+fn what_was_down_when_last_tried_is_seen_so_until_it_is_answered() {
+    let mut link = link();
+    end(&mut link, s(10), 1, Heard::NoAnswer(Phase::Connect));
+    link.nothing_to_probe(s(12), None);
+    assert!(link.is_up(s(12)) && link.is_tried(), "the next redemption is sent");
+    assert_eq!(seen(&link), Some(("down", Cause::Connect, s(10))));
+    live(&mut link, s(20), 2, Heard::NoAnswer(Phase::Answer));
+    assert_eq!(seen(&link), Some(("down", Cause::Answer, s(10))), "since it failed first");
+    link.nothing_to_probe(s(22), None);
+    live(&mut link, s(30), 3, Heard::RowFault { status: 500 });
+    assert_eq!((cause(&link), seen(&link)), (None, Some(("down", Cause::Provider, s(10)))));
+    assert!(live(&mut link, s(40), 4, Heard::Confirmed).changed, "told to people");
+    assert_eq!((seen(&link), link.is_tried()), (None, true));
+}
+
+#[test]
+fn an_answered_check_shows_that_what_was_unreachable_is_back() {
+    for (phase, up) in [(Phase::Connect, true), (Phase::Answer, false)] {
+        let mut link = link();
+        end(&mut link, s(10), 1, Heard::NoAnswer(phase));
+        link.nothing_to_probe(s(12), None);
+        assert_eq!(link.check_answered(s(20), true).changed, up, "{phase:?}");
+        assert_eq!(seen(&link).is_none(), up, "{phase:?}");
+    }
+}
+
 #[test]
 fn moments_are_told_before_they_come_and_not_when_they_are_there() {
     let mut link = link();
