@@ -147,6 +147,8 @@ words! {
         "أكثر المنتظرة";
     partly: "Only the newest rows were read: the chart begins later.",
         "قُرئت أحدث السجلات فقط: يبدأ الرسم بعد ذلك.";
+    unread: "The redemptions cannot be read now: what they would show is left out.",
+        "لا يمكن قراءة العمليات الآن: لا يُعرض ما يعتمد عليها.";
     oldest: "The oldest that waits",
         "أقدم ما ينتظر";
     none_waits: "Nothing waits.",
@@ -495,6 +497,8 @@ words! {
         "لا شيء هنا.";
     back: "Back to today",
         "العودة إلى اليوم";
+    unshown_title: "This cannot be shown now",
+        "لا يمكن عرض هذا الآن";
     refused_title: "This was not done",
         "لم يُنفذ هذا";
     storage_bad: "Redemptions cannot be stored now. Tills are told to ask again.",
