@@ -102,6 +102,20 @@ fn a_line_that_was_down_when_last_tried_is_shown_so_until_it_is_answered() {
 }
 
 #[test]
+fn a_report_of_one_lane_leaves_out_the_refusals_that_are_counted_for_all() {
+    let provider = Provider::start();
+    let gateway = Gateway::with().lane("main", &provider, "").offline("accept = false").start();
+    provider.cut();
+    assert_eq!(gateway.till("").redeem("REFUSED").status, 503);
+    for form in [&["report"][..], &["report", "--json"], &["report", "--csv"]] {
+        let all = gateway.says(form);
+        assert!(all.contains("not_accepting"), "{all}");
+        let of_one = gateway.says(&[form, &["--lane", "main"]].concat());
+        assert!(!of_one.contains("not_accepting"), "{of_one}");
+    }
+}
+
+#[test]
 fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart() {
     let provider = Provider::start();
     let mut gateway = Gateway::before(&provider);
