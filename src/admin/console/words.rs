@@ -243,8 +243,8 @@ words! {
         "يُسأل المزوّد مجددًا بالمفتاح نفسه: المكافأة التي أخذها من قبل لا تؤخذ مرتين.";
     void: "Close with a note",
         "أغلق مع ملاحظة";
-    void_means: "It is closed for good and never sent. The note stays with it.",
-        "تُغلق نهائيًا ولا تُرسل أبدًا. تبقى الملاحظة معها.";
+    void_means: "It is closed for good and not sent again. The note stays with it.",
+        "تُغلق نهائيًا ولا تُرسل بعد الآن. تبقى الملاحظة معها.";
     lost_means: "It is closed as lost. That it was declined after the fact stays in the books and \
         in the report.",
         "تُغلق على أنها خسارة. ويبقى رفضها بعد إعطاء المكافأة في السجل وفي التقرير.";
