@@ -37,8 +37,8 @@ pub(super) fn gate(scheduler: &Scheduler, epoch: Instant) -> Gate {
     }
 }
 
-/// Why the lane is not up, or was not when it was last tried. Behind settings that cannot be used, what holds it besides is told too:
-/// it does so still when they are mended.
+/// Why the lane is not up, or was not when it was last tried. Behind settings that cannot be used,
+/// what holds it besides is told too: it does so still when they are mended.
 pub(super) fn why(link: &Link) -> Option<Why> {
     let (LinkPhase::Down(seen) | LinkPhase::Held(seen)) = link.seen() else { return None };
     let Why { cause, detail, since } = seen.clone();
