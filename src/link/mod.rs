@@ -587,15 +587,23 @@ impl Link {
     /// No row could be probed with. Rows that wait their own backoff are tried when the first of
     /// them is due; when nothing is pending at all, the next redemption finds out where the link
     /// stands.
-    pub fn nothing_to_probe(&mut self, now: Duration, first_due: Option<Duration>) -> Effects {
+    /// What those to blame alone (`is_theirs`) met was theirs and not the link's: nothing of it is
+    /// seen any more.
+    pub fn nothing_to_probe(
+        &mut self,
+        now: Duration,
+        first_due: Option<Duration>,
+        is_theirs: bool,
+    ) -> Effects {
         self.demand_at = None;
-        let effects = match (first_due, self.phase()) {
+        let is_a_rows = first_due.is_some() && is_theirs;
+        let effects = match (first_due.filter(|_| !is_theirs), self.phase()) {
             (Some(due), _) => {
                 self.probe_at = due.max(now + self.config.retry_min.min(DEMAND_EVERY));
                 Effects::default()
             }
             (None, LinkPhase::Down(_)) => {
-                self.unended = self.trouble.take();
+                self.unended = self.trouble.take().filter(|_| !is_a_rows);
                 self.unproven = true;
                 Effects { changed: true, ..Effects::default() }
             }
