@@ -788,11 +788,17 @@ async fn a_value_that_can_only_be_wrong_is_64_and_nothing_is_done() {
     for (wrong, says) in [
         (&["list", "--code-ending", "abcde"][..], "at most 4 characters"),
         (&["report", "--lane", ""], "empty"),
+        (&["list", "--since", "2026-11-02", "--until", "2026-11-01"], "--since lies after --until"),
+        (
+            &["list", "--since", "2026-11-01T10:00:00Z", "--until", "2026-11-01T10:00:00Z"],
+            "--since lies after --until",
+        ),
         (&["void", &id, "nope", "--note", "x"], "not the id of a redemption"),
         (&["retry", "nope"], "not the id of a redemption"),
         (&["handled", &id, "--note", ""], "say why"),
         (&["hold", "--trust", "--note", " "], "say why"),
         (&["trust", "off", "--note", "x", "--for", "99999d"], "at most 3650d"),
+        (&["trust", "off", "--note", "x", "--for", "0s"], "longer than zero"),
         (&["make-certificate", "", "--cert-file", "c", "--key-file", "k"], "a name is a host name"),
         (&["make-certificate", "متجر", "--cert-file", "c", "--key-file", "k"], "xn--"),
     ] {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::audit::keep;
 use super::given::{
-    ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, id, known, no_such_lane,
+    ByAsker, JsonAnswer, RawBody, SharedAdmin, arguments, checked, id, known, not_configured,
     takes_back,
 };
 use super::redemptions::ListedRow;
@@ -120,8 +120,7 @@ async fn told(
     }
     let lanes = command_lane(admin, asker, lane, command).await;
     let gone = |NoSuchLane| {
-        let there = admin.queue.configured();
-        let told = no_such_lane(lane.unwrap_or_default(), there.iter().map(|lane| lane.name()));
+        let told = not_configured(admin, lane.unwrap_or_default());
         Problem::denied(StatusCode::NOT_FOUND, told)
     };
     Ok(Json(json!({ "lanes": lanes.map_err(gone)? })))

@@ -69,6 +69,15 @@ pub(super) fn lane_looked_for(admin: &Admin, wanted: Option<&str>) -> Result<(),
     Err(no_such_lane(lane, lanes.iter().map(String::as_str)))
 }
 
+/// What is told of a lane to which nothing can be told: that it is not there, or that no provider
+/// of the settings has its name.
+pub(super) fn not_configured(admin: &Admin, lane: &str) -> Denied {
+    if known(admin, lane).is_ok() {
+        return Denied::LaneNotConfigured { lane: lane.to_owned() };
+    }
+    no_such_lane(lane, admin.queue.configured().iter().map(|lane| lane.name()))
+}
+
 /// What a wrong lane is told, with the beginning of its name.
 pub(super) fn no_such_lane<'a>(wanted: &str, lanes: impl Iterator<Item = &'a str>) -> Denied {
     let lane = wanted.chars().take(LANE_SHOWN_MAX).collect();

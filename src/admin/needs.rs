@@ -81,6 +81,7 @@ mod tests {
         let english = texts(&status, Language::English);
         for part in [
             "the clock is not synchronised",
+            "where `hours` are set, no reward is given on trust until it is",
             "the books do not balance",
             "were refused: intake.listen: not an address",
             "take a restart: gateway.name, admin.socket",

@@ -53,6 +53,9 @@ pub enum CliError {
     /// Nobody answers.
     #[error("{0}")]
     Unavailable(String),
+    /// Another process works there.
+    #[error("{0}")]
+    TryAgain(String),
     /// A fault of this program or this machine.
     #[error("{0}")]
     Internal(String),
@@ -79,6 +82,7 @@ impl CliError {
             Self::Logged(exit) => *exit,
             Self::Usage(_) => Exit::Usage,
             Self::Unavailable(_) => Exit::Unavailable,
+            Self::TryAgain(_) => Exit::TryAgain,
             Self::Config(_) | Self::Unusable(_) => Exit::Config,
             Self::State(_) => Exit::CannotCreate,
             // `redeemd list | head` is not a failure.
@@ -109,6 +113,7 @@ impl CliError {
             Self::Failed(_)
             | Self::Usage(_)
             | Self::Unavailable(_)
+            | Self::TryAgain(_)
             | Self::Internal(_)
             | Self::Unusable(_)
             | Self::State(_)

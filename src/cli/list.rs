@@ -106,6 +106,9 @@ pub(super) async fn list(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    if args.wanted.is_backwards() {
+        return Err(CliError::Usage("--since lies after --until".to_owned()));
+    }
     let columns =
         if args.shown.columns.is_empty() { &Column::USUAL[..] } else { &args.shown.columns };
     let mut view =

@@ -57,6 +57,9 @@ pub struct ListFilter {
     pub newest: bool,
 }
 
+/// A day has so many characters, a time more.
+const DAY_CHARS: usize = 10;
+
 const ALL_BUT_THE_CODE: [&str; 13] = [
     "state",
     "lane",
@@ -190,6 +193,21 @@ impl Named {
 }
 
 impl ListFilter {
+    /// Whether it ends before it begins, where that can be told: two days, or two times. When a day
+    /// begins the gateway knows.
+    pub(super) fn is_backwards(&self) -> bool {
+        let both = self.since.as_ref().zip(self.until.as_ref());
+        let is_day = |text: &str| text.len() == DAY_CHARS;
+        both.is_some_and(|(since, until)| match (is_day(since), is_day(until)) {
+            (true, true) => until < since,
+            (false, false) => humantime::parse_rfc3339(until)
+                .ok()
+                .zip(humantime::parse_rfc3339(since).ok())
+                .is_some_and(|(until, since)| until <= since),
+            (true, false) | (false, true) => false,
+        })
+    }
+
     /// As the API's query has them.
     pub(super) fn pairs(&self) -> Vec<(&'static str, String)> {
         let named = [
@@ -213,7 +231,7 @@ impl ListFilter {
 /// A day, or a time of RFC 3339 in UTC, that the calendar has; the daemon knows where a day begins
 /// and ends.
 fn time(text: &str) -> Result<String, String> {
-    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let whole = if text.len() == DAY_CHARS { format!("{text}T00:00:00Z") } else { text.to_owned() };
     match humantime::parse_rfc3339(&whole) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => {

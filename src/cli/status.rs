@@ -117,8 +117,7 @@ pub(super) async fn status(
     }
     if args.check {
         let value = daemon.get(PATH).await?;
-        let status = read(&value)?;
-        return check(&status, &waiting(daemon, &status).await?, json, out);
+        return check(&read(&value)?, waiting(daemon).await, json, out);
     }
     loop {
         let value = daemon.get(PATH).await?;
@@ -141,25 +140,29 @@ pub(super) async fn status(
 /// How many wait for a person, by their state: those of `list --waiting`.
 type WaitingByState = BTreeMap<String, u64>;
 
-async fn waiting(daemon: &Daemon, status: &DaemonStatus) -> Result<WaitingByState, CliError> {
+async fn waiting(daemon: &Daemon) -> Result<WaitingByState, CliError> {
     let mut waiting = WaitingByState::new();
     let pages = Pages { wanted: vec![("waiting", "true".to_owned())], ..Pages::all_of(None) };
-    match pages.every(daemon, |row| *waiting.entry(row.state.clone()).or_default() += 1).await {
-        Ok(()) => Ok(waiting),
-        // A daemon of an earlier build does not tell them apart.
-        Err(CliError::Failed(_)) => Ok([("parked".to_owned(), status.counts.parked)].into()),
-        Err(error) => Err(error),
-    }
+    pages.every(daemon, |row| *waiting.entry(row.state.clone()).or_default() += 1).await?;
+    Ok(waiting)
 }
 
-/// `--check`: nothing and 0 when all is well.
+/// `--check`: nothing and 0 when all is well. Those that wait for a person are counted one by one;
+/// where that failed, the books' parked ones are known, and it is said.
 fn check(
     status: &DaemonStatus,
-    waiting: &WaitingByState,
+    waiting: Result<WaitingByState, CliError>,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let needs = needs(status, waiting)?;
+    let (waiting, unread) = match waiting {
+        Ok(waiting) => (waiting, None),
+        Err(CliError::Failed(why)) => {
+            ([("parked".to_owned(), status.counts.parked)].into(), Some(why))
+        }
+        Err(error) => return Err(error),
+    };
+    let needs = needs(status, &waiting)?;
     if json {
         writeln!(out, "{}", serde_json::json!({ "needs": needs }))?;
     } else {
@@ -167,7 +170,13 @@ fn check(
             out.write_all(paragraph("", need, 0).as_bytes())?;
         }
     }
-    if needs.is_empty() { Ok(()) } else { Err(CliError::SaidAlready) }
+    match unread {
+        Some(why) => Err(CliError::Failed(format!(
+            "which redemptions wait for a person could not be read, there may be more: {why}"
+        ))),
+        None if needs.is_empty() => Ok(()),
+        None => Err(CliError::SaidAlready),
+    }
 }
 
 /// What does not end by itself, as the daemon says it, and the redemptions that wait for a person.
@@ -236,7 +245,8 @@ fn head(status: &DaemonStatus) -> String {
     let clock = if status.clock_trusted {
         "synchronised"
     } else {
-        "not synchronised: times are kept, but not trusted; settled rows are not pruned"
+        "not synchronised: times are kept, but not trusted; settled rows are not pruned; where \
+         `hours` are set, no reward is given on trust until it is"
     };
     text.push_str(&paragraph("clock", clock, INDENT));
     if !status.slowed_tills.is_empty() {
@@ -568,7 +578,7 @@ of the last 1,000 came later than a till waits
         let mut value = sample();
         let checked = |value: &Value| {
             let mut out = Vec::new();
-            let done = check(&read(value).unwrap(), &WaitingByState::new(), false, &mut out);
+            let done = check(&read(value).unwrap(), Ok(WaitingByState::new()), false, &mut out);
             (done.is_ok(), String::from_utf8(out).unwrap())
         };
         assert_eq!(
@@ -585,6 +595,23 @@ of the last 1,000 came later than a till waits
         let needs = needs(&read(&sample()).unwrap(), &waiting).unwrap();
         let all = "2 parked, 1,204 declined after the fact, 1 confirmed by inference or owed: ";
         assert!(needs.len() == 1 && needs[0].starts_with(all), "{needs:?}");
+    }
+
+    #[test]
+    fn a_check_that_cannot_read_who_waits_says_so_beside_what_it_knows() {
+        let (mut out, failed) =
+            (Vec::new(), CliError::Failed("the store takes nothing now".into()));
+        let mut value = sample();
+        value["counts"]["parked"] = json!(5);
+        let checked = check(&read(&value).unwrap(), Err(failed), false, &mut out);
+        let told = String::from_utf8(out).unwrap();
+        assert!(told.contains("5 parked: decide"), "{told}");
+        let why = checked.unwrap_err();
+        assert_eq!(why.exit(), super::super::exit::Exit::Failed);
+        assert!(
+            why.to_string().ends_with("there may be more: the store takes nothing now"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -78,8 +78,11 @@ fn is_host_name(text: &str) -> bool {
 /// A duration with a unit, as the settings have them; as long as trust can be off.
 pub(super) fn trust_span(text: &str) -> Result<Duration, String> {
     let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
-    let span = humantime::parse_duration(text).ok().filter(|span| has_unit && !span.is_zero());
+    let span = humantime::parse_duration(text).ok().filter(|_| has_unit);
     let span = span.ok_or("write a duration with a unit, such as 30m or 2h")?;
+    if span.is_zero() {
+        return Err("it has to be longer than zero".to_owned());
+    }
     if span > Duration::from_secs(TRUST_OFF_S_MAX) {
         let days = TRUST_OFF_S_MAX / (24 * 3600);
         return Err(format!("at most {days}d; without --for it is off until `redeemd trust on`"));

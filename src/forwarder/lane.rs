@@ -109,7 +109,7 @@ pub struct Forwarder<R> {
     is_unkept: bool,
     /// Operators who held or released the lane hear of it once that is kept.
     receipts: Vec<oneshot::Sender<()>>,
-    alarmed: bool,
+    logged: show::Logged,
 }
 
 impl<R: Transport> Forwarder<R> {
@@ -154,7 +154,7 @@ impl<R: Transport> Forwarder<R> {
             remembering: None,
             is_unkept: false,
             receipts: Vec::new(),
-            alarmed: false,
+            logged: show::Logged::default(),
         })
     }
 
@@ -610,9 +610,7 @@ impl<R: Transport> Forwarder<R> {
     /// Publishes and logs where the link stands.
     fn show_phase(&mut self) {
         self.see_since_when(self.now());
-        let why = show::why(self.scheduler.link());
-        let word = show::word(self.scheduler.link().phase());
-        show::log(self.lane.name(), word, why.as_ref(), &mut self.alarmed);
+        show::log(self.lane.name(), self.scheduler.link(), &mut self.logged);
         self.publish();
         self.context.phases.notify_one();
     }
@@ -625,7 +623,7 @@ impl<R: Transport> Forwarder<R> {
             Some(held) if held.0 == hold.since => held,
             _ => (hold.since, ago_ms(now.saturating_sub(hold.since))),
         });
-        let Some(why) = link.why() else { return };
+        let Some(why) = show::why(link) else { return };
         self.since_ms = match self.held_since {
             Some((_, held_ms)) if why.cause.is_for_a_person() => held_ms,
             // An outage that began before this process goes on.

@@ -37,10 +37,16 @@ pub(super) fn gate(scheduler: &Scheduler, epoch: Instant) -> Gate {
     }
 }
 
-/// Why the lane is not up. Behind settings that cannot be used, what holds it besides is told too:
-/// it does so still when they are mended.
+/// Why the lane is not up, or was not when it was last tried. Behind settings that cannot be used,
+/// what holds it besides is told too: it does so still when they are mended.
 pub(super) fn why(link: &Link) -> Option<Why> {
-    let Why { cause, detail, since } = link.why()?.clone();
+    let (LinkPhase::Down(seen) | LinkPhase::Held(seen)) = link.seen() else { return None };
+    let Why { cause, detail, since } = seen.clone();
+    let detail = if link.phase() == LinkPhase::Up {
+        format!("{detail}, when it was last tried; the next redemption is sent all the same")
+    } else {
+        detail
+    };
     let besides = link.persons_hold().filter(|_| cause == Cause::Settings);
     let detail = besides.map_or_else(
         || detail.clone(),
@@ -65,7 +71,7 @@ pub(super) fn status(
         LinkPhase::Up | LinkPhase::Down(_) => "waiting",
     };
     lane.publish(|status| {
-        status.link = word(link.phase());
+        status.link = word(link.seen());
         status.drain = drain;
         status.trust = link.trust(now).as_str();
         status.tried = link.is_tried();
@@ -92,15 +98,36 @@ pub(super) fn word(phase: LinkPhase<'_>) -> &'static str {
     }
 }
 
+/// What the log was last told of a link.
+#[derive(Debug, Default)]
+pub(super) struct Logged {
+    /// The link's word, and the cause.
+    stood: Option<(&'static str, Cause)>,
+    /// What could be an attack was told in this outage.
+    alarmed: bool,
+}
+
 /// Logs where the link stands. What could be an attack says so once an outage, at error.
-pub(super) fn log(lane: &str, link: &'static str, why: Option<&Why>, alarmed: &mut bool) {
+pub(super) fn log(lane: &str, link: &Link, logged: &mut Logged) {
+    let (why, tried, link) = (why(link), link.is_tried(), word(link.seen()));
     let Some(Why { cause, detail, .. }) = why else {
-        *alarmed = false;
+        let held_for = std::mem::take(logged).stood.map(|(_, cause)| cause);
+        if held_for == Some(Cause::Credential) && !tried {
+            return tracing::info!(
+                lane,
+                link,
+                "lane {lane} has another credential: the next redemption tries it"
+            );
+        }
         return tracing::info!(lane, link, "lane {lane} is up");
     };
+    // It is down as it was: nothing was left to try it with, or it was tried again.
+    if logged.stood.replace((link, cause)) == Some(("down", cause)) && link == "down" {
+        return;
+    }
     let (word, what) = (cause.as_str(), cause.explanation(Language::English));
     let alarming = cause.trust() == Trust::AtOnce { tenth: true };
-    if alarming && !std::mem::replace(alarmed, true) {
+    if alarming && !std::mem::replace(&mut logged.alarmed, true) {
         tracing::error!(
             lane,
             link,

@@ -262,6 +262,13 @@ pub struct Link {
     dice: Dice,
     /// Why the drain does not go on by itself; `None`: up.
     trouble: Option<Why>,
+    /// Why it was down when it was last tried: nothing was left to try it with, and nobody has
+    /// answered since.
+    unended: Option<Why>,
+    /// When the credential became another than the one that was refused.
+    new_credential_at: Option<Duration>,
+    /// The provider has answered, or it is known why it did not, with the credential of now.
+    tried: bool,
     hold: Option<LinkHold>,
     /// The settings name a file that cannot be used. It is apart from the hold, which outlasts it.
     unusable: Option<Why>,
@@ -302,6 +309,9 @@ impl Link {
             config,
             dice: Dice::new(seed),
             trouble: None,
+            unended: None,
+            new_credential_at: None,
+            tried: false,
             hold: None,
             unusable: None,
             window: 1,
@@ -371,6 +381,16 @@ impl Link {
         }
     }
 
+    /// Where the link stands as far as anybody has seen: what was down when it was last tried stays
+    /// so until it is answered, though the next redemption is sent.
+    #[must_use]
+    pub fn seen(&self) -> LinkPhase<'_> {
+        match (self.phase(), &self.unended) {
+            (LinkPhase::Up, Some(why)) => LinkPhase::Down(why),
+            (phase, _) => phase,
+        }
+    }
+
     /// Why it is not up, if it is not.
     #[must_use]
     pub fn why(&self) -> Option<&Why> {
@@ -433,10 +453,11 @@ impl Link {
         self.limited_until.map(|until| until.saturating_sub(now)).filter(|left| !left.is_zero())
     }
 
-    /// An attempt was answered since this process began, or failed.
+    /// An attempt was answered since this process began, or failed, and was not refused for a
+    /// credential that is another by now.
     #[must_use]
     pub fn is_tried(&self) -> bool {
-        !self.unproven || self.trouble.is_some()
+        self.tried
     }
 
     /// The present streak of declines after the fact.
@@ -566,16 +587,31 @@ impl Link {
     /// No row could be probed with. Rows that wait their own backoff are tried when the first of
     /// them is due; when nothing is pending at all, the next redemption finds out where the link
     /// stands.
-    pub fn nothing_to_probe(&mut self, now: Duration, first_due: Option<Duration>) -> Effects {
+    /// What those to blame alone (`is_theirs`) met was theirs and not the link's: nothing of it is
+    /// seen any more.
+    pub fn nothing_to_probe(
+        &mut self,
+        now: Duration,
+        first_due: Option<Duration>,
+        is_theirs: bool,
+    ) -> Effects {
         self.demand_at = None;
-        let effects = match (first_due, self.phase()) {
+        let is_a_rows = first_due.is_some() && is_theirs;
+        let effects = match (first_due.filter(|_| !is_theirs), self.phase()) {
             (Some(due), _) => {
                 self.probe_at = due.max(now + self.config.retry_min.min(DEMAND_EVERY));
                 Effects::default()
             }
             (None, LinkPhase::Down(_)) => {
-                self.trouble = None;
+                self.unended = self.trouble.take().filter(|_| !is_a_rows);
                 self.unproven = true;
+                Effects { changed: true, ..Effects::default() }
+            }
+            (None, LinkPhase::Held(why))
+                if why.cause == Cause::Credential && self.new_credential_at.is_some() =>
+            {
+                self.trouble = None;
+                (self.unproven, self.tried) = (true, false);
                 Effects { changed: true, ..Effects::default() }
             }
             (None, LinkPhase::Up | LinkPhase::Held(_)) => {
@@ -639,7 +675,11 @@ impl Link {
         }
         match nudge {
             Nudge::Release if self.hold.is_some() => return self.release(now),
-            Nudge::Release | Nudge::Flush | Nudge::CredentialChanged => self.probe_at = now,
+            Nudge::CredentialChanged => {
+                self.new_credential_at = Some(now);
+                self.probe_at = now;
+            }
+            Nudge::Release | Nudge::Flush => self.probe_at = now,
             Nudge::Demand if self.takes_demand() => {
                 self.demand_at =
                     Some(self.demand_last.map_or(now, |last| now.max(last + DEMAND_EVERY)));
@@ -774,6 +814,7 @@ impl Link {
         self.faults.clear();
         self.wait_steps = 0;
         self.limited_until = None;
+        self.tried = true;
         if strong {
             self.failures = 0;
             self.weak.clear();
@@ -787,7 +828,11 @@ impl Link {
                 }
                 // The end of an outage from before is to be kept: the next start must not count it
                 // again.
-                Effects { changed: lasted >= OUTAGE_WORTH_KEEPING, ..Effects::default() }
+                let was_down = self.unended.take().is_some();
+                Effects {
+                    changed: was_down || lasted >= OUTAGE_WORTH_KEEPING,
+                    ..Effects::default()
+                }
             }
             Some(why) if !strong && (!live || why.cause == Cause::Refusals) => {
                 self.only_weak(now, was_probe)
@@ -828,7 +873,11 @@ impl Link {
     /// does.
     pub fn check_answered(&mut self, now: Duration, strong: bool) -> Effects {
         self.limited_until = None;
+        let was_unreachable = |why: &mut Why| why.cause.is_unreachable();
         let effects = match (self.is_unreachable(), strong) {
+            (false, true) if self.unended.take_if(was_unreachable).is_some() => {
+                Effects { changed: true, ..Effects::default() }
+            }
             (false, _) => Effects::default(),
             (true, true) => self.goes_up(now),
             (true, false) => self.only_weak(now, false),
@@ -854,6 +903,7 @@ impl Link {
     /// The credential was refused, or there is none. Another row tells whose fault it is.
     fn denied(&mut self, now: Duration, ended: &EndedAttempt<'_>, was_probe: bool) -> Effects {
         let effects = self.goes_down(now, ended, Cause::Credential, was_probe);
+        self.new_credential_at.take_if(|changed| *changed <= ended.sent);
         self.demand_at = None;
         Effects { drop_pool: false, ..effects }
     }
@@ -876,6 +926,7 @@ impl Link {
         if limited {
             self.limited_until = Some(until);
         }
+        self.fails_otherwise(Cause::Provider, ended.detail);
         if let Some(why) = self.trouble.as_mut().filter(|why| why.cause != Cause::Refusals) {
             (why.cause, why.detail) = (Cause::Provider, ended.detail.to_owned());
             self.probe_at = now;
@@ -937,7 +988,7 @@ impl Link {
                 return Effects::default();
             }
             Some(_) => return self.goes_down(now, ended, cause, was_probe),
-            None => {}
+            None => self.fails_otherwise(cause, ended.detail),
         }
         if ended.first_fault && !self.faults.contains(&ended.seq) {
             self.faults.push(ended.seq);
@@ -946,6 +997,13 @@ impl Link {
             return self.goes_down(now, ended, cause, was_probe);
         }
         Effects::default()
+    }
+
+    /// What was down when it was last tried is met by something else now.
+    fn fails_otherwise(&mut self, cause: Cause, detail: &str) {
+        if let Some(why) = self.unended.as_mut().filter(|why| why.cause != Cause::Refusals) {
+            (why.cause, why.detail) = (cause, detail.to_owned());
+        }
     }
 
     /// A probe came back that says nothing about the lane: the next row is tried after the shortest
@@ -965,7 +1023,9 @@ impl Link {
         was_probe: bool,
     ) -> Effects {
         let before = self.trouble.as_ref().map(|why| (why.cause, why.since));
-        let since = before.map_or(now, |(_, since)| since);
+        let unended = self.unended.take().map(|why| why.since);
+        let since = before.map(|(_, since)| since).or(unended).unwrap_or(now);
+        self.tried = true;
         let same = before.is_some_and(|(before, _)| before == cause);
         let fell = before.is_none();
         self.trouble = Some(Why { cause, detail: ended.detail.to_owned(), since });

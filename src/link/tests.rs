@@ -393,9 +393,9 @@ fn a_demand_is_wanted_once_while_down_and_never_while_up_or_held() {
 fn where_rows_wait_their_own_backoff_the_next_probe_is_the_first_of_them() {
     let mut link = link();
     end(&mut link, s(1), 1, Heard::NoAnswer(Phase::Connect));
-    assert_eq!(link.nothing_to_probe(s(10), Some(s(30))), Effects::default());
+    assert_eq!(link.nothing_to_probe(s(10), Some(s(30)), false), Effects::default());
     assert!(!link.may_probe(s(29)) && link.may_probe(s(30)));
-    link.nothing_to_probe(s(40), Some(s(40)));
+    link.nothing_to_probe(s(40), Some(s(40)), false);
     assert!(
         !link.may_probe(s(40)) && link.may_probe(s(41)),
         "it did not look for nothing again at once"
@@ -406,9 +406,80 @@ fn where_rows_wait_their_own_backoff_the_next_probe_is_the_first_of_them() {
 fn a_credential_hold_with_nothing_to_probe_looks_again_after_a_minute() {
     let mut link = link();
     end(&mut link, s(10), 1, Heard::Credential);
-    assert_eq!(link.nothing_to_probe(s(80), None), Effects::default());
+    assert_eq!(link.nothing_to_probe(s(80), None, false), Effects::default());
     assert!(!link.may_probe(s(139)) && link.may_probe(s(140)));
     assert_eq!(cause(&link), Some(("held", Cause::Credential)));
+}
+
+/// As people see it.
+fn seen(link: &Link) -> Option<(&'static str, Cause, Duration)> {
+    match link.seen() {
+        LinkPhase::Up => None,
+        LinkPhase::Down(why) => Some(("down", why.cause, why.since)),
+        LinkPhase::Held(why) => Some(("held", why.cause, why.since)),
+    }
+}
+
+#[test]
+fn with_another_credential_and_nothing_pending_the_next_redemption_finds_out() {
+    let mut link = link();
+    end(&mut link, s(10), 1, Heard::NoAnswer(Phase::Credential));
+    link.nudged(s(20), Nudge::Flush);
+    link.nothing_to_probe(s(20), None, false);
+    assert_eq!(seen(&link), Some(("held", Cause::Credential, s(10))), "it is the same one");
+    link.nudged(s(30), Nudge::CredentialChanged);
+    assert!(link.may_probe(s(30)));
+    assert!(link.nothing_to_probe(s(30), None, false).changed);
+    assert_eq!((cause(&link), seen(&link), link.is_tried()), (None, None, false));
+    end(&mut link, s(40), 2, Heard::Credential);
+    link.nothing_to_probe(s(99), None, false);
+    assert_eq!(seen(&link), Some(("held", Cause::Credential, s(40))), "that one was refused too");
+}
+
+#[test]
+fn a_refusal_of_the_credential_before_takes_nothing_from_the_next() {
+    let mut link = link();
+    end(&mut link, s(10), 1, Heard::Credential);
+    link.nudged(s(12), Nudge::CredentialChanged);
+    let late = EndedAttempt { sent: s(11), ..drained(s(13), 2, Heard::Credential) };
+    link.ended(s(13), &late);
+    link.nothing_to_probe(s(14), None, false);
+    assert_eq!(seen(&link), None);
+}
+
+#[test]
+fn what_was_down_when_last_tried_is_seen_so_until_it_is_answered() {
+    let mut link = link();
+    end(&mut link, s(10), 1, Heard::NoAnswer(Phase::Connect));
+    link.nothing_to_probe(s(12), None, false);
+    assert!(link.is_up(s(12)) && link.is_tried(), "the next redemption is sent");
+    assert_eq!(seen(&link), Some(("down", Cause::Connect, s(10))));
+    live(&mut link, s(20), 2, Heard::NoAnswer(Phase::Answer));
+    assert_eq!(seen(&link), Some(("down", Cause::Answer, s(10))), "since it failed first");
+    link.nothing_to_probe(s(22), None, false);
+    live(&mut link, s(30), 3, Heard::RowFault { status: 500 });
+    assert_eq!((cause(&link), seen(&link)), (None, Some(("down", Cause::Provider, s(10)))));
+    assert!(live(&mut link, s(40), 4, Heard::Confirmed).changed, "told to people");
+    assert_eq!((seen(&link), link.is_tried()), (None, true));
+}
+
+#[test]
+fn what_a_row_that_is_to_blame_itself_met_is_not_seen_as_the_links() {
+    let mut link = link();
+    end(&mut link, s(10), 1, Heard::NoAnswer(Phase::Answer));
+    assert!(link.nothing_to_probe(s(12), Some(s(20)), true).changed);
+    assert_eq!((cause(&link), seen(&link)), (None, None));
+}
+
+#[test]
+fn an_answered_check_shows_that_what_was_unreachable_is_back() {
+    for (phase, up) in [(Phase::Connect, true), (Phase::Answer, false)] {
+        let mut link = link();
+        end(&mut link, s(10), 1, Heard::NoAnswer(phase));
+        link.nothing_to_probe(s(12), None, false);
+        assert_eq!(link.check_answered(s(20), true).changed, up, "{phase:?}");
+        assert_eq!(seen(&link).is_none(), up, "{phase:?}");
+    }
 }
 
 #[test]
@@ -838,7 +909,7 @@ fn an_outage_counts_from_the_last_verdict_and_a_persons_word_ends_none() {
     assert!(live(&mut link, s(31), 2, STRONG).changed, "to be kept");
     assert_eq!((link.unended_outage(s(40)), link.outages().used(s(40))), (Duration::ZERO, s(530)));
     end(&mut link, s(40), 1, Heard::NoAnswer(Phase::Connect));
-    assert!(link.nothing_to_probe(s(44), None).changed);
+    assert!(link.nothing_to_probe(s(44), None, false).changed);
     assert!(link.is_up(s(44)), "without anything pending the next redemption finds out");
     assert_eq!(link.outages().used(s(60)), s(534), "the line's return was not seen");
 }

@@ -65,6 +65,18 @@ messages! {
         en: format!("there is no lane {lane:?}; there are: {lanes}"),
         ar: format!("لا يوجد مسار باسم {}؛ المسارات هي: {}", iso(lane), iso(lanes));
 
+        /// The lane has rows, and no provider of the settings has its name.
+        LaneNotConfigured { lane: String }
+        en: format!(
+            "no provider of the settings is named {lane}: it is not configured, and nothing is \
+             sent there; name it again, or close its redemptions with `redeemd void`"
+        ),
+        ar: format!(
+            "لا مزوّد في الإعدادات باسم {}: المسار غير مذكور فيها ولا يُرسل منه شيء؛ أعد ذكره، أو \
+             ألغِ عملياته بالأمر {}",
+            iso(lane), iso("`redeemd void`")
+        );
+
         /// Only the declines for which a lane is held are taken back together.
         NotHeldForDeclines { lane: String }
         en: format!("the lane {lane} is not held for declines: nothing is taken back"),

@@ -22,8 +22,13 @@ messages! {
 
         /// Nobody has synchronised the clock.
         ClockUnset
-        en: "the clock is not synchronised: check NTP",
-        ar: format!("الساعة غير متزامنة: افحص مزامنة الوقت {}", iso("NTP"));
+        en: "the clock is not synchronised: check NTP; where `hours` are set, no reward is given \
+            on trust until it is",
+        ar: format!(
+            "الساعة غير متزامنة: افحص مزامنة الوقت {}؛ وحيث حُدّدت {} لا تُعطى مكافأة دون جواب \
+             المزوّد حتى تتزامن",
+            iso("NTP"), iso("`hours`")
+        );
 
         /// The books do not add up.
         Unbalanced

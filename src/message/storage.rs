@@ -97,12 +97,12 @@ messages! {
         /// it.
         Cut { why: String, set_aside: String }
         en: format!(
-            "{why}; it was set aside as {set_aside}, and redeemd goes on with a copy of all that \
-             it held"
+            "{why}; it was set aside as the files {set_aside}*, and redeemd goes on with a copy of \
+             all that it held"
         ),
         ar: format!(
-            "{}؛ حُفظ الملف القديم باسم {}، وتتابع البوابة عملها بنسخة من كل ما \
-             كان فيه",
+            "{}؛ حُفظت الملفات القديمة باسم {}*، وتتابع البوابة عملها بنسخة من كل ما \
+             كان فيها",
             iso(why), iso(set_aside)
         );
 
@@ -111,6 +111,18 @@ messages! {
         en: "the database was taken away while redeemd ran; it goes on with a copy that it had \
             saved",
         ar: "أُخذت قاعدة البيانات أثناء عمل البوابة؛ تابعت البوابة عملها بنسخة كانت قد حفظتها";
+
+        /// As `WentOn`, with where the files are that were found in its place.
+        WentOnWithCopy { set_aside: String }
+        en: format!(
+            "the database was taken away while redeemd ran; it goes on with a copy that it had \
+             saved, and what lay in its place was set aside as the files {set_aside}*"
+        ),
+        ar: format!(
+            "أُخذت قاعدة البيانات أثناء عمل البوابة؛ تابعت البوابة عملها بنسخة كانت قد حفظتها، \
+             وحُفظ ما وُجد في مكانها باسم {}*",
+            iso(set_aside)
+        );
 
         /// A start found that a gateway had worked here and no database.
         Missing { remove: String }
@@ -155,7 +167,8 @@ fn salvaged_in_english(
 ) -> String {
     let were = |number: u64| if number == 1 { "was" } else { "were" };
     let mut parts = vec![format!(
-        "{why}; it was set aside as {aside}; {} {} kept, {pending} of them pending (uncertain now)",
+        "{why}; it was set aside as the files {aside}*; {} {} kept, {pending} of them pending \
+         (uncertain now)",
         count(kept, Noun::Redemption, English),
         were(kept)
     )];
@@ -181,7 +194,7 @@ fn salvaged_in_arabic(
     lost: Option<u64>,
 ) -> String {
     let mut parts = vec![
-        format!("{}؛ حُفظ الملف القديم باسم {}", iso(why), iso(aside)),
+        format!("{}؛ حُفظت الملفات القديمة باسم {}*", iso(why), iso(aside)),
         format!("العمليات التي أُنقذت: {kept}"),
         format!("منها قيد الانتظار (وهي الآن غير مؤكدة): {pending}"),
     ];

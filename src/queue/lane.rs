@@ -47,8 +47,8 @@ pub struct LaneStatus {
     pub window: u32,
     /// Attempts on the wire.
     pub in_flight: u32,
-    /// An attempt was answered, or failed, since the start; until then nobody knows where the link
-    /// stands.
+    /// An attempt was answered, or failed, since the start and since the credential is another;
+    /// until then nobody knows where the link stands.
     pub tried: bool,
     /// `running`, `waiting` or `held`.
     pub drain: &'static str,

@@ -81,6 +81,7 @@ pub struct Writer {
     alive: Option<std::sync::mpsc::SyncSender<()>>,
     space_looked_at: Option<Instant>,
     files_looked_at: Instant,
+    salvage_looked_at: Instant,
     refusals_kept_at: Instant,
     /// There is more room than is filled until then.
     is_ample_until: Option<Instant>,
@@ -147,6 +148,7 @@ impl Queue {
             alive: None,
             space_looked_at: None,
             files_looked_at: Instant::now(),
+            salvage_looked_at: Instant::now(),
             refusals_kept_at: Instant::now(),
             is_ample_until: None,
             room_is_known: false,
@@ -250,6 +252,9 @@ impl Writer {
             }
             if self.files_looked_at.elapsed() >= FILES_EVERY {
                 self.look_at_files();
+            }
+            if self.salvage_looked_at.elapsed() >= FILES_EVERY {
+                self.look_at_salvage();
             }
         }
         self.close(None);
@@ -523,6 +528,7 @@ impl Writer {
 
     /// The set-aside file is the operator's to remove; then the note has served.
     fn look_at_salvage(&mut self) {
+        self.salvage_looked_at = Instant::now();
         if !self.health.was_salvaged() {
             return;
         }

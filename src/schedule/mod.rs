@@ -716,8 +716,8 @@ impl Scheduler {
         if ask.skips_denied && self.suspects.undecided().next().is_some() && !on_demand {
             return self.claim_probe(now, false);
         }
-        let first_due = self.waits.next_moment().filter(|_| !self.waits_for_suspects_alone());
-        let effects = self.link.nothing_to_probe(now, first_due);
+        let (first_due, is_theirs) = (self.waits.next_moment(), self.waits_for_suspects_alone());
+        let effects = self.link.nothing_to_probe(now, first_due, is_theirs);
         self.apply(effects);
     }
 

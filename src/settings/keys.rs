@@ -134,7 +134,8 @@ pub const TABLE: &[Setting] = settings! {
         "Whether a listener beyond loopback may stand without tills' tokens.";
     "intake.till.name" Text.sample(r#""till-1""#) =>
         "The till's name, as the books and the cashiers' messages show it: 1 to 64 bytes, unique, \
-        not \"anonymous\", which is everybody's name where there are no tills.";
+        not \"anonymous\", which is everybody's name where there are no tills. A new name is a new \
+        till: what the old one repeats under it is refused as used, and its limits begin anew.";
     "intake.till.token_file" Path.sample(r#""/etc/redeemd/till-1.token""#) =>
         "The file that holds the till's bearer token. Each till needs this or credential, not \
         both.";

@@ -190,7 +190,9 @@ impl Store {
     /// It cannot be read, or the copy cannot be written: there is none.
     fn save(&self) -> Result<PathBuf, StoreError> {
         let aside = aside::free_name(&self.dir)?;
-        self.copied().and_then(|copy| copy.finish(&self.dir, &aside, &Storage::WentOn)).inspect_err(
+        let told =
+            Storage::WentOnWithCopy { set_aside: self.dir.join(&aside).display().to_string() };
+        self.copied().and_then(|copy| copy.finish(&self.dir, &aside, &told)).inspect_err(
             // A part of it would only take what others need.
             |_| drop(Unfinished::begin(&self.dir)),
         )

@@ -795,8 +795,8 @@ pub(super) fn is_exposed(state: State, kind: i64, marks: i64, is_of_before: bool
 }
 
 /// The sums of a database whose rows were salvaged, from the rows; what happened lately stays as
-/// far as it was read. What was given on trust, is open, and of which it was not read what it
-/// counts as, counts as an unknown one does by default.
+/// far as it was read. What is at risk or lost, and of which it was not read what it counts as,
+/// counts as an unknown one does by default.
 pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
     let mut ledger = Ledger::read(sql)?;
     let scopes: Vec<Scope> = ledger.kept.keys().cloned().collect();
@@ -809,15 +809,15 @@ pub(super) fn sum_up(sql: &Connection) -> Result<(), StoreError> {
     while let Some(row) = rows.next()? {
         let stored = Stored::from_row(row)?;
         ledger.learn_from(sql, &stored)?;
+        let to = Stand::of(stored.is_trusted(), stored.state, stored.marks);
         let given = match worth::of(sql, stored.seq)? {
-            None if is_open_and_trusted(&stored) => {
+            None if to.exposed || to.lost => {
                 worth::insert(sql, stored.seq, &Given::unknown())?;
                 Given::unknown()
             }
             Some(given) => given,
             None => continue,
         };
-        let to = Stand::of(stored.is_trusted(), stored.state, stored.marks);
         ledger.shift((stored.lane, &stored.till), &given, (Stand::NONE, to));
     }
     ledger.write(sql, i64::MIN)

@@ -9,7 +9,9 @@ use rusqlite::Connection;
 
 use redeemd::store::free_bytes;
 
-use crate::harness::{Gateway, Mount, Order, Provider, eventually, spoil, until, within};
+use crate::harness::{
+    Gateway, Mount, Order, Provider, eventually, spoil, until, until_within, within,
+};
 
 const DB: &str = "redeemd.db";
 
@@ -111,6 +113,29 @@ fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_neve
     assert!(parked[0]["note"].as_str().unwrap().contains("checksum"), "{parked:?}");
     assert_eq!(provider.summary("codes_taken"), 2);
     assert!(provider.requests_for("KEPT-1").is_empty());
+}
+
+#[test]
+fn a_notice_ends_when_the_files_that_it_names_are_removed_though_nothing_is_asked() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 3);
+    spoil(&gateway.state_dir());
+    gateway.start();
+    gateway.says(&["hold"]);
+    let told = || gateway.status()["storage"]["detail"].as_str().unwrap().to_owned();
+    let (_, after) = told().split_once("set aside as the files ").map(owned).unwrap();
+    let named = after.split_once("*;").unwrap().0;
+    for entry in fs::read_dir(gateway.state_dir()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.to_str().unwrap().starts_with(named) {
+            fs::remove_file(&path).unwrap();
+        }
+    }
+    until_within(Duration::from_secs(30), "the notice ends", || told().is_empty());
+}
+
+fn owned((before, after): (&str, &str)) -> (String, String) {
+    (before.to_owned(), after.to_owned())
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //! and by whom.
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, Provider, eventually, until_within};
+use crate::harness::{Gateway, Provider, eventually, until, until_within};
 
 /// What `show` tells of a redemption's events.
 fn events(gateway: &Gateway, id: &str) -> Vec<(String, String, String)> {
@@ -52,6 +53,66 @@ fn a_refused_token_needs_a_person_in_the_status_in_its_check_and_on_the_first_sc
     let arabic = page(&gateway, "/", "ar");
     let isolated = "\u{2068}main\u{2069}: لا يقبل المزوّد رمز الدخول";
     assert!(arabic.contains(isolated) && !arabic.contains("لا أحد بحاجة"), "{arabic}");
+}
+
+#[test]
+fn a_token_that_is_back_ends_the_hold_of_a_lane_where_nothing_waits() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::with().lane("main", &provider, "").offline("accept = false").start();
+    let (file, aside) = (gateway.folder().join("main.token"), gateway.folder().join("aside"));
+    fs::rename(&file, &aside).unwrap();
+    gateway.till("").redeem("NO-TOKEN");
+    assert_eq!(gateway.wait_for_link("main", "held")["cause"], "credential");
+    until("nothing waits", || gateway.counts().pending == 0);
+    fs::rename(&aside, &file).unwrap();
+    let lane = gateway.wait_for_link("main", "up");
+    assert_eq!((&lane["tried"], &lane["cause"]), (&Value::Bool(false), &Value::Null));
+    assert!(gateway.says(&["status"]).contains("main untried 0"), "{}", gateway.says(&["status"]));
+    let checked = gateway.command(&["status", "--check"]);
+    assert!(!checked.out.contains("token"), "{checked:?}");
+    assert!(gateway.log().contains("lane main has another credential"), "{}", gateway.log());
+    assert_eq!(gateway.till("").redeem("WITH-TOKEN").state(), "confirmed");
+}
+
+#[test]
+fn a_line_that_was_down_when_last_tried_is_shown_so_until_it_is_answered() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::with().lane("main", &provider, "").offline("accept = false").start();
+    assert_eq!(gateway.till("").redeem("BEFORE").state(), "confirmed");
+    provider.cut();
+    for code in ["FIRST", "SECOND"] {
+        assert_eq!(gateway.till("").redeem(code).status, 503);
+        until("nothing is left to try it with", || gateway.counts().pending == 0);
+        let sent = "the next redemption is sent all the same";
+        let is_told = || gateway.lane("main")["detail"].to_string().contains(sent);
+        until("it is told as it was when last tried", is_told);
+        assert_eq!(gateway.lane("main")["link"], "down");
+        assert!(gateway.says(&["status"]).contains("main down 0"));
+        let page = page(&gateway, "/", "en");
+        assert!(!page.contains("No line is known to be down"), "{page}");
+    }
+    let told = |log: &str, text: &str| log.lines().filter(|line| line.contains(text)).count();
+    let log = gateway.log();
+    assert_eq!(told(&log, "lane main is down"), 1, "{log}");
+    assert_eq!(told(&log, "lane main is up"), 1, "at the start: {log}");
+    provider.restore();
+    assert_eq!(gateway.till("").redeem("AFTER").state(), "confirmed");
+    gateway.wait_for_link("main", "up");
+    until("the log tells it", || told(&gateway.log(), "lane main is up") == 2);
+}
+
+#[test]
+fn a_report_of_one_lane_leaves_out_the_refusals_that_are_counted_for_all() {
+    let provider = Provider::start();
+    let gateway = Gateway::with().lane("main", &provider, "").offline("accept = false").start();
+    provider.cut();
+    assert_eq!(gateway.till("").redeem("REFUSED").status, 503);
+    for form in [&["report"][..], &["report", "--json"], &["report", "--csv"]] {
+        let all = gateway.says(form);
+        assert!(all.contains("not_accepting"), "{all}");
+        let of_one = gateway.says(&[form, &["--lane", "main"]].concat());
+        assert!(!of_one.contains("not_accepting"), "{of_one}");
+    }
 }
 
 #[test]

@@ -114,6 +114,17 @@ fn what_a_running_box_exports_another_delivers_once_under_its_own_keys() {
 }
 
 #[test]
+fn an_export_from_the_directory_of_a_running_gateway_says_that_it_can_be_asked() {
+    let provider = Provider::start();
+    let (a, _) = outage(&provider, 1);
+    let (state, file) = (a.state_dir(), a.folder().join("export"));
+    let args = ["--state-dir", state.to_str().unwrap(), file.to_str().unwrap()];
+    let refused = command(&a, "export", &args);
+    assert_eq!(refused.status.code(), Some(75), "{}", said(&refused));
+    assert!(said(&refused).contains("leave the option out, and it is"), "{}", said(&refused));
+}
+
+#[test]
 fn a_dead_box_is_read_from_its_directory_unchanged_and_the_other_need_not_run_either() {
     let provider = Provider::start();
     let (mut a, ids) = outage(&provider, 5);

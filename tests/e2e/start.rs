@@ -182,6 +182,8 @@ fn a_provider_that_a_reload_takes_away_leaves_its_rows_waiting_and_a_changed_one
     gateway.reload();
     let lane = gateway.wait_for_link("other", "held");
     assert_eq!((&lane["cause"], &lane["pending"]), (&"not_configured".into(), &1.into()), "{lane}");
+    let told = gateway.command(&["flush", "other"]);
+    assert!(told.code == Some(1) && told.err.contains("it is not configured"), "{told:?}");
     until("the reload is whole", || gateway.log().contains("the settings were read again"));
     assert_eq!(gateway.till("").redeem("NOBODYS").status, 400);
     gateway.rewrite(&named(&other));

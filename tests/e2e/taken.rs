@@ -83,6 +83,32 @@ fn a_database_that_is_deleted_while_nothing_is_asked_is_noticed_and_saved() {
 }
 
 #[test]
+fn while_nothing_can_be_read_the_first_page_and_the_check_say_so_and_show_the_rest() {
+    let provider = Provider::start();
+    let gateway = at_rest(&provider);
+    fs::remove_file(gateway.state_dir().join("redeemd.db")).unwrap();
+    let page = |path, language| {
+        gateway.operators().send("GET", path, &[("accept-language", language)], b"")
+    };
+    let first = page("/", "en");
+    assert_eq!(first.status, 200, "{first:?}");
+    for told in ["Redemptions cannot be stored now", "The redemptions cannot be read now"] {
+        assert!(first.body.contains(told), "{told}: {}", first.body);
+    }
+    for wrong in ["This was not done", "All is well", "Nobody has to do anything"] {
+        assert!(!first.body.contains(wrong), "{wrong}: {}", first.body);
+    }
+    let arabic = page("/", "ar");
+    assert!(arabic.status == 200 && arabic.body.contains("لا يمكن قراءة العمليات الآن"));
+    let search = page("/search?state=pending", "en");
+    assert_eq!(search.status, 503);
+    assert!(search.body.contains("This cannot be shown now"), "{}", search.body);
+    let checked = gateway.command(&["status", "--check"]);
+    assert_eq!(checked.code, Some(1));
+    assert!(checked.err.contains("wait for a person could not be read"), "{}", checked.err);
+}
+
+#[test]
 fn a_database_that_is_deleted_just_before_a_stop_is_saved_by_it() {
     let provider = Provider::start();
     let mut gateway = at_rest(&provider);

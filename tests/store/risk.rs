@@ -283,6 +283,25 @@ fn what_was_given_on_trust_counts_as_unknown_where_a_salvage_does_not_find_its_v
 }
 
 #[test]
+fn what_was_lost_or_taken_back_counts_still_where_a_salvage_does_not_find_its_value() {
+    let mut world = World::new();
+    world.offline.value_of_unknown = Amount::whole(40);
+    world.settled("till-1", "LOST", declined("expired"));
+    let seen_to = world.settled("till-1", "LOST-2", declined("expired")).id;
+    handle(&mut world, &seen_to);
+    let (id, till) = (world.take("till-1", "BACK").id, "till-1".to_owned());
+    assert!(matches!(world.one(VoidByTill { id, till, withdrawn: false }), VoidOutcome::Voided(_)));
+    assert_eq!(at_risk(&mut world), (80, 80));
+    checkpointed(&mut world);
+    let root = root_of(&world, "worth");
+    damaged(&mut world, |file| {
+        file[60..64].copy_from_slice(&[0xff; 4]);
+        file[(root - 1) * PAGE..][..PAGE].fill(0xa5);
+    });
+    assert_eq!(at_risk(&mut world), (50, 50), "each of 25.00");
+}
+
+#[test]
 fn a_live_row_that_an_orderly_stop_left_undecided_counts_as_given() {
     let mut world = World::up();
     let taken = world.take("till-1", "A");

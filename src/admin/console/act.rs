@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::words::Words;
 use super::{Filled, Frame, denied, encoded, unavailable};
 use crate::admin::actions::command_lane;
-use crate::admin::given::{checked, no_such_lane, takes_back};
+use crate::admin::given::{checked, not_configured, takes_back};
 use crate::admin::rights::Asker;
 use crate::admin::{Admin, Problem};
 use crate::message::{Denied, FilterFault};
@@ -145,9 +145,7 @@ pub(super) async fn on_lane(
 }
 
 fn no_lane(admin: &Admin, f: Frame, lane: &str) -> Response {
-    let there = admin.queue.configured();
-    let why = no_such_lane(lane, there.iter().map(|lane| lane.name()));
-    denied(f, StatusCode::NOT_FOUND, &why)
+    denied(f, StatusCode::NOT_FOUND, &not_configured(admin, lane))
 }
 
 /// Trust is switched off with a reason, for some hours or until somebody switches it on.

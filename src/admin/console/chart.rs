@@ -79,13 +79,14 @@ pub(super) struct Cache {
     pub(super) groups: Cached<super::inbox::Groups>,
 }
 
-/// How many were answered and how many waited, bucket after bucket.
+/// How many were answered, bucket after bucket, and when each began and ceased to wait.
 #[derive(Debug)]
 pub(super) struct Series {
     begin_ms: i64,
     every_ms: i64,
     answered: Vec<u64>,
-    waiting: Vec<u64>,
+    /// When one more waited, or one fewer. Of one moment those that cease stand first.
+    changes: Vec<(i64, i64)>,
 }
 
 /// A bar, in the picture's units.
@@ -115,7 +116,7 @@ impl Series {
     /// The last `buckets` times `every_ms` before `now_ms`.
     fn new(now_ms: i64, buckets: usize, every_ms: i64) -> Self {
         let begin_ms = now_ms - every_ms * i64::try_from(buckets).unwrap_or(0);
-        Self { begin_ms, every_ms, answered: vec![0; buckets], waiting: vec![0; buckets] }
+        Self { begin_ms, every_ms, answered: vec![0; buckets], changes: Vec::new() }
     }
 
     fn bucket(&self, at_ms: i64) -> usize {
@@ -124,20 +125,43 @@ impl Series {
     }
 
     fn add(&mut self, span: &RowSpan) {
-        let settled = span.settled_ms.map(|at| (at >= self.begin_ms, self.bucket(at)));
-        if let (true, Some((true, at))) = (span.answered, settled) {
+        let settled = span.settled_ms.filter(|at_ms| span.answered && *at_ms >= self.begin_ms);
+        if let Some(at_ms) = settled {
+            let at = self.bucket(at_ms);
             self.answered.get_mut(at).into_iter().for_each(|count| *count += 1);
         }
-        // It waited at the end of each bucket from its acceptance to before its end.
-        let to = settled.map_or(self.waiting.len(), |(_, at)| at).min(self.waiting.len());
-        let from = self.bucket(span.accepted_ms).min(to);
-        self.waiting.get_mut(from..to).into_iter().flatten().for_each(|count| *count += 1);
+        let from_ms = span.accepted_ms.max(self.begin_ms);
+        if span.settled_ms.is_none_or(|to_ms| to_ms > from_ms) {
+            self.changes.push((from_ms, 1));
+            self.changes.extend(span.settled_ms.map(|to_ms| (to_ms, -1)));
+        }
     }
 
-    /// The picture. So many wait now: the books know it better than the rows that were read.
+    /// The most that waited at one time of each bucket.
+    fn waiting(&self) -> Vec<u64> {
+        let (mut most, mut changes) = (vec![0; self.answered.len()], self.changes.clone());
+        changes.sort_unstable();
+        let (mut now, mut from) = (0, 0);
+        for (at_ms, change) in changes {
+            self.waited(&mut most, from, at_ms, now);
+            (now, from) = (now + change, self.bucket(at_ms));
+        }
+        self.waited(&mut most, from, i64::MAX, now);
+        most
+    }
+
+    /// So many waited from this bucket on until then.
+    fn waited(&self, most: &mut [u64], from: usize, until_ms: i64, now: i64) {
+        let last = self.bucket(until_ms.saturating_sub(1));
+        let buckets = most.iter_mut().enumerate().filter(|(at, _)| (from..=last).contains(at));
+        let now = u64::try_from(now).unwrap_or(0);
+        buckets.for_each(|(_, most)| *most = now.max(*most));
+    }
+
+    /// The picture. So many wait now: the books know more than the rows that were read.
     pub(super) fn chart(&self, [title, begin]: [&'static str; 2], now: u64) -> Chart {
-        let mut waiting = self.waiting.clone();
-        waiting.last_mut().into_iter().for_each(|last| *last = now);
+        let mut waiting = self.waiting();
+        waiting.last_mut().into_iter().for_each(|last| *last = now.max(*last));
         let most_waiting = waiting.iter().copied().max().unwrap_or(0);
         Chart {
             title,
@@ -184,8 +208,7 @@ mod tests {
         for span in spans {
             series.add(span);
         }
-        let now = series.waiting.last().copied().unwrap_or(0);
-        series.chart(["day", "ago"], now)
+        series.chart(["day", "ago"], 0)
     }
 
     #[test]
@@ -200,8 +223,20 @@ mod tests {
         ];
         let chart = chart(40, &spans);
         assert_eq!((chart.answered.as_str(), chart.most_waiting), ("2", 2));
-        assert_eq!(chart.line, "0,48 168,48 168,0 336,0 336,48 504,48 504,48 672,48");
+        assert_eq!(chart.line, "0,48 168,48 168,0 336,0 336,0 504,0 504,0 672,0");
         assert_eq!(chart.bars.iter().map(|bar| bar.x).collect::<Vec<_>>(), [336, 504]);
+    }
+
+    #[test]
+    fn what_waited_between_the_ends_of_two_buckets_is_counted_at_its_most() {
+        let span = |accepted_ms, settled_ms| RowSpan { accepted_ms, settled_ms, answered: true };
+        let five = (0..5).map(|at| span(12 + at, Some(18)));
+        // One after the other, each when the one before is done.
+        let single = (0..5).map(|at| span(20 + at, Some(21 + at)));
+        let now = (0..3).map(|_| span(34, Some(36)));
+        let chart = chart(40, &five.chain(single).chain(now).collect::<Vec<_>>());
+        assert_eq!(chart.most_waiting, 5);
+        assert_eq!(chart.line, "0,96 168,96 168,0 336,0 336,77 504,77 504,39 672,39");
     }
 
     #[test]

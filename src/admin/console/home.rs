@@ -84,6 +84,8 @@ struct NeedsPart<'a> {
     groups: Vec<(&'static str, String)>,
     /// There are rows that were not looked at.
     is_cut: bool,
+    /// None could be looked at.
+    is_unread: bool,
     oldest: Option<String>,
     none_waits: bool,
     /// The reason, how many today, and how many in a week.
@@ -127,6 +129,7 @@ struct ActivityPart<'a> {
     f: &'a Frame,
     charts: Vec<Chart>,
     whole: bool,
+    is_unread: bool,
     books: Vec<(&'static str, String)>,
     balanced: bool,
 }
@@ -141,20 +144,18 @@ pub(super) async fn page(
     let f = Frame::new(&admin, &asker, &headers, &uri);
     match fragments(&admin, &f).await {
         Ok(fragments) => rendered(StatusCode::OK, &HomePage { f, fragments }),
-        Err(error) => super::unavailable(f, error),
+        Err(error) => super::unshown(f, error),
     }
 }
 
 /// Every part of the screen as it is now.
 pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>, QueueError> {
-    let status = admin.look().await;
     let now_ms = admin.info.clock.stamp().unix_ms;
-    let kept = &admin.desk.activity;
-    let activity = kept.activity.get(SHOWN_AGAIN_FOR, activity(admin, now_ms)).await?;
-    let groups = kept.groups.get(SHOWN_AGAIN_FOR, inbox::gather_all(admin)).await?;
-    let refused = refused(admin).await?;
-    let answered_ms = activity.answered_ms;
-    let facts = Facts { status: &status, now_ms, answered_ms, lang: f.lang };
+    let HomeRows { activity, groups, refused, is_unread } = HomeRows::read(admin, now_ms).await?;
+    // After the rows: who could not be read is told of by now.
+    let status = admin.look().await;
+    let answered_ms = activity.as_ref().and_then(|activity| activity.answered_ms);
+    let facts = Facts { status: &status, now_ms, answered_ms, is_unread, lang: f.lang };
     let storage =
         (!status.storage.ok || !status.storage.told.is_empty()).then(|| storage(&status, f));
     let said = sentences(&facts);
@@ -164,8 +165,9 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
     let needs = NeedsPart {
         f,
         told: status.needs().iter().map(|need| need_line(need, f)).collect(),
-        groups: groups.summary(f),
-        is_cut: groups.is_cut(),
+        groups: groups.as_ref().map(|groups| groups.summary(f)).unwrap_or_default(),
+        is_cut: groups.is_some_and(|groups| groups.is_cut()),
+        is_unread,
         oldest: oldest(&status, f.lang),
         none_waits: status.counts.pending == 0,
         refusals: refusals(&refused, f.lang),
@@ -181,8 +183,39 @@ pub(super) async fn fragments(admin: &Admin, f: &Frame) -> Result<Vec<Fragment>,
         made(&HeadroomPart { f, gauges: gauges(&status, f), checks: checks(&status, f) }),
         made(&needs),
         made(&lanes),
-        made(&activity_part(&activity, &status, f)),
+        made(&activity_part(activity.as_deref(), &status, f)),
     ])
+}
+
+/// What the screen shows of the database.
+#[derive(Default)]
+struct HomeRows {
+    activity: Option<Arc<Activity>>,
+    groups: Option<Arc<inbox::Groups>>,
+    refused: [RefusedByReason; 2],
+    /// The store lets nothing be read now; `status` says why, and the rest is shown all the same.
+    is_unread: bool,
+}
+
+impl HomeRows {
+    async fn read(admin: &Admin, now_ms: i64) -> Result<Self, QueueError> {
+        match Self::whole(admin, now_ms).await {
+            Err(QueueError::Refusing(_)) => {
+                // The writer may have heard of it by this reader alone: it looks before it answers.
+                admin.queue.ping().await.unwrap_or_default();
+                Ok(Self { is_unread: true, ..Self::default() })
+            }
+            read => read,
+        }
+    }
+
+    async fn whole(admin: &Admin, now_ms: i64) -> Result<Self, QueueError> {
+        let kept = &admin.desk.activity;
+        let refused = refused(admin).await?;
+        let activity = kept.activity.get(SHOWN_AGAIN_FOR, activity(admin, now_ms)).await?;
+        let groups = kept.groups.get(SHOWN_AGAIN_FOR, inbox::gather_all(admin)).await?;
+        Ok(Self { activity: Some(activity), groups: Some(groups), refused, is_unread: false })
+    }
 }
 
 fn made(part: &impl Template) -> Fragment {
@@ -372,11 +405,15 @@ fn may_be_released(status: &LaneStatus) -> bool {
     status.link == "held" && !by_settings_alone
 }
 
-fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> ActivityPart<'a> {
-    let [day, week] = &activity.series;
+fn activity_part<'a>(
+    activity: Option<&Activity>,
+    status: &Status,
+    f: &'a Frame,
+) -> ActivityPart<'a> {
     let (counts, now) = (&status.counts, status.counts.pending);
-    let charts =
-        vec![day.chart([f.w.day, f.w.day_ago], now), week.chart([f.w.week, f.w.week_ago], now)];
+    let charts = |Activity { series: [day, week], .. }: &Activity| {
+        vec![day.chart([f.w.day, f.w.day_ago], now), week.chart([f.w.week, f.w.week_ago], now)]
+    };
     let books = [
         (f.w.accepted, counts.accepted),
         (f.w.pending, counts.pending),
@@ -386,7 +423,14 @@ fn activity_part<'a>(activity: &Activity, status: &Status, f: &'a Frame) -> Acti
         (f.w.voided, counts.voided),
     ];
     let books = books.map(|(name, count)| (name, grouped(count))).to_vec();
-    ActivityPart { f, charts, whole: activity.whole, books, balanced: status.balanced }
+    ActivityPart {
+        f,
+        charts: activity.map(charts).unwrap_or_default(),
+        whole: activity.is_none_or(|activity| activity.whole),
+        is_unread: activity.is_none(),
+        books,
+        balanced: status.balanced,
+    }
 }
 
 #[cfg(test)]

@@ -428,7 +428,7 @@ pub(super) async fn page(
             let sections = sections(&groups, next.is_some() || !is_first, &f);
             rendered(StatusCode::OK, &InboxPage { f, sections, next, is_first })
         }
-        Err(error) => super::unavailable(f, error),
+        Err(error) => super::unshown(f, error),
     }
 }
 

@@ -382,3 +382,10 @@ fn denied(frame: Frame, status: StatusCode, why: &Denied) -> Response {
 fn unavailable(frame: Frame, error: QueueError) -> Response {
     denied(frame, StatusCode::SERVICE_UNAVAILABLE, &Problem::from(error).told())
 }
+
+/// As [`unavailable`], of a page that was only to be looked at.
+fn unshown(frame: Frame, error: QueueError) -> Response {
+    let text = capital(&sentence(&Problem::from(error).told().text(frame.lang)));
+    let title = frame.w.unshown_title;
+    rendered(StatusCode::SERVICE_UNAVAILABLE, &MessagePage { f: frame, title, text })
+}

@@ -36,6 +36,8 @@ pub(super) struct Facts<'a> {
     pub(super) now_ms: i64,
     /// When the newest row of the last days was answered.
     pub(super) answered_ms: Option<i64>,
+    /// No row can be read now.
+    pub(super) is_unread: bool,
     pub(super) lang: Language,
 }
 
@@ -150,6 +152,12 @@ fn last_answered(facts: &Facts<'_>) -> String {
     let was_any = counts.confirmed + counts.declined + counts.parked > 0;
     let ago = facts.answered_ms.map(|at| about(between(at, facts.now_ms), facts.lang));
     match (facts.lang, ago) {
+        (Language::English, _) if facts.is_unread => {
+            "when the last redemption was answered cannot be read now.".to_owned()
+        }
+        (Language::Arabic, _) if facts.is_unread => {
+            "لا يمكن الآن قراءة وقت الجواب عن آخر عملية.".to_owned()
+        }
         (Language::English, Some(ago)) => format!("the last redemption was answered {ago} ago."),
         (Language::English, None) if was_any => {
             "no redemption was answered in the last days.".to_owned()
@@ -368,7 +376,7 @@ mod tests {
         change(&mut status);
         // 42 minutes after the lane's `since`.
         let now_ms = ms_of("2026-11-01T00:42:00Z").unwrap();
-        sentences(&Facts { status: &status, now_ms, answered_ms, lang })
+        sentences(&Facts { status: &status, now_ms, answered_ms, is_unread: false, lang })
     }
 
     const ROOM: Room =

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::act::{deeds_of, texts};
-use super::{Asked, Filled, Frame, Moment, denied, encoded, rendered, shown, unavailable};
+use super::{Asked, Filled, Frame, Moment, denied, encoded, rendered, shown, unshown};
 use crate::admin::Admin;
 use crate::admin::filter::{RowFilter, written, yes_or_no};
 use crate::admin::find::{find, wanted};
@@ -109,7 +109,7 @@ pub(super) async fn page(
                 SearchPage { books, ..page_of(f, values, lanes, (&found, has_filter, by_code)) };
             rendered(StatusCode::OK, &page)
         }
-        Err(error) => unavailable(f, error),
+        Err(error) => unshown(f, error),
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) async fn page(
     match admin.queue.show(&id).await {
         Ok(Some(story)) => rendered(StatusCode::OK, &page_of(f, &story)),
         Ok(None) => missing(f),
-        Err(error) => super::unavailable(f, error),
+        Err(error) => super::unshown(f, error),
     }
 }
 

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::{Asked, Frame, Moment, rendered, sentence, shown, unavailable};
+use super::{Asked, Frame, Moment, rendered, sentence, shown, unshown};
 use crate::admin::Admin;
 use crate::admin::rights::Asker;
 use crate::message::{self, Event as Told, Language};
@@ -76,6 +76,6 @@ pub(super) async fn page(
             let entries = events.iter().map(|event| TrailEntry::of(event, &f)).collect();
             rendered(StatusCode::OK, &TrailPage { f, entries, next })
         }
-        Err(error) => unavailable(f, error),
+        Err(error) => unshown(f, error),
     }
 }

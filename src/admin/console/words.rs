@@ -147,6 +147,8 @@ words! {
         "أكثر المنتظرة";
     partly: "Only the newest rows were read: the chart begins later.",
         "قُرئت أحدث السجلات فقط: يبدأ الرسم بعد ذلك.";
+    unread: "The redemptions cannot be read now: what they would show is left out.",
+        "لا يمكن قراءة العمليات الآن: لا يُعرض ما يعتمد عليها.";
     oldest: "The oldest that waits",
         "أقدم ما ينتظر";
     none_waits: "Nothing waits.",
@@ -241,8 +243,8 @@ words! {
         "يُسأل المزوّد مجددًا بالمفتاح نفسه: المكافأة التي أخذها من قبل لا تؤخذ مرتين.";
     void: "Close with a note",
         "أغلق مع ملاحظة";
-    void_means: "It is closed for good and never sent. The note stays with it.",
-        "تُغلق نهائيًا ولا تُرسل أبدًا. تبقى الملاحظة معها.";
+    void_means: "It is closed for good and not sent again. The note stays with it.",
+        "تُغلق نهائيًا ولا تُرسل بعد الآن. تبقى الملاحظة معها.";
     lost_means: "It is closed as lost. That it was declined after the fact stays in the books and \
         in the report.",
         "تُغلق على أنها خسارة. ويبقى رفضها بعد إعطاء المكافأة في السجل وفي التقرير.";
@@ -508,6 +510,8 @@ words! {
         "لا شيء هنا.";
     back: "Back to today",
         "العودة إلى اليوم";
+    unshown_title: "This cannot be shown now",
+        "لا يمكن عرض هذا الآن";
     refused_title: "This was not done",
         "لم يُنفذ هذا";
     storage_bad: "Redemptions cannot be stored now. Tills are told to ask again.",

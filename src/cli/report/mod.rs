@@ -222,7 +222,7 @@ struct Report {
     branches: BTreeMap<Branch, Fate>,
     /// How many of them were given since an operator's hold said so, by lane.
     on_hold: BTreeMap<String, u64>,
-    /// Requests that were refused, by reason.
+    /// Requests that were refused, by reason; none in a report of one lane.
     refused: Vec<(String, u64)>,
     exceptions: Vec<Exception>,
     exceptions_unlisted: u64,
@@ -232,7 +232,10 @@ impl Report {
     /// What the gateway has summed up, also of redemptions that are gone.
     async fn read_figures(&mut self, daemon: &Daemon, args: &ReportArgs) -> Result<(), CliError> {
         let mut page = daemon.get(&figures_path(args, args.from.as_deref())).await?;
-        self.refused = refusals(&page);
+        // They are counted for the store, not by lane.
+        if args.lane.is_none() {
+            self.refused = refusals(&page);
+        }
         loop {
             self.add_figures(&page)?;
             let Some(next) = page.get("next").and_then(Value::as_str) else { return Ok(()) };

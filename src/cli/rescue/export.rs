@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{hand_over, place, unopened};
+use super::{NOT_ASKED, hand_over, place, unopened};
 use crate::cli::args::ExportArgs;
 use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
@@ -75,11 +75,7 @@ async fn open(
     args: &ExportArgs,
 ) -> Result<(RowSource, String, Page), CliError> {
     if let Some(dir) = &args.state_dir {
-        return remains(
-            dir,
-            String::new(),
-            "it is not asked, because --state-dir names its directory",
-        );
+        return remains(dir, String::new(), NOT_ASKED);
     }
     let daemon = Daemon::find(config)?;
     match ask(&daemon, Seq(0)).await {

@@ -39,11 +39,16 @@ fn place(file: Option<&Path>) -> Result<(PathBuf, String), CliError> {
     }
 }
 
+/// Why no daemon was asked where none was to be.
+const NOT_ASKED: &str = "it is not asked, because --state-dir names its directory";
+
 /// What a store that cannot be opened means for the shell; `why` says why no daemon was asked.
 fn unopened(error: &StoreError, why: &str) -> CliError {
     let told = error.to_string();
     if error.is_a_misfit() {
         CliError::Unusable(told)
+    } else if matches!(error, StoreError::Locked { .. }) && why == NOT_ASKED {
+        CliError::TryAgain(format!("{told}\n{why}: leave the option out, and it is"))
     } else if matches!(error, StoreError::Locked { .. }) {
         CliError::Unavailable(format!("{told}, and it cannot be asked\n{why}"))
     } else if matches!(error, StoreError::Internal(_)) {
