@@ -137,7 +137,7 @@ fn lanes(page: &mut MetricsText, lanes: &[LaneView]) {
     for lane in lanes {
         for link in ["up", "down", "held"] {
             let labels = [("lane", lane.status.name.as_str()), ("link", link)];
-            page.sample("redeemd_lane_link", &labels, u64::from(lane.status.link == link));
+            page.sample("redeemd_lane_link", &labels, u64::from(lane.status.seen == link));
         }
     }
     page.family(

@@ -211,6 +211,7 @@ pub(super) mod tests {
             detail: None,
             name: name.to_owned(),
             link,
+            seen: link,
             cause: cause.map(str::to_owned),
             explanation: cause
                 .map(|_| "the provider cannot be reached: look at the line".to_owned()),

@@ -70,6 +70,8 @@ struct Storage {
 struct DaemonLane {
     name: String,
     link: String,
+    /// A daemon of an earlier build does not tell it.
+    seen: Option<String>,
     cause: Option<String>,
     #[serde(default)]
     explanation: Option<String>,
@@ -369,16 +371,22 @@ fn lane_table(lanes: &[DaemonLane]) -> String {
 
 /// Nobody knows of a line on which nothing was tried since the start.
 fn link(lane: &DaemonLane) -> String {
-    if lane.link == "up" && !lane.tried { "untried".to_owned() } else { lane.link.clone() }
+    let seen = seen(lane);
+    if seen == "up" && !lane.tried { "untried".to_owned() } else { seen.to_owned() }
+}
+
+/// Where the line stands as far as anybody has seen.
+fn seen(lane: &DaemonLane) -> &str {
+    lane.seen.as_deref().unwrap_or(&lane.link)
 }
 
 /// What is the matter with a lane, in words.
 fn trouble(lane: &DaemonLane) -> String {
     let mut text = String::new();
-    if lane.link != "up" || lane.explanation.is_some() {
+    if seen(lane) != "up" || lane.explanation.is_some() {
         let cause = lane.cause.as_deref().unwrap_or("no cause given");
         let words = lane.explanation.as_deref().unwrap_or(cause);
-        text.push_str(&paragraph("", &format!("{} is {}: {words}", lane.name, lane.link), 0));
+        text.push_str(&paragraph("", &format!("{} is {}: {words}", lane.name, seen(lane)), 0));
         if let Some(detail) = lane.detail.as_deref().filter(|detail| !detail.is_empty()) {
             text.push_str(&paragraph("", &format!("  seen: {detail}"), 2));
         }

@@ -233,8 +233,8 @@ impl RunningDaemon {
     fn tell_status(&self) {
         let counts = self.core.queue.counts();
         let lanes = self.core.queue.lanes().into_iter().map(|lane| match lane.cause {
-            None => format!("{} {}", lane.name, lane.link),
-            Some(cause) => format!("{} {} ({cause})", lane.name, lane.link),
+            None => format!("{} {}", lane.name, lane.seen),
+            Some(cause) => format!("{} {} ({cause})", lane.name, lane.seen),
         });
         let storage = self.core.queue.storage();
         let storage = if storage.ok {

@@ -71,7 +71,8 @@ pub(super) fn status(
         LinkPhase::Up | LinkPhase::Down(_) => "waiting",
     };
     lane.publish(|status| {
-        status.link = word(link.seen());
+        status.link = word(link.phase());
+        status.seen = word(link.seen());
         status.drain = drain;
         status.trust = link.trust(now).as_str();
         status.tried = link.is_tried();

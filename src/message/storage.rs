@@ -1,6 +1,6 @@
 //! How the storage stands, and what became of a damaged database.
 
-use super::amount::{Noun, count};
+use super::amount::{Noun, count, grouped};
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
 use super::words::{iso, state as state_word};
@@ -167,20 +167,24 @@ fn salvaged_in_english(
 ) -> String {
     let were = |number: u64| if number == 1 { "was" } else { "were" };
     let mut parts = vec![format!(
-        "{why}; it was set aside as the files {aside}*; {} {} kept, {pending} of them pending \
+        "{why}; it was set aside as the files {aside}*; {} {} kept, {} of them pending \
          (uncertain now)",
         count(kept, Noun::Redemption, English),
-        were(kept)
+        were(kept),
+        grouped(pending)
     )];
     if parked > 0 {
-        parts.push(format!(", {parked} parked for a person because part of them was lost"));
+        parts.push(format!(
+            ", {} parked for a person because part of them was lost",
+            grouped(parked)
+        ));
     }
     if mended > 0 {
-        parts.push(format!(", {mended} with a flipped bit that was put right"));
+        parts.push(format!(", {} with a flipped bit that was put right", grouped(mended)));
     }
     parts.push(match lost {
         Some(0) => "; none was lost".to_owned(),
-        Some(lost) => format!("; {lost} {} lost", were(lost)),
+        Some(lost) => format!("; {} {} lost", grouped(lost), were(lost)),
         None => "; whether any were lost is not known, because the newest books were lost too"
             .to_owned(),
     });
@@ -195,18 +199,18 @@ fn salvaged_in_arabic(
 ) -> String {
     let mut parts = vec![
         format!("{}؛ حُفظت الملفات القديمة باسم {}*", iso(why), iso(aside)),
-        format!("العمليات التي أُنقذت: {kept}"),
-        format!("منها قيد الانتظار (وهي الآن غير مؤكدة): {pending}"),
+        format!("العمليات التي أُنقذت: {}", grouped(kept)),
+        format!("منها قيد الانتظار (وهي الآن غير مؤكدة): {}", grouped(pending)),
     ];
     if parked > 0 {
-        parts.push(format!("منها معلّقة بانتظار قرار لأن جزءًا منها فُقد: {parked}"));
+        parts.push(format!("منها معلّقة بانتظار قرار لأن جزءًا منها فُقد: {}", grouped(parked)));
     }
     if mended > 0 {
-        parts.push(format!("منها ما صُحّح فيه خلل صغير: {mended}"));
+        parts.push(format!("منها ما صُحّح فيه خلل صغير: {}", grouped(mended)));
     }
     parts.push(match lost {
         Some(0) => "لم يُفقد شيء".to_owned(),
-        Some(lost) => format!("العمليات المفقودة: {lost}"),
+        Some(lost) => format!("العمليات المفقودة: {}", grouped(lost)),
         None => "لا يُعرف هل فُقد شيء، لأن أحدث الدفاتر فُقدت أيضًا".to_owned(),
     });
     parts.join("؛ ")

@@ -29,9 +29,12 @@ const COMMANDS_MAX: usize = 16;
 pub struct LaneStatus {
     /// The provider's name.
     pub name: String,
-    /// `up`, `down` or `held`.
+    /// `up`, `down` or `held`, as the drain sees it: up where nothing is left to try it with.
     pub link: &'static str,
-    /// The cause's short word (`link::Cause`); `None` while up.
+    /// The same as anybody has seen it: what was down when it was last tried is so until it is
+    /// answered.
+    pub seen: &'static str,
+    /// The cause's short word (`link::Cause`); `None` while it is seen up, as of the next ones.
     pub cause: Option<String>,
     /// What it means and what to do, in plain words; `None` while up.
     pub explanation: Option<String>,
@@ -278,6 +281,7 @@ impl Lane {
         let status = LaneStatus {
             name: name.clone(),
             link: "up",
+            seen: "up",
             window: 1,
             drain,
             trust,

@@ -83,6 +83,7 @@ fn orphan(name: &str, pending: u64) -> LaneStatus {
     LaneStatus {
         name: name.to_owned(),
         link: "held",
+        seen: "held",
         drain: "held",
         trust: Trust::Never.as_str(),
         cause: Some(cause.as_str().to_owned()),
@@ -101,7 +102,7 @@ mod tests {
         let counts = Counts { accepted: 2, pending: 2, ..Counts::default() };
         let shown = Lanes::default().statuses(&[("gone".to_owned(), counts)]);
         let words: Vec<_> =
-            shown.iter().map(|lane| (lane.link, lane.drain, lane.trust, lane.pending)).collect();
+            shown.iter().map(|lane| (lane.seen, lane.drain, lane.trust, lane.pending)).collect();
         assert_eq!(words, [("held", "held", "never", 2)]);
     }
 }

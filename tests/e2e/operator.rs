@@ -86,7 +86,8 @@ fn a_line_that_was_down_when_last_tried_is_shown_so_until_it_is_answered() {
         let sent = "the next redemption is sent all the same";
         let is_told = || gateway.lane("main")["detail"].to_string().contains(sent);
         until("it is told as it was when last tried", is_told);
-        assert_eq!(gateway.lane("main")["link"], "down");
+        let lane = gateway.lane("main");
+        assert_eq!((&lane["link"], &lane["seen"]), (&"up".into(), &"down".into()), "{lane}");
         assert!(gateway.says(&["status"]).contains("main down 0"));
         let page = page(&gateway, "/", "en");
         assert!(!page.contains("No line is known to be down"), "{page}");

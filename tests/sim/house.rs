@@ -85,9 +85,6 @@ impl Heard {
 /// An answer whose extensions are dropped was not delivered: those that were heard are kept.
 type Delivered = Arc<Mutex<Vec<Extensions>>>;
 
-/// What is told of a lane that was down when it was last tried, and that the next redemption tries.
-const LAST_TRIED: &str = "when it was last tried";
-
 /// A process' life.
 pub(crate) struct House {
     tills: Router,
@@ -157,16 +154,10 @@ impl House {
         }
     }
 
-    /// Whether each lane is up, as operators see it, or was down only when it was last tried: no
-    /// outage goes on then.
+    /// Whether each lane is up, as operators see it.
     pub(crate) fn links_are_up(&self) -> [bool; 2] {
         let lanes = self.queue.lanes();
-        let was_down =
-            |detail: &Option<String>| detail.as_ref().is_some_and(|why| why.contains(LAST_TRIED));
-        LANES.map(|name| {
-            let mut its = lanes.iter().filter(|lane| lane.name == name);
-            its.any(|lane| lane.link == "up" || was_down(&lane.detail))
-        })
+        LANES.map(|name| lanes.iter().any(|lane| lane.name == name && lane.link == "up"))
     }
 
     /// Ends in order.

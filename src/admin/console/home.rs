@@ -374,8 +374,8 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
     let status = &lane.status;
     let cause = status.cause.as_deref().unwrap_or_default();
     let known = Cause::from_word(cause);
-    let is_untried = status.link == "up" && !status.tried;
-    let link_word = match status.link {
+    let is_untried = status.seen == "up" && !status.tried;
+    let link_word = match status.seen {
         "up" if is_untried => f.w.untried,
         "up" => f.w.up,
         "held" => f.w.held,
@@ -384,7 +384,7 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
     LanePart {
         name: shown(&status.name),
         path: format!("/lanes/{}", encoded(&status.name)),
-        link: if is_untried { "untried" } else { status.link },
+        link: if is_untried { "untried" } else { status.seen },
         link_word,
         meaning: known.map(|cause| capital(&cause.meaning(f.lang))).unwrap_or_default(),
         to_do: known.map(|cause| to_do(cause, f)).unwrap_or_default(),
@@ -402,7 +402,7 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
 /// Whether a release does something: other settings alone end what unusable ones began.
 fn may_be_released(status: &LaneStatus) -> bool {
     let by_settings_alone = status.cause.as_deref() == Some("settings") && status.hold.is_none();
-    status.link == "held" && !by_settings_alone
+    status.seen == "held" && !by_settings_alone
 }
 
 fn activity_part<'a>(

@@ -56,7 +56,7 @@ pub(super) fn sentences(facts: &Facts<'_>) -> Vec<Sentence> {
     let lanes = &facts.status.lanes;
     let several = lanes.len() > 1;
     let off = lanes.iter().filter_map(|lane| trust_off(facts.lang, lane, several));
-    let unwell = lanes.iter().filter(|lane| lane.status.link != "up");
+    let unwell = lanes.iter().filter(|lane| lane.status.seen != "up");
     let mut unwell: Vec<_> = unwell.map(|lane| of_lane(facts, lane, several)).collect();
     if unwell.is_empty() {
         unwell.push(no_lane_is_away(facts));
