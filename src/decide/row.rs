@@ -285,8 +285,8 @@ pub mod mark {
     /// have zero there, which says nothing.
     const SECOND: i64 = 7 << SECOND_AT;
     const SECOND_AT: u32 = 8;
-    /// Above these marks stands the minute of settling on the gateway's elapsed time, plus one; zero
-    /// where it was not kept. Above it there is room for more marks.
+    /// Above these marks stands the minute of settling on the gateway's elapsed time, plus one;
+    /// zero where it was not kept. Above it is room for more.
     const MINUTE: i64 = MINUTE_MAX << MINUTE_AT;
     const MINUTE_AT: u32 = 24;
     const MINUTE_MAX: i64 = 0xffff_ffff;

@@ -116,7 +116,8 @@ pub(super) async fn story(gateway: &Gateway) -> Vec<String> {
     }
     gateway.queue.void_by_till(&Id::parse(&ids[3]).unwrap(), "till-2").await.unwrap();
     gateway.queue.configured()[0].publish(|status| {
-        (status.link, status.tried, status.cause) = ("down", true, Some("connect".to_owned()));
+        (status.link, status.seen) = ("down", "down");
+        (status.tried, status.cause) = (true, Some("connect".to_owned()));
         status.explanation = Some(Cause::Connect.explanation(Language::English));
         status.since = Some("2024-11-01T09:18:00Z".to_owned());
     });

@@ -449,7 +449,7 @@ mod tests {
             ("held", text("settings"), None, false),
             ("held", text("settings"), text("declines"), true),
         ] {
-            let status = LaneStatus { link, cause, hold, ..LaneStatus::default() };
+            let status = LaneStatus { link, seen: link, cause, hold, ..LaneStatus::default() };
             assert_eq!(may_be_released(&status), released, "{status:?}");
         }
     }
