@@ -1,15 +1,19 @@
 //! Whether checks are heard at their address. One that answers nobody, or each too late, while the
 //! provider answers redemptions says nothing about a silent provider.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::SentCheck;
+use crate::redemption::Seq;
 
 /// A check is repeated after this long where checks are deaf, then after twice as long, and so on.
 const AGAIN_AFTER: Duration = Duration::from_secs(2);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(60);
-/// So many tests have to be lost one after the other where redemptions were lost meanwhile too.
-const TESTS: u32 = 2;
+/// So many redemptions are remembered at most that were lost beside a test.
+const BESIDE_MAX: usize = 64;
+/// After this long another test is sent, whatever has become of them.
+const DECIDED_WITHIN: Duration = Duration::from_secs(600);
 
 /// What is known of the address of checks. It is believed until a check was lost; then the next
 /// check is a test, sent once the provider has answered a redemption.
@@ -21,10 +25,12 @@ pub(super) struct Hearing {
     is_wanted: bool,
     /// The last test, until it is known what it shows.
     test: Option<SentCheck>,
-    /// A redemption was not answered since the test was wanted: the provider may have been silent.
-    is_clouded: bool,
-    /// How many tests were lost, each before a redemption that was answered.
-    lost: u32,
+    /// Redemptions that were not answered since the test was wanted: the provider was silent, or
+    /// they are to blame themselves. What becomes of them tells.
+    beside: BTreeSet<Seq>,
+    /// The test of then was lost before a redemption that was answered; who was lost beside it
+    /// decides what that shows.
+    undecided: Option<Duration>,
     /// Checks are deaf: when the last test was sent, and how long the next one waits.
     deaf: Option<(Duration, Duration)>,
 }
@@ -72,45 +78,59 @@ impl Hearing {
         self.test.take_if(|test| test.sent == sent);
     }
 
-    /// A redemption whose attempt began at `began` was answered; a check's time is `in_time`.
-    pub(super) fn redemption_answered(
+    /// The redemption `seq`, whose attempt began at `began`, was answered; a check's time is
+    /// `in_time`.
+    pub(super) fn answered(
         &mut self,
         now: Duration,
-        began: Duration,
+        (seq, began): (Seq, Duration),
         in_time: Duration,
     ) {
-        let Some(test) = &self.test else { return self.want_test_if_doubted() };
-        if began >= test.sent && test.is_silent(now, in_time) {
-            let sent = test.sent;
-            self.test_was_lost(sent);
+        if self.beside.contains(&seq) {
+            // The provider had been silent indeed.
+            return self.want_test();
+        }
+        let lost = self.test.take_if(|test| began >= test.sent && test.is_silent(now, in_time));
+        match lost {
+            Some(test) => self.test_was_lost(test.sent),
+            None if self.may_want_test(now) => self.want_test(),
+            None => {}
         }
     }
 
-    fn want_test_if_doubted(&mut self) {
-        if self.is_doubted && !self.is_wanted {
-            self.want_test();
-        }
+    fn may_want_test(&self, now: Duration) -> bool {
+        let is_decided = self.undecided.is_none_or(|sent| now > sent + DECIDED_WITHIN);
+        self.is_doubted && !self.is_wanted && self.test.is_none() && is_decided
     }
 
     fn want_test(&mut self) {
-        (self.is_wanted, self.is_clouded) = (true, false);
+        (self.is_wanted, self.undecided, self.test) = (true, None, None);
+        self.beside.clear();
     }
 
     fn test_was_lost(&mut self, sent: Duration) {
-        self.test = None;
-        self.lost = self.lost.saturating_add(1);
         if self.is_deaf() {
             return;
         }
-        if self.is_clouded && self.lost < TESTS {
-            self.want_test();
-        } else {
+        if self.beside.is_empty() {
             self.deaf = Some((sent, AGAIN_AFTER));
+        } else {
+            self.undecided = Some(sent);
         }
     }
 
-    /// A redemption was not answered.
-    pub(super) fn redemption_lost(&mut self) {
-        self.is_clouded = true;
+    /// The redemption `seq` was not answered.
+    pub(super) fn unanswered(&mut self, seq: Seq) {
+        let is_beside = self.is_wanted || self.test.is_some();
+        if is_beside && self.beside.len() < BESIDE_MAX {
+            self.beside.insert(seq);
+        }
+    }
+
+    /// The redemption `seq` was to blame itself: its silence said nothing of the provider.
+    pub(super) fn blamed(&mut self, seq: Seq) {
+        if self.beside.remove(&seq) && self.beside.is_empty() {
+            self.deaf = self.undecided.take().map(|sent| (sent, AGAIN_AFTER)).or(self.deaf);
+        }
     }
 }

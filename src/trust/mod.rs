@@ -266,6 +266,7 @@ impl TrustEvidence {
         if let Some(row) = self.rows.get_mut(&seq) {
             row.suspect = true;
         }
+        self.hearing.blamed(seq);
     }
 
     /// The attempt for `seq` ended.
@@ -280,21 +281,21 @@ impl TrustEvidence {
 
     fn answered(&mut self, now: Duration, seq: Seq) {
         let row = self.rows.remove(&seq);
-        self.redemption_answered(now, row.as_ref());
+        self.redemption_answered(now, seq, row.as_ref());
         self.speaks(now);
     }
 
-    fn redemption_answered(&mut self, now: Duration, row: Option<&AskedRow>) {
+    fn redemption_answered(&mut self, now: Duration, seq: Seq, row: Option<&AskedRow>) {
         let began = row.and_then(|row| row.flies.as_ref()).map(|(began, _)| *began);
         if let Some(began) = began {
-            self.hearing.redemption_answered(now, began, self.terms.check_time());
+            self.hearing.answered(now, (seq, began), self.terms.check_time());
         }
     }
 
     /// A row that its till asks about once more is the same question: its beginning stays.
     fn in_progress(&mut self, now: Duration, seq: Seq) {
         let row = self.rows.get(&seq).cloned();
-        self.redemption_answered(now, row.as_ref());
+        self.redemption_answered(now, seq, row.as_ref());
         if let Some(row) = self.rows.get_mut(&seq) {
             row.flies = None;
             if !row.live {
@@ -320,7 +321,7 @@ impl TrustEvidence {
         let fresh = sent.is_some_and(|sent| since.is_none_or(|at| sent > at));
         let (till, suspect) = (Arc::clone(&row.till), row.suspect);
         if !suspect {
-            self.hearing.redemption_lost();
+            self.hearing.unanswered(seq);
         }
         if whole && fresh && !suspect {
             self.is_silent(till, now);

@@ -403,12 +403,9 @@ fn checks_are_deaf_where_one_is_lost_between_two_answered_redemptions() {
     let silent: [(u64, Step); 2] = [(9030, Sent(95, "b")), (9035, Ended(95, SILENT))];
     let blamed: [(u64, Step); 3] =
         [(9030, Sent(95, "b")), (9031, Blamed(95)), (9035, Ended(95, SILENT))];
-    let again: [(u64, Step); 4] = [
-        (9520, OwnCheck),
-        (9525, CheckEnded(9520, SILENT)),
-        (9530, Sent(96, "c")),
-        (9540, Ended(96, ANSWERED)),
-    ];
+    let answered: [(u64, Step); 2] = [(9600, Sent(95, "b")), (9610, Ended(95, ANSWERED))];
+    let found: [(u64, Step); 3] =
+        [(9600, Sent(95, "b")), (9601, Blamed(95)), (9602, Ended(95, SILENT))];
     let table: &[(&str, bool, Parts<'_>)] = &[
         ("no test", false, &[&GOOD]),
         ("the test is lost", true, &[&TEST, &GOOD]),
@@ -423,8 +420,9 @@ fn checks_are_deaf_where_one_is_lost_between_two_answered_redemptions() {
             false,
             &[&before, &TEST, &[(9030, Ended(94, ANSWERED))]],
         ),
-        ("the provider was silent during the test", false, &[&TEST, &silent, &GOOD]),
-        ("it was so and is lost again", true, &[&TEST, &silent, &GOOD, &again]),
+        ("another was silent during the test", false, &[&TEST, &silent, &GOOD]),
+        ("and is answered then", false, &[&TEST, &silent, &GOOD, &answered, &GOOD]),
+        ("and is found to blame", true, &[&TEST, &silent, &GOOD, &found]),
         ("a row that trips the provider during the test", true, &[&TEST, &blamed, &GOOD]),
         ("a till's check is answered later", true, &[&TEST, &GOOD, &[(12_000, Heard)]]),
         (

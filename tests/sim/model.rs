@@ -248,7 +248,8 @@ impl Model {
         limit
     }
 
-    /// A code that no store's code can be, or that the provider refused to a check.
+    /// A code that no store's code can be, or that the provider refused to a check or to another
+    /// till.
     fn is_refused_by_what_is_known(&mut self, n: usize, heard: &Heard) -> bool {
         let code = self.asks[n].code.clone();
         match heard.message() {
@@ -258,7 +259,9 @@ impl Model {
                 true
             }
             said if said.contains("not found") => {
-                let was_refused = code.starts_with(INVENTED) && self.risk.was_checked(&code);
+                let was_told = self.others(n).any(|other: &Ask| other.fate == Fate::Declined);
+                let was_refused =
+                    code.starts_with(INVENTED) && (was_told || self.risk.was_checked(&code));
                 assert!(was_refused, "nobody has said so: {code}, {heard:?}");
                 self.count("refused: as its check was");
                 true
