@@ -178,7 +178,7 @@ impl Model {
                 let closed = heard.header("redeemd-id").is_some_and(|id| self.closed.contains(id));
                 assert!(was.fate == Fate::Voided || closed, "{was:?}, {heard:?}");
             }
-            (400, None | Some("voided")) if self.is_refused_by_what_is_known(n, heard) => {
+            (400 | 404, None | Some("voided")) if self.is_refused_by_what_is_known(n, heard) => {
                 assert!(!was_given, "a yes is taken back: {was:?}, {heard:?}");
                 (self.asks[n].fate, self.asks[n].id) = (Fate::Refused, None);
             }
@@ -251,7 +251,10 @@ impl Model {
     /// A code that no store's code can be, or that the provider refused to a check or to another
     /// till.
     fn is_refused_by_what_is_known(&mut self, n: usize, heard: &Heard) -> bool {
-        let code = self.asks[n].code.clone();
+        let Ask { code, till, .. } = self.asks[n].clone();
+        let is_anothers = |other: &Ask| other.till != till && other.fate == Fate::Declined;
+        let is_ours =
+            |said: &str| ["has been used", "was refused"].iter().any(|p| said.contains(p));
         match heard.message() {
             said if said.contains("is not valid") => {
                 assert!(risk::is_misread(&code), "it is well formed: {code}, {heard:?}");
@@ -259,11 +262,18 @@ impl Model {
                 true
             }
             said if said.contains("not found") => {
-                let was_told = self.others(n).any(|other: &Ask| other.fate == Fate::Declined);
-                let was_refused =
-                    code.starts_with(INVENTED) && (was_told || self.risk.was_checked(&code));
-                assert!(was_refused, "nobody has said so: {code}, {heard:?}");
-                self.count("refused: as its check was");
+                let was_checked = self.risk.was_checked(&code);
+                let is_known = was_checked || self.others(n).any(is_anothers);
+                assert!(code.starts_with(INVENTED) && is_known, "who said so? {code}, {heard:?}");
+                self.count(if was_checked {
+                    "refused: as its check was"
+                } else {
+                    "refused in the words of before"
+                });
+                true
+            }
+            said if !is_ours(said) && self.others(n).any(is_anothers) => {
+                self.count("refused in the words of before");
                 true
             }
             _ => false,
