@@ -252,7 +252,9 @@ impl Model {
     /// till.
     fn is_refused_by_what_is_known(&mut self, n: usize, heard: &Heard) -> bool {
         let Ask { code, till, .. } = self.asks[n].clone();
-        let is_anothers = |other: &Ask| other.till != till && other.fate == Fate::Declined;
+        // Who hung up has not heard what the provider said.
+        let is_anothers =
+            |other: &Ask| other.till != till && other.sent > 0 && other.fate != Fate::Accepted;
         let is_ours =
             |said: &str| ["has been used", "was refused"].iter().any(|p| said.contains(p));
         match heard.message() {
