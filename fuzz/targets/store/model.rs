@@ -67,7 +67,11 @@ pub fn ended(how: u8) -> Ended {
     match how % 5 {
         0 => Ended::Confirmed(Answer::success()),
         1 => Ended::Declined { answer, already_used: false, strong: true },
-        2 => Ended::Parked { answer, reason: ParkReason::SaysBoth { status: 400 } },
+        2 => Ended::Parked {
+            answer,
+            reason: ParkReason::SaysBoth { status: 400 },
+            already_used: false,
+        },
         3 => Ended::Clean,
         _ => Ended::Unclear,
     }
