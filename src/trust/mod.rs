@@ -280,22 +280,21 @@ impl TrustEvidence {
     }
 
     fn answered(&mut self, now: Duration, seq: Seq) {
-        let row = self.rows.remove(&seq);
-        self.redemption_answered(now, seq, row.as_ref());
+        self.redemption_answered(now, seq);
+        self.rows.remove(&seq);
         self.speaks(now);
     }
 
-    fn redemption_answered(&mut self, now: Duration, seq: Seq, row: Option<&AskedRow>) {
-        let began = row.and_then(|row| row.flies.as_ref()).map(|(began, _)| *began);
-        if let Some(began) = began {
+    fn redemption_answered(&mut self, now: Duration, seq: Seq) {
+        let flies = self.rows.get(&seq).and_then(|row| row.flies.as_ref());
+        if let Some(began) = flies.map(|(began, _)| *began) {
             self.hearing.answered(now, (seq, began), self.terms.check_time());
         }
     }
 
     /// A row that its till asks about once more is the same question: its beginning stays.
     fn in_progress(&mut self, now: Duration, seq: Seq) {
-        let row = self.rows.get(&seq).cloned();
-        self.redemption_answered(now, seq, row.as_ref());
+        self.redemption_answered(now, seq);
         if let Some(row) = self.rows.get_mut(&seq) {
             row.flies = None;
             if !row.live {
