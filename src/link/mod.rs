@@ -53,6 +53,8 @@ pub const CREDENTIAL_PROBE_EVERY: Duration = Duration::from_secs(60);
 pub const FAULTS_IN_A_ROW: usize = 3;
 /// So many different rows given on trust, refused in a row by weak evidence, make the drain wait.
 pub const WEAK_IN_A_ROW: usize = 3;
+/// So many probes in a row may say nothing about the lane before the wait grows with each.
+pub const UNINFORMATIVE_IN_A_ROW: u32 = 8;
 /// The end of an outage is kept at once if the outage was so long; a shorter one costs nobody
 /// anything when a crash makes it go on.
 const OUTAGE_WORTH_KEEPING: Duration = Duration::from_secs(1);
@@ -281,6 +283,8 @@ pub struct Link {
     /// When something last happened that makes what was sent before say nothing about the link now.
     nudged_at: Option<Duration>,
     failures: u32,
+    /// Probes that said nothing about the lane since it went down.
+    uninformative: u32,
     demand_last: Option<Duration>,
     demand_at: Option<Duration>,
     wait_until: Option<Duration>,
@@ -320,6 +324,7 @@ impl Link {
             probe_at: Duration::ZERO,
             nudged_at: None,
             failures: 0,
+            uninformative: 0,
             demand_last: None,
             demand_at: None,
             wait_until: None,
@@ -862,6 +867,7 @@ impl Link {
         let spread = self.config.reconnect_spread.min(self.unended_outage(now));
         self.backlog_from = now + spread.mul_f64(self.config.place);
         self.trouble = None;
+        self.uninformative = 0;
         self.window = 1;
         self.threshold = self.config.max_in_flight;
         self.demand_at = None;
@@ -1007,10 +1013,15 @@ impl Link {
     }
 
     /// A probe came back that says nothing about the lane: the next row is tried after the shortest
-    /// wait.
+    /// wait. Where one after the other says nothing, as in an outage soon after another, the waits
+    /// grow all the same.
     fn uninformative_probe(&mut self, now: Duration, was_probe: bool) -> Effects {
         if was_probe {
+            self.uninformative += 1;
             self.probe_at = now + self.config.retry_min.min(CREDENTIAL_FIRST);
+        }
+        if was_probe && self.uninformative > UNINFORMATIVE_IN_A_ROW {
+            self.backs_off(now);
         }
         Effects::default()
     }

@@ -1,5 +1,5 @@
 //! Which rows are to blame themselves: one that met a link fault twice while another was answered
-//! between, one that twice got no answer in time while another that was sent after it was answered
+//! between, and few others met one beside it; one that twice got no answer in time while another that was sent after it was answered
 //! at once, one that was overtaken by such an answer and then got none again, one that got none
 //! although another was answered at once since its first silence and nobody else is left to ask,
 //! one that is refused for its credential while others pass with it, and one that is told to wait
@@ -24,6 +24,10 @@ const PASSED: u32 = 4;
 /// Told so alone as often as this, it is to blame itself. A provider with too much to do picks a
 /// row alone once, by chance, and rarely twice.
 const TOLD_ALONE: u32 = 2;
+
+/// Where more different rows than these met a link fault, one after the other, it was the line's:
+/// else each would be to blame in the next outage, and wait ever longer.
+const FAULTS_OF_ROWS: usize = 8;
 
 /// When an attempt was sent, and when it ended.
 #[derive(Clone, Copy, Debug)]
@@ -165,13 +169,16 @@ impl Suspects {
         self.suspect.remove(&seq);
     }
 
-    /// `seq` met a link fault: whether it is (now) suspect, so that this fault says nothing about
-    /// the link.
+    /// `seq` met a link fault that may be its own, an answer that is not the provider's or a reset:
+    /// whether it is (now) suspect, so that this fault says nothing about the link.
     pub fn faulted(&mut self, seq: Seq) -> bool {
         let answers = self.answers;
         let before = *self.faults.entry(seq).or_insert(answers);
         if self.faults.len() > Self::ROWS_MAX {
             self.faults.pop_first();
+        }
+        if self.faults.values().filter(|at| **at == answers).count() > FAULTS_OF_ROWS {
+            self.faults.retain(|_, at| *at < answers);
         }
         if before < answers {
             self.blame(seq);
@@ -351,6 +358,19 @@ mod tests {
     }
 
     #[test]
+    fn of_many_rows_that_met_an_outage_few_are_suspect_in_the_next() {
+        for (rows, blamed) in [(3, 3), (8, 8), (80, 8)] {
+            let mut suspects = Suspects::default();
+            let mut outage = || {
+                let blamed = (0..rows).filter(|seq| suspects.faulted(Seq(*seq))).count();
+                suspects.answered(Seq(999), span(0, 0));
+                blamed
+            };
+            assert_eq!([outage(), outage()], [0, blamed], "{rows} rows");
+        }
+    }
+
+    #[test]
     fn a_row_that_is_refused_for_its_credential_is_suspect_once_another_passes_with_it() {
         let mut suspects = Suspects::default();
         assert!(!suspects.denied(Seq(1)));
@@ -397,6 +417,7 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let mut suspects = Suspects::default();
         for seq in 0..5000 {
+            suspects.answers += 1;
             suspects.faulted(Seq(seq));
             suspects.denied(Seq(seq));
             suspects.silent(Seq(seq), span(0, 10), false);

@@ -833,9 +833,7 @@ impl Scheduler {
             Heard::NoAnswer(Phase::Write | Phase::Answer) => {
                 self.suspects.silent(seq, Span { sent, ended: now }, is_last)
             }
-            Heard::NotTheProvider | Heard::Reset | Heard::NoAnswer(_) => {
-                !with_others && self.suspects.faulted(seq)
-            }
+            Heard::NotTheProvider | Heard::Reset => !with_others && self.suspects.faulted(seq),
             _ => false,
         };
         let alone = matches!(

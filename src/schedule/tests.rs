@@ -713,6 +713,44 @@ fn a_suspect_row_alone_does_not_open_a_link_that_is_down() {
     }
 }
 
+impl World {
+    /// For so many seconds whatever is sent fails so: how much was sent.
+    fn is_out(&mut self, seconds: u64, heard: Heard) -> usize {
+        let mut tried = 0;
+        for _ in 0..seconds * 10 {
+            self.passes(ms(100));
+            for seq in self.on_the_wire() {
+                self.ends(seq, heard);
+                tried += 1;
+            }
+        }
+        tried
+    }
+}
+
+#[test]
+fn a_second_outage_soon_after_another_is_probed_as_seldom_as_the_first() {
+    let unreachable = [Phase::Resolve, Phase::Connect, Phase::Tls].map(Heard::NoAnswer);
+    for again in [&unreachable[..], &[Heard::NotTheProvider, Heard::Reset]].concat() {
+        let mut world = World::new(false);
+        world.backlog(1..=80, "a");
+        let first = world.is_out(4800, Heard::NotTheProvider);
+        assert!(first > 100, "each row has met it: {first}");
+        // The line is there for one sale.
+        world.live(100, "b");
+        world.ends(100, Heard::Confirmed);
+        world.is_out(60, again);
+        let tried = world.is_out(1800, again);
+        assert!(tried < 120, "{tried} probes in half an hour: {again:?}");
+        let blamed = world.lane.suspects().count();
+        let may_be_theirs = if unreachable.contains(&again) { 0 } else { 8 };
+        assert!(blamed <= may_be_theirs, "{blamed} rows blamed: {again:?}");
+        assert_eq!(world.pending.len(), 80);
+        world.is_out(1200, Heard::Confirmed);
+        assert_eq!(world.pending.len(), 0, "{again:?}");
+    }
+}
+
 #[test]
 fn a_till_whose_rows_alone_are_refused_goes_last() {
     let mut world = World::new(false);
