@@ -248,8 +248,9 @@ impl Intake {
             Outcome::Failed(failure) => return Err(silence_of(failure.phase)),
         };
         let refuses = verdict::refuses(&verdict, &asked.code, &reply, &rules);
+        let has_words = !verdict::tells_a_dead_state(&verdict, &reply);
         let answer = word(reply)?;
-        let kept = if refuses { as_a_refusal(&answer) } else { answer.clone() };
+        let kept = if refuses { as_a_refusal(&answer, has_words) } else { answer.clone() };
         let said = if refuses { Some(CheckSaid::Refused) } else { said(&verdict) };
         if let Some(said) = said.filter(|said| is_of_the_code(*said, &asked, &answer)) {
             self.queue.remember_check(CheckAnswered { asked, answer: kept, said });
@@ -259,10 +260,11 @@ impl Intake {
 }
 
 /// A success that refuses the code, as it is told while nobody can be asked: a till that reads the
-/// status alone must not take it for a yes.
-fn as_a_refusal(answer: &Answer) -> Answer {
+/// status alone must not take it for a yes. Where a state of the code says so, there are no words.
+fn as_a_refusal(answer: &Answer, has_words: bool) -> Answer {
     let without_words = || Refusal::ProviderRefused.text(Language::English);
-    let said = verdict::said_in_words(answer).unwrap_or_else(without_words);
+    let words = has_words.then(|| verdict::said_in_words(answer)).flatten();
+    let said = words.unwrap_or_else(without_words);
     let body = contract::refusal(&said, slice::from_ref(&said));
     Answer { status: 400, content_type: Some("application/json".to_owned()), body }
 }

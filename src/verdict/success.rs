@@ -295,6 +295,56 @@ fn items(value: Value) -> Vec<Value> {
     if let Value::Array(list) = value { list } else { vec![value] }
 }
 
+/// Whether the answer to a check, or its `data`, says that the code is used, or good for nothing:
+/// by a state, or by a flag.
+pub(super) fn tells_a_dead_state(object: &Object<'_>) -> bool {
+    let all = object.members().map(|(name, raw)| (name, object::read(raw)));
+    all.chain(object.data_members()).any(|(name, value)| {
+        let name = bare(&name);
+        items(value).iter().any(|value| match name {
+            name if STATUS.contains(&name) || name == "rewardstatus" || name == "codestatus" => {
+                DEAD.contains(&word(value).as_str()) || is_a_failure(value)
+            }
+            name if DEAD.contains(&name) => is_true(value),
+            name => ALIVE.contains(&name) && is_false(value),
+        })
+    })
+}
+
+/// States of a code that can be redeemed no more, folded.
+const DEAD: [&str; 26] = [
+    "used",
+    "alreadyused",
+    "redeemed",
+    "alreadyredeemed",
+    "consumed",
+    "claimed",
+    "spent",
+    "exhausted",
+    "depleted",
+    "expired",
+    "cancelled",
+    "canceled",
+    "voided",
+    "revoked",
+    "inactive",
+    "disabled",
+    "deactivated",
+    "suspended",
+    "blocked",
+    "unavailable",
+    "مستخدم",
+    "مستخدمه",
+    "مستعمل",
+    "منتهي",
+    "منتهيه",
+    "ملغي",
+];
+
+/// Flags of a code that can be redeemed, folded.
+const ALIVE: [&str; 8] =
+    ["valid", "redeemable", "usable", "available", "active", "enabled", "eligible", "canredeem"];
+
 /// A text's first and last word, folded.
 fn ends_of(value: &Value) -> [String; 2] {
     let text = folded(value);

@@ -213,6 +213,50 @@ fn a_success_that_refuses_a_checked_code_refuses_it_while_nobody_can_be_asked() 
 }
 
 #[test]
+fn a_checked_code_whose_state_is_dead_is_given_to_nobody_while_nobody_can_be_asked() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    let dead = [
+        r#"{"data":{"status":"used"},"message":"Reward details"}"#,
+        r#"{"data":{"state":"REDEEMED","value":5}}"#,
+        r#"{"success":true,"data":{"reward_status":"Expired"}}"#,
+        r#"{"data":{"is_used":true}}"#,
+        r#"{"data":{"isValid":false},"message":"Reward found"}"#,
+        r#"{"data":{"redeemable":false}}"#,
+        r#"{"status":"redeemed"}"#,
+        r#"{"data":{"status":"مستخدم"}}"#,
+    ];
+    let alive = [
+        r#"{"data":{"status":"active","used":false,"expired":false}}"#,
+        r#"{"data":{"status":"unused","redeemed_at":null,"valid":true}}"#,
+        r#"{"data":{"state":"available","active":1,"used_count":0}}"#,
+    ];
+    let codes = |kind: &str, count: usize| -> Vec<String> {
+        (0..count).map(|number| format!("CK-{kind}-{number}")).collect()
+    };
+    let (gone, good) = (codes("DEAD", dead.len()), codes("GOOD", alive.len()));
+    let said: Vec<(&str, &str)> = gone.iter().map(String::as_str).zip(dead).collect();
+    let said = [said, good.iter().map(String::as_str).zip(alive).collect()].concat();
+    provider.says_of_checked(&said);
+    for (code, body) in &said {
+        let told = till.check(code);
+        assert_eq!((told.status, told.body.as_str()), (200, *body), "as it came");
+    }
+    cut(&provider, &gateway);
+    let till = gateway.till("till-2");
+    for code in &gone {
+        for told in [till.check(code), till.redeem(code)] {
+            assert_eq!(told.status, 400, "{code}: {told:?}");
+            assert!(told.refusal().contains("refused"), "{code}: {told:?}");
+        }
+    }
+    for code in &good {
+        assert_eq!([till.check(code).status, till.redeem(code).status], [200; 2], "{code}");
+    }
+}
+
+#[test]
 fn of_an_unknown_code_the_till_is_told_as_the_settings_say() {
     let provider = Provider::start();
     for (offline, status, body) in
