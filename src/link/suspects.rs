@@ -1,9 +1,9 @@
 //! Which rows are to blame themselves: one that met a link fault twice while another was answered
-//! between, and few others met one beside it; one that twice got no answer in time while another that was sent after it was answered
-//! at once, one that was overtaken by such an answer and then got none again, one that got none
-//! although another was answered at once since its first silence and nobody else is left to ask,
-//! one that is refused for its credential while others pass with it, and one that is told to wait
-//! again while others are not.
+//! between, and few others met one beside it; one that twice got no answer in time while another
+//! that was sent after it was answered at once, one that was overtaken by such an answer and then
+//! got none again, one that got none although another was answered at once since its first silence
+//! and nobody else is left to ask, one that is refused for its credential while others pass with
+//! it, and one that is told to wait again while others are not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
