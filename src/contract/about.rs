@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::members;
 use crate::fold;
 use crate::redemption::RewardCode;
 use crate::text::without_mark;
@@ -61,11 +62,9 @@ struct RefusalText {
 impl RefusalTexts {
     fn of(body: &[u8]) -> Self {
         let mut texts = Self(Vec::new());
-        let Ok(Value::Object(mut members)) = serde_json::from_slice(without_mark(body)) else {
-            return texts;
-        };
-        for name in ["message", "errors"] {
-            texts.collect(members.remove(name).unwrap_or_default());
+        let members = members(without_mark(body)).unwrap_or_default();
+        for (_, raw) in members.iter().filter(|(name, _)| matches!(&**name, "message" | "errors")) {
+            texts.collect(serde_json::from_str(raw.get()).unwrap_or_default());
         }
         texts
     }

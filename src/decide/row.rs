@@ -106,8 +106,8 @@ impl Row {
     /// may have been taken by an earlier attempt is refused for now alone.
     #[must_use]
     pub fn is_final_at_till(&self) -> bool {
-        let is_first = self.attempts <= 1 && !self.has(mark::IN_DOUBT);
-        self.state != State::Parked || self.has(mark::ANSWERED) || is_first
+        let facts = (self.has(mark::ANSWERED), self.attempts, self.has(mark::IN_DOUBT));
+        self.state != State::Parked || is_final_where_parked(facts)
     }
 
     /// Whether the row is about this business and code in their folded form.
@@ -144,6 +144,13 @@ impl Row {
     pub fn settled_min(&self) -> Option<i64> {
         mark::minute(self.marks)
     }
+}
+
+/// As [`Row::is_final_at_till`], of a parked row: whether its till has heard an answer, how many
+/// attempts there were, and whether one of them may have taken the reward.
+#[must_use]
+pub fn is_final_where_parked((answered, attempts, in_doubt): (bool, u32, bool)) -> bool {
+    answered || attempts <= 1 && !in_doubt
 }
 
 /// As [`Row::is_trusted`], of a row's bits alone.

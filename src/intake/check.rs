@@ -18,7 +18,7 @@ use crate::limits::LaneNow;
 use crate::link::Cause;
 use crate::message::{Language, Refusal};
 use crate::queue::QueueError;
-use crate::redemption::Answer;
+use crate::redemption::{Answer, RewardCode};
 use crate::settings::UnknownCheck;
 use crate::store::{CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid};
 use crate::verdict::{self, Evidence, Outcome, Phase, Reply, Rules, Verdict};
@@ -247,24 +247,37 @@ impl Intake {
             Outcome::Answered(reply) => reply,
             Outcome::Failed(failure) => return Err(silence_of(failure.phase)),
         };
-        let refuses = verdict::refuses(&verdict, &asked.code, &reply, &rules);
-        let has_words = !verdict::tells_a_dead_state(&verdict, &reply);
+        let kept = kept(&verdict, &asked.code, &reply, &rules);
         let answer = word(reply)?;
-        let kept = if refuses { as_a_refusal(&answer, has_words) } else { answer.clone() };
-        let said = if refuses { Some(CheckSaid::Refused) } else { said(&verdict) };
-        if let Some(said) = said.filter(|said| is_of_the_code(*said, &asked, &answer)) {
+        if let Some((said, kept)) = kept.filter(|(said, _)| is_of_the_code(*said, &asked, &answer))
+        {
             self.queue.remember_check(CheckAnswered { asked, answer: kept, said });
         }
         Ok(answer)
     }
 }
 
+/// What is remembered of an answer, and as what; `None`: nothing.
+fn kept(
+    verdict: &Verdict,
+    code: &RewardCode,
+    reply: &Reply,
+    rules: &Rules,
+) -> Option<(CheckSaid, Answer)> {
+    if verdict::tells_a_dead_state(verdict, reply) {
+        return Some((CheckSaid::Refused, as_a_refusal(None)));
+    }
+    if verdict::refuses(verdict, code, reply, rules) {
+        let said = verdict::said_in_words(&reply.answer);
+        return Some((CheckSaid::Refused, as_a_refusal(said)));
+    }
+    Some((said(verdict)?, reply.answer.clone()))
+}
+
 /// A success that refuses the code, as it is told while nobody can be asked: a till that reads the
-/// status alone must not take it for a yes. Where a state of the code says so, there are no words.
-fn as_a_refusal(answer: &Answer, has_words: bool) -> Answer {
-    let without_words = || Refusal::ProviderRefused.text(Language::English);
-    let words = has_words.then(|| verdict::said_in_words(answer)).flatten();
-    let said = words.unwrap_or_else(without_words);
+/// status alone must not take it for a yes.
+fn as_a_refusal(said: Option<String>) -> Answer {
+    let said = said.unwrap_or_else(|| Refusal::ProviderRefused.text(Language::English));
     let body = contract::refusal(&said, slice::from_ref(&said));
     Answer { status: 400, content_type: Some("application/json".to_owned()), body }
 }

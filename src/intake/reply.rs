@@ -7,6 +7,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::contract;
+use crate::decide;
 use crate::message::{Language, Refusal, Texts};
 use crate::queue::QueueError;
 use crate::redemption::{Answer, Id, Redemption, State};
@@ -144,9 +145,8 @@ pub(super) fn refusal(
     answer
 }
 
-/// As `Row::is_final_at_till` has it, of a parked one.
 fn is_final(row: &Redemption) -> bool {
-    row.answered_at_till || row.attempts <= 1 && !row.in_doubt
+    decide::is_final_where_parked((row.answered_at_till, row.attempts, row.in_doubt))
 }
 
 /// What is known of a redemption that is no longer, or not any more, only a request: its till's

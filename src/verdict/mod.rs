@@ -231,14 +231,10 @@ pub fn said_in_words(answer: &Answer) -> Option<String> {
     success::said_in_words(&Object::of(&answer.body)?)
 }
 
-/// Whether a success of a check refuses the code: it names a state in which nobody can redeem it,
-/// or `verdict` found it to fail, by what would be strong evidence in a refusal: "already used",
-/// or the contract's own words about it.
+/// Whether a success that `verdict` found to fail refuses the code, by what would be strong
+/// evidence in a refusal: "already used", or the contract's own words about it.
 #[must_use]
 pub fn refuses(verdict: &Verdict, code: &RewardCode, reply: &Reply, rules: &Rules) -> bool {
-    if tells_a_dead_state(verdict, reply) {
-        return true;
-    }
     let Verdict::Parked { reason, already_used } = verdict else { return false };
     let is_strong = || {
         let body = Body::of(reply, Some(code));
