@@ -18,6 +18,7 @@ use std::time::Duration;
 pub use backoff::{Dice, backoff};
 pub use cause::Cause;
 pub use outages::Outages;
+use outages::Standing;
 pub use streak::{DECLINES_ALONE, DECLINES_HOLD, Streak};
 pub use suspects::{Span, Suspects};
 pub use waits::Waits;
@@ -53,8 +54,6 @@ pub const CREDENTIAL_PROBE_EVERY: Duration = Duration::from_secs(60);
 pub const FAULTS_IN_A_ROW: usize = 3;
 /// So many different rows given on trust, refused in a row by weak evidence, make the drain wait.
 pub const WEAK_IN_A_ROW: usize = 3;
-/// So many probes in a row may say nothing about the lane before the wait grows with each.
-pub const UNINFORMATIVE_IN_A_ROW: u32 = 8;
 /// The end of an outage is kept at once if the outage was so long; a shorter one costs nobody
 /// anything when a crash makes it go on.
 const OUTAGE_WORTH_KEEPING: Duration = Duration::from_secs(1);
@@ -283,8 +282,6 @@ pub struct Link {
     /// When something last happened that makes what was sent before say nothing about the link now.
     nudged_at: Option<Duration>,
     failures: u32,
-    /// Probes that said nothing about the lane since it went down.
-    uninformative: u32,
     demand_last: Option<Duration>,
     demand_at: Option<Duration>,
     wait_until: Option<Duration>,
@@ -324,7 +321,6 @@ impl Link {
             probe_at: Duration::ZERO,
             nudged_at: None,
             failures: 0,
-            uninformative: 0,
             demand_last: None,
             demand_at: None,
             wait_until: None,
@@ -508,14 +504,22 @@ impl Link {
         &self.outages
     }
 
-    /// The lane is in an outage: it is not up, and not only held for declines.
+    /// The lane is in an outage: it is not up, and not only held for declines. A lane that was up
+    /// when an operator or unusable settings held it is in none, since nobody is trusted then,
+    /// unless the hold says otherwise.
     #[must_use]
     pub fn is_out(&self) -> bool {
-        self.is_shut() || self.trouble.is_some()
+        let counts = || self.hold_trusts() || self.outages.is_unended();
+        self.trouble.is_some() || self.is_shut() && counts()
     }
 
     fn book(&mut self, now: Duration) {
-        self.outages.is(self.is_out(), now);
+        let standing = match (self.is_out(), self.is_shut()) {
+            (true, _) => Standing::Out,
+            (false, true) => Standing::Aside,
+            (false, false) => Standing::Well,
+        };
+        self.outages.is(standing, now);
     }
 
     /// Whether a new redemption that is not handed over would bring a probe forward.
@@ -650,6 +654,7 @@ impl Link {
         match &mut self.hold {
             Some(hold) if hold.why.cause == Cause::Operator && hold.trust != trust => {
                 (hold.trust, hold.why.detail) = (trust, detail);
+                self.book(now);
                 Effects { changed: true, ..Effects::default() }
             }
             Some(hold) if hold.why.cause != Cause::Declines => Effects::default(),
@@ -659,6 +664,7 @@ impl Link {
                 if let Some(hold) = &mut self.hold {
                     hold.trust = trust;
                 }
+                self.book(now);
                 effects
             }
         }
@@ -867,7 +873,6 @@ impl Link {
         let spread = self.config.reconnect_spread.min(self.unended_outage(now));
         self.backlog_from = now + spread.mul_f64(self.config.place);
         self.trouble = None;
-        self.uninformative = 0;
         self.window = 1;
         self.threshold = self.config.max_in_flight;
         self.demand_at = None;
@@ -1013,15 +1018,10 @@ impl Link {
     }
 
     /// A probe came back that says nothing about the lane: the next row is tried after the shortest
-    /// wait. Where one after the other says nothing, as in an outage soon after another, the waits
-    /// grow all the same.
+    /// wait.
     fn uninformative_probe(&mut self, now: Duration, was_probe: bool) -> Effects {
         if was_probe {
-            self.uninformative += 1;
             self.probe_at = now + self.config.retry_min.min(CREDENTIAL_FIRST);
-        }
-        if was_probe && self.uninformative > UNINFORMATIVE_IN_A_ROW {
-            self.backs_off(now);
         }
         Effects::default()
     }

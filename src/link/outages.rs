@@ -14,8 +14,19 @@ struct Past {
     at: Duration,
 }
 
+/// Where a lane stands as far as outages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is up: what ended before is forgotten as this lasts.
+    Well,
+    /// It cannot be said to be up, and tills may be trusted.
+    Out,
+    /// Nothing is sent and nobody is trusted: neither is used of the budget, nor refilled.
+    Aside,
+}
+
 /// The present outage and those that ended a while ago, in bounded space.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outages {
     past: VecDeque<Past>,
     /// Of an outage whose end nobody has seen: what it had lasted before this process, or before
@@ -23,9 +34,16 @@ pub struct Outages {
     carried: Duration,
     /// Since when the present one is watched.
     began: Option<Duration>,
-    /// How long the lane was well altogether until `well_since`.
+    /// How long the lane was well altogether until `well_since`; `None`: it is not well.
     well: Duration,
-    well_since: Duration,
+    well_since: Option<Duration>,
+}
+
+impl Default for Outages {
+    fn default() -> Self {
+        let (past, carried, well) = (VecDeque::new(), Duration::ZERO, Duration::ZERO);
+        Self { past, carried, began: None, well, well_since: Some(Duration::ZERO) }
+    }
 }
 
 impl Outages {
@@ -60,8 +78,7 @@ impl Outages {
     }
 
     fn well(&self, now: Duration) -> Duration {
-        let since = now.saturating_sub(self.well_since);
-        self.well + if self.began.is_some() { Duration::ZERO } else { since }
+        self.well + self.well_since.map_or(Duration::ZERO, |since| now.saturating_sub(since))
     }
 
     fn counted(&self, now: Duration) -> impl Iterator<Item = &Past> {
@@ -69,19 +86,17 @@ impl Outages {
         self.past.iter().filter(move |past| well.saturating_sub(past.at) < COUNTED_FOR)
     }
 
-    /// The lane is out, or it is not; without a verdict an outage only pauses.
-    pub fn is(&mut self, out: bool, now: Duration) {
-        match (out, self.began) {
-            (true, None) => {
-                self.well = self.well(now);
-                self.began = Some(now);
-            }
-            (false, Some(began)) => {
+    /// The lane stands so now; without a verdict an outage only pauses.
+    pub fn is(&mut self, standing: Standing, now: Duration) {
+        self.well = self.well(now);
+        self.well_since = (standing == Standing::Well).then_some(now);
+        match (standing, self.began) {
+            (Standing::Out, None) => self.began = Some(now),
+            (Standing::Well | Standing::Aside, Some(began)) => {
                 self.carried += now.saturating_sub(began);
                 self.began = None;
-                self.well_since = now;
             }
-            (true, Some(_)) | (false, None) => {}
+            (Standing::Out, Some(_)) | (Standing::Well | Standing::Aside, None) => {}
         }
     }
 
@@ -119,6 +134,11 @@ impl Outages {
         self.carried + self.began.map_or(Duration::ZERO, |began| now.saturating_sub(began))
     }
 
+    /// There is an outage of which no end was seen.
+    pub(super) fn is_unended(&self) -> bool {
+        self.began.is_some() || !self.carried.is_zero()
+    }
+
     /// How much of the budget is used.
     #[must_use]
     pub fn used(&self, now: Duration) -> Duration {
@@ -135,11 +155,11 @@ mod tests {
     #[test]
     fn one_good_probe_and_a_restart_refill_nothing_and_a_day_of_being_well_does() {
         let mut outages = Outages::default();
-        outages.is(true, HOUR);
+        outages.is(Standing::Out, HOUR);
         assert_eq!(outages.used(3 * HOUR), 2 * HOUR);
         assert_eq!(outages.verdict(3 * HOUR), 2 * HOUR);
-        outages.is(false, 3 * HOUR);
-        outages.is(true, 4 * HOUR);
+        outages.is(Standing::Well, 3 * HOUR);
+        outages.is(Standing::Out, 4 * HOUR);
         assert_eq!(outages.used(9 * HOUR), 7 * HOUR, "two before and five now");
         assert_eq!(outages.kept(9 * HOUR), "7200000@3600000");
         let mut next = Outages::restore(outages.present(9 * HOUR), &outages.kept(9 * HOUR));
@@ -153,11 +173,25 @@ mod tests {
     #[test]
     fn an_outage_that_pauses_without_a_verdict_goes_on_later() {
         let mut outages = Outages::restore(HOUR, "");
-        outages.is(true, HOUR);
-        outages.is(false, 2 * HOUR);
+        outages.is(Standing::Out, HOUR);
+        outages.is(Standing::Well, 2 * HOUR);
         assert_eq!((outages.present(9 * HOUR), outages.used(9 * HOUR)), (2 * HOUR, 2 * HOUR));
-        outages.is(true, 9 * HOUR);
+        outages.is(Standing::Out, 9 * HOUR);
         assert_eq!(outages.present(10 * HOUR), 3 * HOUR);
+    }
+
+    #[test]
+    fn while_nobody_is_trusted_the_budget_is_neither_used_nor_refilled() {
+        let mut outages = Outages::default();
+        outages.is(Standing::Out, Duration::ZERO);
+        outages.verdict(2 * HOUR);
+        for (standing, at) in [(Standing::Well, 2), (Standing::Aside, 3), (Standing::Well, 103)] {
+            outages.is(standing, at * HOUR);
+        }
+        assert_eq!(outages.used(103 * HOUR), 2 * HOUR, "a day of being well has not passed");
+        assert_eq!(outages.used(125 * HOUR), 2 * HOUR);
+        assert_eq!(outages.used(126 * HOUR), Duration::ZERO);
+        assert_eq!(outages.present(126 * HOUR), Duration::ZERO);
     }
 
     #[test]
@@ -165,9 +199,9 @@ mod tests {
         let mut outages = Outages::default();
         let second = Duration::from_secs(1);
         for n in 0..1000 {
-            outages.is(true, 2 * n * second);
+            outages.is(Standing::Out, 2 * n * second);
             outages.verdict((2 * n + 1) * second);
-            outages.is(false, (2 * n + 1) * second);
+            outages.is(Standing::Well, (2 * n + 1) * second);
         }
         assert_eq!(outages.past.len(), Outages::PAST_MAX);
         assert_eq!(outages.used(2000 * second), 1000 * second);

@@ -25,8 +25,9 @@ const PASSED: u32 = 4;
 /// row alone once, by chance, and rarely twice.
 const TOLD_ALONE: u32 = 2;
 
-/// Where more different rows than these met a link fault, one after the other, it was the line's:
-/// else each would be to blame in the next outage, and wait ever longer.
+/// Where more different rows than these met a link fault, one after the other, it may have been the
+/// line's: else each would be to blame in the next outage, and wait ever longer. Then as many have
+/// to be answered after it, or one of the backlog, which stood behind them.
 const FAULTS_OF_ROWS: usize = 8;
 
 /// When an attempt was sent, and when it ended.
@@ -80,8 +81,8 @@ struct ToldToWait {
 /// Remembers faults of rows, in bounded space.
 #[derive(Clone, Debug, Default)]
 pub struct Suspects {
-    /// For each row that met a link fault: how many answers had come by then.
-    faults: BTreeMap<Seq, u64>,
+    /// For each row that met a link fault: which answers had come by then.
+    faults: BTreeMap<Seq, Answers>,
     silent: BTreeMap<Seq, Silent>,
     told: BTreeMap<Seq, ToldToWait>,
     /// Of the answered attempts the one that was sent last.
@@ -89,7 +90,14 @@ pub struct Suspects {
     /// Rows that met a 401 or 403 under the present credential, and no other was answered since.
     denied: BTreeSet<Seq>,
     suspect: BTreeSet<Seq>,
-    answers: u64,
+    answers: Answers,
+}
+
+/// How many answers have come, and how many of them to rows of the backlog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Answers {
+    all: usize,
+    of_backlog: usize,
 }
 
 impl Suspects {
@@ -97,11 +105,13 @@ impl Suspects {
     /// one more fault.
     pub const ROWS_MAX: usize = 1024;
 
-    /// Some row was answered by the provider; `seq` itself is cleared of suspicion. Rows that were
+    /// Some row was answered by the provider, `live` if its till waited; `seq` itself is cleared of
+    /// suspicion. Rows that were
     /// refused for their credential before, or got no answer, may be to blame themselves: they are
     /// told, to wait alone.
-    pub fn answered(&mut self, seq: Seq, span: Span) -> Vec<Seq> {
+    pub fn answered(&mut self, seq: Seq, span: Span, live: bool) -> Vec<Seq> {
         self.settled(seq);
+        self.answers.of_backlog += usize::from(!live);
         let denied: Vec<Seq> = std::mem::take(&mut self.denied).into_iter().collect();
         for seq in &denied {
             self.blame(*seq);
@@ -115,7 +125,7 @@ impl Suspects {
     /// A check of the gateway's own was answered: it speaks against rows as another row does, but
     /// not of what the credential is good for. Rows that are to blame now are told.
     pub fn checked(&mut self, span: Span) -> Vec<Seq> {
-        self.answers += 1;
+        self.answers.all += 1;
         if self.last_answered.is_none_or(|last| last.sent <= span.sent) {
             self.last_answered = Some(span);
         }
@@ -177,13 +187,20 @@ impl Suspects {
         if self.faults.len() > Self::ROWS_MAX {
             self.faults.pop_first();
         }
-        if self.faults.values().filter(|at| **at == answers).count() > FAULTS_OF_ROWS {
-            self.faults.retain(|_, at| *at < answers);
-        }
-        if before < answers {
+        let is_blamed = self.are_enough_since(before);
+        if is_blamed {
             self.blame(seq);
         }
-        before < answers
+        is_blamed
+    }
+
+    /// Whether so many were answered after these answers that a fault of then was not the line's.
+    fn are_enough_since(&self, before: Answers) -> bool {
+        let together = || self.faults.values().filter(|at| **at == before).count();
+        let since = self.answers.all - before.all;
+        since > FAULTS_OF_ROWS
+            || self.answers.of_backlog > before.of_backlog
+            || since > 0 && together() <= FAULTS_OF_ROWS
     }
 
     /// `seq` was told to wait (429, 503 with `Retry-After`): whether it is (now) suspect, so that
@@ -268,14 +285,14 @@ mod tests {
     fn a_row_is_suspect_once_others_were_answered_at_once_beside_its_two_silences() {
         let mut suspects = Suspects::default();
         assert!(!suspects.silent(Seq(1), span(0, 10), false));
-        assert!(suspects.answered(Seq(2), span(11, 12)).is_empty(), "once is not enough");
+        assert!(suspects.answered(Seq(2), span(11, 12), false).is_empty(), "once is not enough");
         assert!(!suspects.silent(Seq(1), span(13, 23), false));
-        assert_eq!(suspects.answered(Seq(3), span(24, 25)), [Seq(1)]);
+        assert_eq!(suspects.answered(Seq(3), span(24, 25), false), [Seq(1)]);
         assert!(
             suspects.silent(Seq(1), span(100, 110), false),
             "it says nothing of the link any more"
         );
-        suspects.answered(Seq(1), span(200, 201));
+        suspects.answered(Seq(1), span(200, 201), false);
         assert!(!suspects.silent(Seq(1), span(202, 212), false), "an answer clears it");
     }
 
@@ -283,7 +300,7 @@ mod tests {
     fn an_answer_while_a_silent_row_is_on_the_wire_speaks_against_it_too() {
         let mut suspects = Suspects::default();
         for (sent, is_suspect) in [(0, false), (100, true)] {
-            suspects.answered(Seq(2), span(sent + 3, sent + 4));
+            suspects.answered(Seq(2), span(sent + 3, sent + 4), false);
             assert_eq!(suspects.silent(Seq(1), span(sent, sent + 10), false), is_suspect);
         }
     }
@@ -292,11 +309,11 @@ mod tests {
     fn a_row_that_was_overtaken_is_suspect_when_it_is_silent_again_and_nobody_else_is_left_to_ask()
     {
         let mut suspects = Suspects::default();
-        suspects.answered(Seq(2), span(1, 2));
+        suspects.answered(Seq(2), span(1, 2), false);
         assert!(!suspects.silent(Seq(1), span(0, 10), false), "a single worker may hang");
         assert!(suspects.silent(Seq(1), span(12, 22), false));
         assert_eq!(suspects.suspect().collect::<Vec<_>>(), [Seq(1)]);
-        suspects.answered(Seq(1), span(30, 31));
+        suspects.answered(Seq(1), span(30, 31), false);
         assert!(!suspects.silent(Seq(1), span(40, 50), false), "an answer clears it");
         assert!(!suspects.silent(Seq(1), span(60, 70), false), "nobody overtook it since");
     }
@@ -305,7 +322,7 @@ mod tests {
     fn an_answer_after_a_silence_overtook_nobody() {
         let mut suspects = Suspects::default();
         assert!(!suspects.silent(Seq(1), span(0, 10), false));
-        suspects.answered(Seq(2), span(11, 12));
+        suspects.answered(Seq(2), span(11, 12), false);
         for sent in [20, 40, 60] {
             assert!(!suspects.silent(Seq(1), span(sent, sent + 10), false), "sent at {sent} s");
         }
@@ -315,7 +332,7 @@ mod tests {
     fn the_last_row_is_suspect_when_another_was_answered_at_once_since_its_first_silence() {
         let mut suspects = Suspects::default();
         assert!(!suspects.silent(Seq(1), span(0, 10), true), "nobody was answered");
-        assert!(suspects.answered(Seq(2), span(11, 12)).is_empty());
+        assert!(suspects.answered(Seq(2), span(11, 12), false).is_empty());
         assert!(suspects.silent(Seq(1), span(20, 30), true));
         assert!(suspects.silent(Seq(1), span(900, 910), false), "whoever else has come since");
     }
@@ -337,9 +354,9 @@ mod tests {
         for round in 0..20 {
             let now = round * 100;
             assert!(!suspects.silent(Seq(1), span(now, now + 10), false), "round {round}");
-            let slow = suspects.answered(Seq(2), span(now + 11, now + 16));
-            let earlier = suspects.answered(Seq(3), span(now, now + 11));
-            let later = suspects.answered(Seq(4), span(now + 50, now + 51));
+            let slow = suspects.answered(Seq(2), span(now + 11, now + 16), false);
+            let earlier = suspects.answered(Seq(3), span(now, now + 11), false);
+            let later = suspects.answered(Seq(4), span(now + 50, now + 51), false);
             assert!(slow.is_empty() && earlier.is_empty() && later.is_empty(), "round {round}");
         }
     }
@@ -349,24 +366,31 @@ mod tests {
         let mut suspects = Suspects::default();
         assert!(!suspects.faulted(Seq(1)));
         assert!(!suspects.faulted(Seq(1)), "the whole line may still be down");
-        suspects.answered(Seq(2), span(0, 0));
+        suspects.answered(Seq(2), span(0, 0), false);
         assert!(suspects.faulted(Seq(1)));
         assert_eq!(suspects.suspect().collect::<Vec<_>>(), [Seq(1)]);
         assert!(!suspects.faulted(Seq(3)), "its first fault");
-        suspects.answered(Seq(1), span(0, 0));
+        suspects.answered(Seq(1), span(0, 0), false);
         assert!(!suspects.faulted(Seq(1)), "an answer clears it");
     }
 
     #[test]
-    fn of_many_rows_that_met_an_outage_few_are_suspect_in_the_next() {
-        for (rows, blamed) in [(3, 3), (8, 8), (80, 8)] {
+    fn many_rows_that_met_a_fault_are_to_blame_where_others_behind_them_are_answered() {
+        // Rows, answers between the two faults, whether those waited live, and how many are blamed.
+        for (rows, answers, live, blamed) in [
+            (3, 1, true, 3),
+            (8, 1, true, 8),
+            (80, 1, true, 0),
+            (80, 9, true, 80),
+            (80, 1, false, 80),
+        ] {
             let mut suspects = Suspects::default();
-            let mut outage = || {
+            let mut round = || {
                 let blamed = (0..rows).filter(|seq| suspects.faulted(Seq(*seq))).count();
-                suspects.answered(Seq(999), span(0, 0));
+                (0..answers).for_each(|_| drop(suspects.answered(Seq(999), span(0, 0), live)));
                 blamed
             };
-            assert_eq!([outage(), outage()], [0, blamed], "{rows} rows");
+            assert_eq!([round(), round()], [0, blamed], "{rows} rows, {answers} answers, {live}");
         }
     }
 
@@ -375,11 +399,11 @@ mod tests {
         let mut suspects = Suspects::default();
         assert!(!suspects.denied(Seq(1)));
         assert!(!suspects.denied(Seq(1)), "it may be everybody's");
-        assert_eq!(suspects.answered(Seq(2), span(0, 0)), [Seq(1)]);
+        assert_eq!(suspects.answered(Seq(2), span(0, 0), false), [Seq(1)]);
         assert!(suspects.denied(Seq(1)), "its second says nothing of the credential");
         assert_eq!(suspects.credential_changed(), [Seq(1)]);
         assert!(!suspects.denied(Seq(1)), "with another credential all is open");
-        assert!(suspects.answered(Seq(1), span(0, 0)).is_empty(), "it passes itself");
+        assert!(suspects.answered(Seq(1), span(0, 0), false).is_empty(), "it passes itself");
     }
 
     #[test]
@@ -387,7 +411,7 @@ mod tests {
     {
         let mut suspects = Suspects::default();
         let pass = |suspects: &mut Suspects, rows: std::ops::Range<i64>, at| {
-            rows.for_each(|seq| drop(suspects.answered(Seq(seq), span(at, at + 1))));
+            rows.for_each(|seq| drop(suspects.answered(Seq(seq), span(at, at + 1), false)));
         };
         let told = |suspects: &mut Suspects, seq, at| {
             suspects.told_to_wait(Seq(seq), Duration::from_secs(at))
@@ -409,7 +433,7 @@ mod tests {
             let both = [1, 9].map(|seq| told(&mut suspects, seq, at + 5));
             assert_eq!(both, [is_suspect; 2], "at {at} s");
         }
-        suspects.answered(Seq(1), span(90, 91));
+        suspects.answered(Seq(1), span(90, 91), false);
         assert!(!told(&mut suspects, 1, 95), "an answer clears it");
     }
 
@@ -417,13 +441,13 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let mut suspects = Suspects::default();
         for seq in 0..5000 {
-            suspects.answers += 1;
+            suspects.answers.all += 9;
             suspects.faulted(Seq(seq));
             suspects.denied(Seq(seq));
             suspects.silent(Seq(seq), span(0, 10), false);
             suspects.told_to_wait(Seq(seq), Duration::ZERO);
         }
-        suspects.answered(Seq(9999), span(0, 0));
+        suspects.answered(Seq(9999), span(0, 0), false);
         let most = Suspects::ROWS_MAX;
         assert_eq!(
             (suspects.faults.len(), suspects.silent.len(), suspects.suspect.len()),

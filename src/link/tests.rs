@@ -573,7 +573,7 @@ fn settings_that_cannot_be_used_hold_the_lane_until_others_can_whatever_happens(
         assert_eq!((link.trust(s(1)), link.may_ask()), (Trust::Never, false), "{nudge:?}");
         assert!(!link.wants_demand() && link.next_moment(s(1)).is_none(), "{nudge:?}");
     }
-    assert!(link.is_out() && link.persons_hold().is_none());
+    assert!(!link.is_out() && link.persons_hold().is_none());
     link.settings_are_usable(s(2));
     assert_eq!((cause(&link), link.may_ask()), (None, true));
 }
@@ -616,6 +616,18 @@ fn behind_settings_that_cannot_be_used_every_other_hold_is_kept_and_stands_when_
         let why = link.why().map(|why| (why.cause, why.detail.as_str()));
         assert_eq!(why, expected, "row {row}");
         assert_eq!(link.may_send_backlog(s(2), Flying::default()), why.is_none(), "row {row}");
+    }
+}
+
+#[test]
+fn an_operators_hold_of_a_lane_that_is_up_uses_nothing_of_the_budget_unless_tills_are_trusted() {
+    for (trust, used) in [(false, s(0)), (true, s(50))] {
+        let mut link = link();
+        link.hold_by(s(10), "stock-taking".to_owned(), trust);
+        link.nudged(s(60), Nudge::Release);
+        end(&mut link, s(70), 1, Heard::NoAnswer(Phase::Connect));
+        let lasted = link.unended_outage(s(75));
+        assert_eq!((lasted, link.outages().used(s(75))), (used + s(5), used + s(5)), "{trust}");
     }
 }
 

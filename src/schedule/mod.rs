@@ -235,6 +235,8 @@ pub struct Scheduler {
     /// Probes rotate: the next one takes a row after this one.
     probed: Seq,
     demand: Option<Seq>,
+    /// The last probe was looked for among rows whose own wait was over.
+    probed_due: bool,
     /// The row of the last probe.
     probed_last: Option<Seq>,
     /// The probes came back to the row of the last one.
@@ -271,6 +273,7 @@ impl Scheduler {
             after: Seq(0),
             probed: Seq(0),
             demand: None,
+            probed_due: false,
             probed_last: None,
             last_left: None,
             limited_try_at: Duration::ZERO,
@@ -631,12 +634,13 @@ impl Scheduler {
     }
 
     /// Where the credential was refused, another row than those it was refused for tells whose
-    /// fault it is.
+    /// fault it is. Rows that have waited alone take turns with those that come in order.
     fn claim_probe(&mut self, now: Duration, skips_denied: bool) {
         let demand = self.demand.take();
         let on_demand = self.link.probes_on_demand_alone();
-        let due =
-            if demand.is_some() || on_demand { Vec::new() } else { self.waits.take_due(now, 1) };
+        let takes_due = demand.is_none() && !on_demand && !self.probed_due;
+        let due = if takes_due { self.waits.take_due(now, 1) } else { Vec::new() };
+        self.probed_due = !due.is_empty();
         let after = if on_demand { Seq(i64::MAX) } else { self.probed };
         let prefer = demand.into_iter().chain(due.iter().copied()).collect();
         let except = self.except(skips_denied);
@@ -709,7 +713,8 @@ impl Scheduler {
 
     fn no_probe(&mut self, now: Duration, ask: &Ask) {
         let on_demand = self.link.probes_on_demand_alone();
-        if ask.after > Seq(0) && !on_demand {
+        let is_due = self.waits.next_moment().is_some_and(|due| due <= now);
+        if (ask.after > Seq(0) || is_due) && !on_demand {
             self.probed = Seq(0);
             return self.claim_probe(now, ask.skips_denied);
         }
@@ -814,7 +819,7 @@ impl Scheduler {
         let (Landed { seq, heard, denied, .. }, sent) = (*landed, flight.sent);
         if heard.speaks().is_some() {
             (self.probed_last, self.last_left) = (None, None);
-            for blamed in self.suspects.answered(seq, Span { sent, ended: now }) {
+            for blamed in self.suspects.answered(seq, Span { sent, ended: now }, flight.live) {
                 self.fails_alone(now, blamed);
             }
         }

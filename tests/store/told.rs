@@ -153,6 +153,7 @@ async fn of_tills_that_all_reset_their_connections_two_are_given_what_is_owed_an
     let house = House::owed().await;
     for till in ["till-2", "till-3"] {
         let resets = house.given(later(till)).await;
+        house.misses(till);
         house.queue.delivered(resets, false);
     }
     for till in ["till-4", "till-5", "till-1", "till-2"] {
