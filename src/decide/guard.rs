@@ -194,8 +194,18 @@ pub fn may_be_ours(row: &Row) -> bool {
 /// redeemed again.
 #[must_use]
 pub fn explains_used(row: &Row, others: &[Row], kept: Option<Kept>) -> bool {
-    let confirmed = |other: &Row| {
-        other.seq != row.seq && other.state == State::Confirmed && !other.has(mark::FREED)
-    };
-    may_be_ours(row) && (others.iter().any(confirmed) || kept == Some(Kept::Used))
+    let confirmed = |other: &Row| other.seq != row.seq && other.state == State::Confirmed;
+    let explains =
+        |other: &Row| !other.has(mark::FREED) && (confirmed(other) || was_used_before(row, other));
+    may_be_ours(row) && (others.iter().any(explains) || kept == Some(Kept::Used))
+}
+
+/// Whether the provider had called the code used before `row` was sent: to an earlier row, or to
+/// itself before a person sent it again. What came from another store may have been sent at any
+/// time.
+fn was_used_before(row: &Row, other: &Row) -> bool {
+    let is_of_now = row.origin.is_none() && !row.has(mark::IN_DOUBT);
+    let is_earlier = other.seq < row.seq && other.state == State::Declined;
+    let is_its = other.competes_with(&row.business, &row.code);
+    is_of_now && is_its && other.has(mark::SAID_USED) && (is_earlier || other.seq == row.seq)
 }

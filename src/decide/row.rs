@@ -284,8 +284,11 @@ pub mod mark {
     /// Given after a wait since nobody could be asked: no byte of it had left. Its lane had counted
     /// as up when it came.
     pub const NOT_ASKED: i64 = 1 << 56;
+    /// The provider said "already used" of its code, and that was no doing of its own. It stays
+    /// where a person sends the row again.
+    pub const SAID_USED: i64 = 1 << 57;
     /// Every mark there is.
-    pub const ALL: i64 = 0xff | (0x1fff << 11) | NOT_ASKED;
+    pub const ALL: i64 = 0xff | (0x1fff << 11) | NOT_ASKED | SAID_USED;
 
     /// Above the first marks the row's state stands a second time, inverted, since no checksum
     /// covers what changes: no one flipped bit makes one state another. Rows of builds before it

@@ -229,7 +229,7 @@ fn parked(marks: i64, why: ParkCause) -> Settle {
 /// "Already used": strong evidence, and our own doing where an attempt of ours may have arrived.
 fn used(row: &Row, (marks, told): (i64, bool), explained: bool) -> Settle {
     if !row.has(mark::UNCERTAIN) || explained {
-        return declined(row, marks | mark::STRONG);
+        return declined(row, marks | mark::STRONG | mark::SAID_USED);
     }
     let no = row.marks | if told { mark::REFUSED_AT_TILL } else { 0 };
     if row.is(kind::REUSABLE) {

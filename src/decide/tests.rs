@@ -168,9 +168,32 @@ fn used_is_explained_by_a_confirmed_rival_whichever_was_first_and_by_nothing_tha
         (rival(Confirmed, mark::FREED), false),
         (rival(Pending, 0), false),
         (rival(Declined, mark::STRONG), false),
+        (rival(Declined, mark::STRONG | mark::SAID_USED), false),
     ] {
         assert_eq!(explains_used(&unsure, &rivals, None), explained, "{rivals:?}");
     }
+    // The provider had called it used before the row came.
+    let before = |marks, business: &str| {
+        let told = row(Declined, 0, mark::STRONG | mark::SAID_USED | marks);
+        [Row { seq: Seq(0), business: business.to_owned(), ..told }]
+    };
+    for (marks, business, explained) in
+        [(0, "shop", true), (mark::FREED, "shop", false), (0, "hats", false)]
+    {
+        assert_eq!(explains_used(&unsure, &before(marks, business), None), explained, "{business}");
+    }
+    let elsewhere = [
+        Row { origin: Some(7), ..unsure.clone() },
+        Row { marks: unsure.marks | mark::IN_DOUBT, ..unsure.clone() },
+    ];
+    for row in elsewhere {
+        assert!(!explains_used(&row, &before(0, "shop"), None), "{row:?}");
+    }
+    let again = Row { marks: unsure.marks | mark::SAID_USED, ..unsure.clone() };
+    assert!(
+        explains_used(&again, std::slice::from_ref(&again), None),
+        "it was, before it was sent"
+    );
     assert!(!explains_used(&unsure, std::slice::from_ref(&unsure), None), "itself");
     assert!(explains_used(&unsure, &[], Some(Kept::Used)));
     assert!(!explains_used(&unsure, &[], Some(Kept::Refused)));
@@ -383,6 +406,7 @@ fn what_a_rows_end_means_depends_on_what_its_till_was_told() {
     let (trusted, unsure, refused) = (mark::TRUSTED, mark::UNCERTAIN, mark::REFUSED_AT_TILL);
     let (weak, strong, used) =
         (declined(false, false), declined(false, true), declined(true, true));
+    let refused_as_used = mark::STRONG | mark::SAID_USED;
     for (marks, ended, told, expected) in [
         (0, &weak, true, (Declined, mark::ANSWERED)),
         (0, &weak, false, (Pending, 0)),
@@ -400,7 +424,7 @@ fn what_a_rows_end_means_depends_on_what_its_till_was_told() {
             (Confirmed, unsure | refused | mark::DUPLICATE_OF_OURS | mark::OWED),
         ),
         (unsure | mark::IN_DOUBT, &used, false, (Parked, unsure | mark::IN_DOUBT)),
-        (trusted, &used, false, (Declined, trusted | mark::STRONG | mark::LOST)),
+        (trusted, &used, false, (Declined, trusted | refused_as_used | mark::LOST)),
         (refused, &Ended::Confirmed(Answer::success()), false, (Confirmed, refused | mark::OWED)),
         (
             refused | trusted,

@@ -363,6 +363,21 @@ fn m7_a_success_that_says_it_failed_is_parked_and_a_live_till_hears_its_words() 
     assert_eq!((gateway.counts().declined, gateway.lane("main")["link"].as_str()), (0, Some("up")));
 }
 
+#[test]
+fn m7_a_code_that_was_used_before_our_attempts_is_not_ours_after_a_lost_answer() {
+    let provider = Provider::start();
+    let gateway = store(&provider, "");
+    let used = r#"{"data":[],"message":"Reward has been used","errors":["Reward has been used"]}"#;
+    provider.answers(&[("SPENT-1", 400, used)]);
+    let first = gateway.till("till-1").redeem("SPENT-1");
+    assert_eq!((first.status, first.state()), (400, "declined"));
+    provider.fails_first_and_then("SPENT-*", &[("SPENT-1", 400, used), ("SPENT-2", 400, used)]);
+    let second = gateway.till("till-2").redeem("SPENT-1");
+    assert_eq!((second.status, second.state()), (400, "declined"), "it was used before");
+    let unknown = gateway.till("till-2").redeem("SPENT-2");
+    assert_eq!((unknown.status, unknown.state()), (200, "confirmed"), "most likely our own");
+}
+
 // M6 and M7, points 5 and 6: an earlier attempt may have been taken.
 #[test]
 fn m7_a_success_that_says_it_failed_is_no_last_word_after_a_lost_answer() {

@@ -119,6 +119,14 @@ impl Provider {
         self.control_json("POST", "rules", &rules);
     }
 
+    /// The first attempt of each redemption of the codes that fit `pattern` is answered 502, then
+    /// each is answered so.
+    pub(crate) fn fails_first_and_then(&self, pattern: &str, rows: &[(&str, u16, &str)]) {
+        let fails = json!({ "fault": "status", "status": 502, "attempt": "1", "code": pattern });
+        let rules = std::iter::once(fails).chain(rows.iter().map(answer)).collect();
+        self.control_json("POST", "rules", &rules);
+    }
+
     /// The first reply to each of these codes is lost after it was taken; the next three times it
     /// is still at it, says this, and then answers by itself.
     pub(crate) fn is_busy_with(&self, rows: &[(&str, &str)]) {
