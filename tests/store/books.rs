@@ -39,6 +39,7 @@ struct Row {
     trusted: bool,
     /// Its till heard the provider's answer.
     answered: bool,
+    said_used: bool,
     attempt: u32,
 }
 
@@ -88,10 +89,17 @@ impl Model {
         }
     }
 
-    /// Somebody else's redemption that the provider took.
+    /// Somebody else's redemption that the provider took, or its word that the code was used before
+    /// this one was sent.
     fn explained(&self, seq: Seq, row: &Row) -> bool {
-        let others = self.rows.iter().filter(|(other, one)| **other != seq && one.code == row.code);
-        row.provider_only && others.into_iter().any(|(_, one)| one.state == State::Confirmed)
+        let mut others =
+            self.rows.iter().filter(|(other, one)| **other != seq && one.code == row.code);
+        row.said_used
+            || others.any(|(other, one)| match one.state {
+                State::Confirmed => row.provider_only,
+                State::Declined => *other < seq && one.said_used,
+                State::Pending | State::Parked | State::Voided => false,
+            })
     }
 
     fn count(&self, state: State) -> u64 {
@@ -140,7 +148,7 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
             let (id, provider_only) = (taken.id, taken.provider_only);
             let (in_flight, attempt, trusted) = (up, u32::from(up), !up);
             assert_eq!(taken.trusted, trusted);
-            let (state, uncertain, answered) = (State::Pending, false, false);
+            let (state, uncertain, answered, said_used) = (State::Pending, false, false, false);
             let row = Row {
                 id,
                 till,
@@ -151,6 +159,7 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
                 provider_only,
                 trusted,
                 answered,
+                said_used,
                 attempt,
             };
             model.rows.insert(taken.seq, row);
@@ -195,6 +204,7 @@ fn settle(world: &mut World, model: &mut Model, which: usize, how: u8) {
         _ => (State::Pending, true),
     };
     row.answered |= row.state != State::Pending;
+    row.said_used |= how == 2 && row.state == State::Declined;
     assert_eq!(settled.state, row.state);
 }
 
