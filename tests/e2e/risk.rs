@@ -504,6 +504,8 @@ fn trust_switched_off_gives_nothing_over_a_restart_is_said_first_and_ends_with_i
                 && words.contains("gives no rewards without the provider's answer"),
             "{refused:?}"
         );
+        let counted = &gateway.status()["refused"];
+        assert_eq!((&counted["trust_off"], &counted["untrusted"]), (&1.into(), &0.into()));
         let status = gateway.says(&["status"]);
         assert!(status.starts_with("TRUST IS OFF in main until it is on again, by "), "{status}");
         assert!(status.contains("a fraud is suspected"), "{status}");
