@@ -13,6 +13,7 @@ mod given;
 mod guard;
 mod metrics;
 mod needs;
+mod parked;
 mod password;
 mod problem;
 mod process;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::filter::{LIMIT_MAX, RowFilter, is_plain};
 use super::find::{find, wanted};
 use super::given::{arguments, asked, id, unknown};
+use super::parked::ParkedFor;
 use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::clock::{Days, rfc3339};
@@ -130,6 +131,8 @@ pub(super) struct ListedRow<'a> {
     answer_status: Option<u16>,
     provider_said: Option<String>,
     note: Option<String>,
+    /// What a parked one waits for; `null` in any other state.
+    parked_for: Option<ParkedFor>,
     trusted: bool,
     on_hold: bool,
     owed: bool,
@@ -195,6 +198,7 @@ impl<'a> ListedRow<'a> {
             answer_status: row.answer.as_ref().map(|answer| answer.status),
             provider_said: said_of(row),
             note: row.note.as_ref().map(|note| note.text(asker.language)),
+            parked_for: ParkedFor::of(row),
         }
     }
 }

@@ -15,7 +15,7 @@ use super::{Admin, Problem};
 use crate::clock::{rfc3339, signed_ms};
 use crate::limits::{Gauge, Measure, NoRoom, Room, RoomOf};
 use crate::message::{Denied, FilterFault};
-use crate::store::{LANES_TO_COME, LaneStanding, Off};
+use crate::store::{LANES_TO_COME, LaneStanding, Off, TillAtLimit};
 use crate::value::Amount;
 
 /// The longest time for which trust may be switched off with an end, seconds.
@@ -41,6 +41,8 @@ pub(super) struct LaneRisk {
     /// The same as the console shows it.
     #[serde(skip)]
     pub(super) gauges: Vec<Gauge>,
+    /// Tills that have used up a limit of their own.
+    tills_at_limit: Vec<TillAtLimit>,
     /// How many are pending that were given on trust.
     #[serde(skip)]
     pub(super) given: u64,
@@ -126,6 +128,7 @@ impl LaneRisk {
             lost: standing.lost,
             headroom: standing.gauges.iter().map(|gauge| (gauge.limit, gauge.into())).collect(),
             gauges: standing.gauges.clone(),
+            tills_at_limit: standing.tills_at_limit.clone(),
             given: standing.given,
             may_give: at_once_ms.map(|_| room.map_or(0, |room| room.more)),
             may_give_to: room.map(|room| word(room.of)).or(takes_checked.then_some(CHECKED_ALONE)),

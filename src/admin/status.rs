@@ -256,6 +256,7 @@ pub(super) mod tests {
             exposure,
             lost: Amount::whole(7),
             gauges,
+            tills_at_limit: Vec::new(),
             off: None,
             room: Err(NoRoom::Closed),
             takes_checked: false,

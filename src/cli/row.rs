@@ -66,6 +66,8 @@ pub(super) struct RowView {
     pub(super) settled_at: Option<String>,
     pub(super) provider_said: Option<String>,
     pub(super) note: Option<String>,
+    /// What a parked one waits for, from a daemon that says so.
+    pub(super) parked_for: Option<String>,
 }
 
 impl RowView {

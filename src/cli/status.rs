@@ -196,7 +196,7 @@ fn to_decide(waiting: &WaitingByState) -> Option<String> {
     let each = |(state, number): (&String, &u64)| {
         let what = match state.as_str() {
             "declined" => "declined after the fact",
-            "confirmed" => "confirmed by inference or owed",
+            "confirmed" => "confirmed by inference, owed or given in vain",
             other => other,
         };
         (*number > 0).then(|| format!("{} {what}", count(*number)))
@@ -218,7 +218,8 @@ fn render(value: &Value) -> Result<String, CliError> {
     text.push_str(&head(&status));
     text.push('\n');
     text.push_str(&lane_table(&status.lanes));
-    let left = lanes.iter().filter_map(trust::headroom).chain(trust::rules(value));
+    let tills = lanes.iter().filter_map(trust::tills_at_limit);
+    let left = lanes.iter().filter_map(trust::headroom).chain(tills).chain(trust::rules(value));
     let left: String = left.map(|line| paragraph("", &line, 0)).collect();
     if !left.is_empty() {
         text.push('\n');
@@ -549,6 +550,19 @@ retm is down: the provider cannot be reached; look at the line
     }
 
     #[test]
+    fn tills_at_their_own_limit_are_named_with_it_and_many_are_counted() {
+        let mut value = sample();
+        let at = |till: String| json!({"till": till, "limit": "max_per_hour_per_till"});
+        value["lanes"][0]["tills_at_limit"] = json!([at("till-3".to_owned())]);
+        let expected = "\nretm: tills at their own limit: till-3 (max_per_hour_per_till)\n";
+        assert!(render(&value).unwrap().contains(expected));
+        value["lanes"][0]["tills_at_limit"] = (0..23).map(|n| at(format!("t{n}"))).collect();
+        let text = render(&value).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("t19 (max_per_hour_per_till), 3 more "), "{text}");
+        assert!(!render(&sample()).unwrap().contains("own limit"));
+    }
+
+    #[test]
     fn one_request_is_one() {
         let mut value = sample();
         value["refused"] = json!({"limit_rule": 1});
@@ -601,7 +615,8 @@ of the last 1,000 came later than a till waits
         let waiting = [("confirmed", 1), ("declined", 1204), ("parked", 2)];
         let waiting = waiting.map(|(state, number)| (state.to_owned(), number)).into();
         let needs = needs(&read(&sample()).unwrap(), &waiting).unwrap();
-        let all = "2 parked, 1,204 declined after the fact, 1 confirmed by inference or owed: ";
+        let all = "2 parked, 1,204 declined after the fact, 1 confirmed by inference, owed or \
+            given in vain: ";
         assert!(needs.len() == 1 && needs[0].starts_with(all), "{needs:?}");
     }
 

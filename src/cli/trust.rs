@@ -13,6 +13,8 @@ use crate::clock::{Clock, Zone};
 
 /// Seconds of a day.
 const DAY_S: u64 = 24 * 3600;
+/// How many tills are named in a line; the rest is counted.
+const TILLS_NAMED_MAX: usize = 20;
 
 /// `redeemd trust`
 pub(super) async fn trust(
@@ -64,6 +66,16 @@ pub(super) fn headroom(lane: &Value) -> Option<String> {
     let parts: Vec<String> = parts.collect();
     let (name, exposure, lost) = (text(lane, "name"), shown_money(exposure), shown_money(lost));
     Some(format!("{name}: {exposure} at risk, {lost} lost; {}", parts.join(", ")))
+}
+
+/// The tills that are at a limit of their own, and at which.
+pub(super) fn tills_at_limit(lane: &Value) -> Option<String> {
+    let tills = lane.get("tills_at_limit")?.as_array().filter(|tills| !tills.is_empty())?;
+    let named = |till: &Value| format!("{} ({})", text(till, "till"), text(till, "limit"));
+    let mut named: Vec<String> = tills.iter().take(TILLS_NAMED_MAX).map(named).collect();
+    let more = tills.len().saturating_sub(TILLS_NAMED_MAX);
+    named.extend((more > 0).then(|| format!("{} more", count(more as u64))));
+    Some(format!("{}: tills at their own limit: {}", text(lane, "name"), named.join(", ")))
 }
 
 /// How many more, and to which codes.

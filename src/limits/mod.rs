@@ -422,6 +422,19 @@ fn of_rule(rule: &Rule, lane: &LaneNow, risk: &Risk<'_>, policy: &Offline) -> Re
     reached.and_then(|()| exposure()).and_then(|()| rates(caps, part, books)).map_err(named(rule))
 }
 
+/// The key of the limit of its own that a till has used up, if any; one of which it has used
+/// nothing is none.
+#[must_use]
+pub fn used_up_by_till(policy: &Offline, lane: &LaneNow, till: Account) -> Option<&'static str> {
+    let part = u64::from(lane.part());
+    let limits = [
+        ("max_pending_per_till", till.pending, policy.max_pending_per_till),
+        ("max_per_hour_per_till", till.hour, policy.max_per_hour_per_till),
+    ];
+    let is_used_up = |(_, used, most): &(_, u64, u64)| *used > 0 && *used >= *most / part;
+    limits.into_iter().find(is_used_up).map(|(limit, ..)| limit)
+}
+
 /// What is left of the limits that a redemption meets: the smallest of the lane's, the till's and
 /// the rule's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -543,6 +543,20 @@ fn a_rule_for_some_tills_has_no_more_than_their_share() {
 }
 
 #[test]
+fn a_till_is_at_its_limit_once_it_has_used_it_up() {
+    let policy = policy("max_pending = 90\nmax_pending_per_till = 40\nmax_per_hour_per_till = 30");
+    let (down, tls) = (LaneNow::down(), tenth(LaneNow::down()));
+    let by = |lane: &LaneNow, pending, hour| {
+        used_up_by_till(&policy, lane, Account { pending, hour, ..Account::default() })
+    };
+    assert_eq!([by(&down, 39, 29), by(&down, 0, 0)], [None, None]);
+    assert_eq!(by(&down, 40, 30), Some("max_pending_per_till"));
+    assert_eq!(by(&down, 3, 30), Some("max_per_hour_per_till"));
+    assert_eq!(by(&tls, 3, 3), Some("max_per_hour_per_till"), "a tenth of it");
+    assert_eq!(by(&tls, 0, 0), None);
+}
+
+#[test]
 fn what_is_said_of_an_ordinary_code_is_what_it_gets() {
     let mut dice = dice();
     let (mut gets, mut gets_none) = (0, 0);

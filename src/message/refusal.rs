@@ -387,8 +387,12 @@ worded! {
         LimitOutage = "limit_outage",
         /// A limit of `[offline]` on money, rates, hours or the form of codes, or a rule's own.
         LimitRule = "limit_rule",
-        /// Nothing is accepted on trust, by the settings or an operator.
+        /// Nothing is accepted on trust, by the settings.
         NotAccepting = "not_accepting",
+        /// An operator holds the lane.
+        Held = "held",
+        /// An operator switched trust off.
+        TrustOff = "trust_off",
         /// The lane may be asked and does not answer, and there is no evidence that others go
         /// unanswered too.
         Untrusted = "untrusted",
@@ -421,6 +425,8 @@ impl Reason {
             | Self::LimitOutage
             | Self::LimitRule
             | Self::NotAccepting
+            | Self::Held
+            | Self::TrustOff
             | Self::Untrusted
             | Self::Busy
             | Self::Storage
@@ -442,6 +448,8 @@ impl Reason {
             }
             Self::LimitRule => ("a rule or a limit of the store's", "قاعدة أو حدّ وضعه المتجر"),
             Self::NotAccepting => ("nothing is accepted offline", "لا يُقبل شيء دون اتصال"),
+            Self::Held => ("an operator held the line", "أوقف أحد المشغّلين الخط"),
+            Self::TrustOff => ("trust was switched off", "كان الإعطاء على الثقة موقوفًا"),
             Self::Untrusted => ("the provider did not answer", "لم يجب المزوّد"),
             Self::Used => ("the code was used before", "الرمز استُعمل من قبل"),
             Self::Token => ("the till's token", "رمز الدخول لنقطة البيع"),
@@ -470,7 +478,9 @@ impl Refusal {
             | Self::UsedLongAgo { .. }
             | Self::RefusedLongAgo { .. }
             | Self::Provider { .. } => Reason::Used,
-            Self::NotAccepting | Self::UnknownBusiness | Self::Held => Reason::NotAccepting,
+            Self::NotAccepting | Self::UnknownBusiness => Reason::NotAccepting,
+            Self::Held => Reason::Held,
+            Self::TrustOff => Reason::TrustOff,
             Self::LimitPending { .. } => Reason::LimitPending,
             Self::LimitTill { .. } | Self::LimitTillRate { .. } | Self::TillSlowed { .. } => {
                 Reason::LimitTill
@@ -485,11 +495,9 @@ impl Refusal {
             | Self::BadCode { .. }
             | Self::LimitRule { .. }
             | Self::RuleNeedsClock { .. } => Reason::LimitRule,
-            Self::TrustOff
-            | Self::Untrusted
-            | Self::Unanswered
-            | Self::BeingAsked
-            | Self::TooMany => Reason::Untrusted,
+            Self::Untrusted | Self::Unanswered | Self::BeingAsked | Self::TooMany => {
+                Reason::Untrusted
+            }
             Self::Busy | Self::QueueBusy | Self::Crowded => Reason::Busy,
             Self::NotStored { .. } | Self::Stopping | Self::Failed => Reason::Storage,
             Self::KeyReused => Reason::KeyConflict,

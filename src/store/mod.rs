@@ -78,7 +78,7 @@ pub use rescue::{
     Arrived, EndLine, ExportLine, Exported, FORMAT, Header, Import, LineFault, Page, Remains, seal,
     unseal,
 };
-pub use risk::{AskStanding, LaneStanding, Standing};
+pub use risk::{AskStanding, LaneStanding, Standing, TillAtLimit};
 pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, LookEnd, RowSpan, Search};
 pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{LANES_TO_COME, Off, TrustOff, TrustSwitch};

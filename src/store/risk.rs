@@ -21,6 +21,7 @@ use crate::decide::{self, Kept, kind, mark};
 use crate::limits::{
     Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, NoRoom, Refusals, Risk, Room,
     RoomBooks, Subject, Window, headroom, lane_gauges, room, rule_for, rule_gauges, rule_standing,
+    used_up_by_till,
 };
 use crate::redemption::{Fingerprint, RewardCode, Seq, State};
 use crate::settings::{Offline, Rule};
@@ -456,6 +457,8 @@ pub struct LaneStanding {
     pub lost: Amount,
     /// How far the limits are used.
     pub gauges: Vec<Gauge>,
+    /// Tills that have used up a limit of their own, but none that are slowed.
+    pub tills_at_limit: Vec<TillAtLimit>,
     /// Why nothing is accepted on trust.
     pub off: Option<Off>,
     /// How much more may be given of redemptions of which no check is remembered.
@@ -463,6 +466,15 @@ pub struct LaneStanding {
     /// Whether one may be given whose check is the newest that is remembered, and said that it is
     /// worth next to nothing.
     pub takes_checked: bool,
+}
+
+/// A till that has used up a limit of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TillAtLimit {
+    /// The till.
+    pub till: String,
+    /// The limit's key.
+    pub limit: &'static str,
 }
 
 /// Asks for the [`Standing`].
@@ -516,6 +528,11 @@ impl Desk<'_> {
             local: self.local(),
         };
         let unchecked = room(offline, &at, offline.value_of_unknown);
+        let at_limit = |(till, books): &(String, Account)| {
+            let limit = used_up_by_till(offline, &now, *books)?;
+            (!till.is_empty()).then(|| TillAtLimit { till: till.clone(), limit })
+        };
+        let tills_at_limit = at.tills.iter().filter_map(at_limit).collect();
         at.checked = checked;
         LaneStanding {
             name: name.to_owned(),
@@ -523,6 +540,7 @@ impl Desk<'_> {
             exposure,
             lost,
             gauges: lane_gauges(offline, &now, books),
+            tills_at_limit,
             off,
             room: unchecked,
             takes_checked: checked.is_some() && room(offline, &at, Amount(1)).is_ok(),

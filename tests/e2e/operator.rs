@@ -129,6 +129,8 @@ fn a_held_lane_takes_and_sends_nothing_until_it_is_released_also_after_a_restart
             "{refused:?}"
         );
         assert!(refused.refusal().contains("do not hand out the reward"), "{refused:?}");
+        let counted = &gateway.status()["refused"];
+        assert_eq!((&counted["held"], &counted["not_accepting"]), (&1.into(), &0.into()));
         gateway.restart();
         assert_eq!(gateway.wait_for_link("main", "held")["cause"], "operator");
     }

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{
     Builder, FakeTime, Gateway, Order, Provider, Reply, Till, at_once, eventually, moment,
@@ -319,6 +319,11 @@ fn one_till_has_its_own_share_of_an_hour() {
     gateway.restart();
     assert_eq!(gateway.till("till-0").redeem("SHARE-LATER").status, 503, "over a restart");
     assert_eq!(gateway.till("till-1").redeem("THE-OTHERS").status, 200);
+    let named = json!([{"till": "till-0", "limit": "max_per_hour_per_till"}]);
+    assert_eq!(gateway.lane("main")["tills_at_limit"], named);
+    let status = gateway.says(&["status"]);
+    let expected = "main: tills at their own limit: till-0 (max_per_hour_per_till)";
+    assert!(status.contains(expected), "{status}");
 }
 
 #[test]
@@ -504,6 +509,8 @@ fn trust_switched_off_gives_nothing_over_a_restart_is_said_first_and_ends_with_i
                 && words.contains("gives no rewards without the provider's answer"),
             "{refused:?}"
         );
+        let counted = &gateway.status()["refused"];
+        assert_eq!((&counted["trust_off"], &counted["untrusted"]), (&1.into(), &0.into()));
         let status = gateway.says(&["status"]);
         assert!(status.starts_with("TRUST IS OFF in main until it is on again, by "), "{status}");
         assert!(status.contains("a fraud is suspected"), "{status}");

@@ -306,6 +306,9 @@ fn m6_an_uncertain_row_refused_in_unknown_words_is_parked_and_a_persons_retry_fi
         back_with(&provider, &["fault=reset-after-taking,attempt=1,code=LOST-0", &refused]);
         let parked = becomes(&gateway, &id, "parked");
         assert_eq!(parked["uncertain"], true, "{}: {parked}", words[n]);
+        assert_eq!(parked["parked_for"], "doubt", "{}: {parked}", words[n]);
+        let said = gateway.says(&["report"]);
+        assert!(said.contains("1 parked: the provider's word settles nothing"), "{said}");
         let times = provider.requests_for("LOST-0").len();
         assert_eq!(times, 5, "{}: once, and four refusals", words[n]);
         provider.rules(&[]);
@@ -404,14 +407,24 @@ fn m7_a_success_that_says_it_failed_is_no_last_word_after_a_lost_answer() {
         let row = row(&gateway, &told.id());
         let marks = (&row["refused_at_till"], &row["answered_at_till"]);
         assert_eq!(marks, (&true.into(), &false.into()), "{row}");
+        assert_eq!(row["parked_for"], "unreadable", "{row}");
         assert_eq!(till.redeem(code).status, 503, "asked again");
     }
+    let said = gateway.says(&["report"]);
+    assert!(said.contains("2 parked: the provider answered neither yes nor no"), "{said}");
     provider.rules(&[]);
     for (code, told) in parked {
         gateway.says(&["retry", &told.id()]);
         assert_eq!(becomes(&gateway, &told.id(), "confirmed")["owed"], true, "{code}");
+        let said = gateway.says(&["report"]);
+        assert!(said.contains("1 owed to a customer: the till was told no"), "{said}");
         let paid = till.redeem(code);
         assert_eq!((paid.status, paid.state()), (200, "confirmed"), "{paid:?}");
+    }
+    let said = gateway.says(&["report", "--json"]);
+    for kind in ["day", "lane", "till", "branch", "prefix", "total"] {
+        let line = said.lines().find(|line| line.contains(&format!(r#""kind":"{kind}""#)));
+        assert!(line.is_some_and(|line| line.contains(r#""paid":2,"#)), "{kind}: {said}");
     }
 }
 

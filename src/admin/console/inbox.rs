@@ -14,6 +14,7 @@ use super::words::Words;
 use super::{Asked, Frame, Moment, denied, mark_of, rendered, sentence, shown};
 use crate::admin::Admin;
 use crate::admin::given::held_for_declines;
+use crate::admin::parked::ParkedFor;
 use crate::admin::redemptions::{kind_of, said_of};
 use crate::admin::rights::Asker;
 use crate::message::{Denied, FilterFault, Language, Note, Noun, count, grouped};
@@ -131,37 +132,17 @@ impl MatterKind {
             RowState::Confirmed if row.duplicate_of_ours => Some(Self::Ours),
             RowState::Confirmed if row.in_vain => Some(Self::InVain),
             RowState::Confirmed if row.owed && !row.owed_paid => Some(Self::Owed),
-            RowState::Parked => Some(Self::of_parked(row)),
+            RowState::Parked => ParkedFor::of(row).map(Self::of_parked),
             RowState::Pending | RowState::Confirmed | RowState::Voided => None,
         }
     }
 
-    /// By what it was parked for; a sentence of an earlier version does not say.
-    fn of_parked(row: &Redemption) -> Self {
-        match row.note.as_ref() {
-            Some(
-                Note::Checksum
-                | Note::Damaged
-                | Note::StateLost
-                | Note::BodyLost
-                | Note::BodyDamaged
-                | Note::RestoredWaiting
-                | Note::RestoredSettled
-                | Note::Restored
-                | Note::WordsLost,
-            ) => Self::Damaged,
-            Some(
-                Note::UncertainRefused
-                | Note::WeakForLong { .. }
-                | Note::ReusableAlreadyUsed
-                | Note::UsedInDoubt
-                | Note::CheckedGood,
-            ) => Self::Doubt,
-            Some(
-                Note::ParkedElsewhere | Note::ImportedWhileHeld { .. } | Note::ImportedOtherwise,
-            ) => Self::Moved,
-            _ if row.answer.is_none() => Self::Damaged,
-            _ => Self::Unreadable,
+    fn of_parked(why: ParkedFor) -> Self {
+        match why {
+            ParkedFor::Unreadable => Self::Unreadable,
+            ParkedFor::Doubt => Self::Doubt,
+            ParkedFor::Moved => Self::Moved,
+            ParkedFor::Damaged => Self::Damaged,
         }
     }
 }

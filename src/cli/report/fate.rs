@@ -38,6 +38,10 @@ pub(super) struct Fate {
     /// Likewise.
     #[serde(skip_deserializing)]
     pub(super) value_lost: Amount,
+    /// Of `lost`, those that the provider has not answered again since: sent again and still
+    /// pending, parked, or voided. Of rows that are still kept.
+    #[serde(skip)]
+    pub(super) lost_since: u64,
 }
 
 impl Fate {
@@ -67,8 +71,17 @@ impl Fate {
         }
     }
 
+    /// Counts what the gateway's sums do not say of a row that is kept; they have the others.
+    pub(super) fn add_kept(&mut self, row: &RowView) {
+        if on_trust(row) {
+            self.add_value(row);
+            let is_answered = matches!(row.state.as_str(), "confirmed" | "declined");
+            self.lost_since += u64::from(is_lost(row) && !is_answered);
+        }
+    }
+
     /// Counts what a row is worth. What was lost is at risk as well, until it is handled.
-    pub(super) fn add_value(&mut self, row: &RowView) {
+    fn add_value(&mut self, row: &RowView) {
         let value = row.value.as_deref().and_then(Amount::parse).unwrap_or_default();
         let is_open = match row.state.as_str() {
             "pending" => true,
@@ -98,6 +111,7 @@ impl Fate {
         self.taken_back += other.taken_back;
         self.value_at_risk = self.value_at_risk.plus(other.value_at_risk);
         self.value_lost = self.value_lost.plus(other.value_lost);
+        self.lost_since += other.lost_since;
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -109,10 +123,16 @@ impl Fate {
         self.accepted == self.pending + self.confirmed + self.declined + self.parked + self.voided
     }
 
+    /// How many the provider has decided, each once: one that it declined and confirmed when it was
+    /// sent again is one. Where one was voided since and has left, what was lost is the least.
+    fn decided(&self) -> u64 {
+        (self.confirmed + self.declined + self.lost_since).max(self.lost)
+    }
+
     /// How many in 10,000 of those that the provider decided it declined after the fact, rounded;
-    /// nothing where it decided none. One that was sent again and confirmed counts as both.
+    /// nothing where it decided none.
     pub(super) fn declined_in_10000(&self) -> Option<u64> {
-        let decided = self.confirmed + self.lost;
+        let decided = self.decided();
         (self.lost * 10_000 + decided / 2).checked_div(decided)
     }
 

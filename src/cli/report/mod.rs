@@ -1,6 +1,7 @@
 //! `report`: what became of the rewards that were given before the provider had answered.
 
 mod csv;
+mod exception;
 mod fate;
 
 use std::collections::BTreeMap;
@@ -9,12 +10,13 @@ use std::io::Write;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::exception::{COLUMNS, COLUMNS_IF_ANY, Exception, ExceptionReason};
 use self::fate::Fate;
 use super::args::{ReportArgs, is_day};
 use super::ask::{Daemon, encoded};
 use super::exit::{CliError, say};
 use super::list::Pages;
-use super::row::{RowView, value};
+use super::row::RowView;
 use super::table::{Align, Table, count, paragraph};
 use super::terminal::Screen;
 use crate::message::money;
@@ -114,104 +116,6 @@ type Prefix = (String, String);
 /// A lane and a branch.
 type Branch = (String, String);
 
-/// Why somebody should look at a redemption.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum ExceptionReason {
-    DeclinedAfterTheFact,
-    RefusedButConfirmed,
-    Parked,
-    DuplicateOfOurs,
-}
-
-impl ExceptionReason {
-    const ALL: [Self; 4] = [
-        Self::DeclinedAfterTheFact,
-        Self::RefusedButConfirmed,
-        Self::Parked,
-        Self::DuplicateOfOurs,
-    ];
-
-    /// Every reason that holds for a row; most have none. What was lost stays lost, whoever has
-    /// seen to it; the others are listed until somebody has.
-    fn of(row: &RowView) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|reason| match reason {
-            Self::DeclinedAfterTheFact => (row.lost || row.state == "declined") && on_trust(row),
-            Self::RefusedButConfirmed => {
-                (row.in_vain || row.owed && !row.owed_paid) && !row.handled
-            }
-            Self::Parked => row.state == "parked" && !row.handled,
-            Self::DuplicateOfOurs => row.duplicate_of_ours && !row.handled,
-        })
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::DeclinedAfterTheFact => "declined_after_the_fact",
-            Self::RefusedButConfirmed => "refused_at_till_but_confirmed",
-            Self::Parked => "parked",
-            Self::DuplicateOfOurs => "duplicate_of_ours",
-        }
-    }
-
-    fn meaning(self) -> &'static str {
-        match self {
-            Self::DeclinedAfterTheFact => {
-                "given before the provider had answered, and declined by it afterwards"
-            }
-            Self::RefusedButConfirmed => {
-                "refused at the till, but the provider had taken it: the customer's code is spent"
-            }
-            Self::Parked => {
-                "parked: the provider's answer cannot be read by rule; decide with `retry` or \
-                 `void`, or say that it is `handled`"
-            }
-            Self::DuplicateOfOurs => {
-                "counted as confirmed: the provider said \"already used\" after an attempt of ours \
-                 that may have arrived"
-            }
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Exception {
-    reason: ExceptionReason,
-    day: String,
-    row: RowView,
-}
-
-/// A column of the exceptions: its head, and its cell in the line of one.
-type ExceptionColumn = (&'static str, fn(&Exception) -> String);
-
-/// In the order in which they are shown.
-const COLUMNS: [ExceptionColumn; 10] = [
-    ("ID", |one| one.row.id.clone()),
-    ("DAY", |one| one.day.clone()),
-    ("TILL'S DATE", |one| one.row.date.clone()),
-    ("TILL", |one| one.row.till.clone()),
-    ("BUSINESS", |one| one.row.business_refrence.clone()),
-    ("CODE", |one| one.row.reward_code.clone()),
-    ("VALUE", |one| value(&one.row)),
-    ("RULE", |one| one.row.rule.clone().unwrap_or_default()),
-    ("HANDLED", |one| {
-        let note = || one.row.handled_note.clone().unwrap_or("yes".to_owned());
-        one.row.handled.then(note).unwrap_or_default()
-    }),
-    ("WHY", |one| why(&one.row)),
-];
-
-/// Left out where no line has anything in them: most have neither a rule nor a person's note.
-const COLUMNS_IF_ANY: [&str; 2] = ["RULE", "HANDLED"];
-
-/// What was noted of it, else what the provider said. What it said of one that was sent again since
-/// stands among its events.
-fn why(row: &RowView) -> String {
-    let is_sent_again = row.lost && row.state != "declined";
-    let since = || format!("declined, and {} since it was sent again", row.state);
-    let said = row.note.clone().or_else(|| row.provider_said.clone());
-    said.or_else(|| is_sent_again.then(since)).unwrap_or_default()
-}
-
 #[derive(Debug, Default)]
 struct Report {
     lines: BTreeMap<DayLane, Fate>,
@@ -259,7 +163,7 @@ impl Report {
     }
 
     fn count(&mut self, day: &str, (lane, till): (&str, &str), figures: &Fate) {
-        if figures.accepted > 0 {
+        if !figures.is_empty() {
             fate(&mut self.lines, [day, lane], ["other days", "all"]).join(figures);
         }
         fate(&mut self.tills, [lane, till], [lane, "other tills"]).join(figures);
@@ -275,18 +179,7 @@ impl Report {
         if row.on_hold {
             *self.on_hold.entry(row.lane.clone()).or_default() += 1;
         }
-        if on_trust(row) {
-            fate(&mut self.lines, [&day, &row.lane], ["other days", "all"]).add_value(row);
-            fate(&mut self.tills, [&row.lane, &row.till], [&row.lane, "other tills"])
-                .add_value(row);
-            for (all, name) in
-                [(&mut self.prefixes, &row.code_prefix), (&mut self.branches, &row.branch_id)]
-            {
-                let counted = fate(all, [&row.lane, name], [&row.lane, "others"]);
-                counted.add(row);
-                counted.add_value(row);
-            }
-        }
+        self.add_kept(&day, row);
         for reason in ExceptionReason::of(row) {
             if self.exceptions.len() < EXCEPTIONS_MAX {
                 self.exceptions.push(Exception { reason, day: day.clone(), row: row.clone() });
@@ -294,6 +187,28 @@ impl Report {
                 self.exceptions_unlisted += 1;
             }
         }
+    }
+
+    /// What the gateway's sums do not say of a redemption that is kept.
+    fn add_kept(&mut self, day: &str, row: &RowView) {
+        let lane = row.lane.as_str();
+        if on_trust(row) {
+            fate(&mut self.lines, [day, lane], ["other days", "all"]).add_kept(row);
+            fate(&mut self.tills, [lane, &row.till], [lane, "other tills"]).add_kept(row);
+        }
+        let mut counted = Fate::default();
+        counted.add(row);
+        counted.add_kept(row);
+        if counted.is_empty() {
+            return;
+        }
+        fate(&mut self.prefixes, [lane, &row.code_prefix], [lane, "others"]).join(&counted);
+        fate(&mut self.branches, [lane, &row.branch_id], [lane, "others"]).join(&counted);
+    }
+
+    /// The days and lanes on which something was given.
+    fn given(&self) -> Vec<(&DayLane, &Fate)> {
+        self.lines.iter().filter(|(_, fate)| fate.accepted > 0).collect()
     }
 
     fn total(&self) -> Fate {
@@ -315,7 +230,7 @@ impl Report {
             "Redemptions accepted before the provider had answered: the line was down or it was \
              silent\n\n"
                 .to_owned();
-        if self.lines.is_empty() {
+        if self.given().is_empty() {
             text.push_str("none\n");
         } else {
             text.push_str(&self.day_table(screen));
@@ -371,8 +286,12 @@ impl Report {
 
     /// Where one gateway serves several branches.
     fn branch_table(&self, screen: Screen) -> String {
-        let worth_it = self.branches.iter().filter(|_| self.branches.len() > 1);
-        let rows = worth_it.map(|((lane, branch), fate)| (lane, branch.clone(), fate));
+        let given = self.branches.iter().filter(|(_, fate)| fate.accepted > 0);
+        let mut worth_it: Vec<_> = given.collect();
+        if worth_it.len() < 2 {
+            worth_it.clear();
+        }
+        let rows = worth_it.into_iter().map(|((lane, branch), fate)| (lane, branch.clone(), fate));
         declines(("BRANCH", screen), "By branch, of the redemptions that are still kept", rows)
     }
 
@@ -444,10 +363,11 @@ impl Report {
             let words = [day, lane].map(str::to_owned).into_iter();
             table.row(&words.chain(fate.numbers().map(count)).collect::<Vec<_>>());
         };
-        for ((day, lane), fate) in &self.lines {
+        let given = self.given();
+        for ((day, lane), fate) in &given {
             row(day, lane, fate);
         }
-        if self.lines.len() > 1 {
+        if given.len() > 1 {
             row("total", "", &self.total());
         }
         table.header() + &table.take_rows()
@@ -581,7 +501,7 @@ mod tests {
     use super::*;
     use crate::value::Amount;
 
-    fn view(id: &str, state: &str, online: bool, change: &[(&str, Value)]) -> RowView {
+    pub(super) fn view(id: &str, state: &str, online: bool, change: &[(&str, Value)]) -> RowView {
         let mut value = row(id, state, online);
         value["attempts"] = json!(1);
         for (key, to) in change {
@@ -647,9 +567,56 @@ mod tests {
 
     #[test]
     fn a_rate_is_rounded_and_not_cut() {
-        let rate = |lost, confirmed| Fate { confirmed, lost, ..Fate::default() }.declined_rate();
+        let rate = |lost, confirmed| {
+            Fate { confirmed, declined: lost, lost, ..Fate::default() }.declined_rate()
+        };
         assert_eq!([rate(3, 28), rate(1, 25)], ["9.68 %", "3.85 %"]);
         assert_eq!([rate(0, 0), rate(0, 1), rate(1, 0)], ["-", "0.00 %", "100.00 %"]);
+    }
+
+    #[test]
+    fn what_was_declined_and_sent_again_is_one_that_the_provider_has_decided() {
+        let lost = [("lost", json!(true)), ("trusted", json!(true))];
+        let rate = |states: &[&str]| {
+            let mut report = Report::default();
+            for state in states {
+                let row = view("1-a", state, false, &lost);
+                report.add(&row, &ReportArgs::default());
+                count_in(&mut report, &row, &ReportArgs::default());
+            }
+            let kept = view("2-b", "confirmed", false, &[("trusted", json!(true))]);
+            report.add(&kept, &ReportArgs::default());
+            count_in(&mut report, &kept, &ReportArgs::default());
+            report.total().declined_rate()
+        };
+        assert_eq!(rate(&["confirmed", "confirmed", "confirmed"]), "75.00 %");
+        assert_eq!(rate(&["declined", "pending", "parked"]), "75.00 %");
+        assert_eq!(rate(&["voided"]), "50.00 %");
+        let gone = Fate { accepted: 1, voided: 1, lost: 1, ..Fate::default() };
+        assert_eq!(gone.declined_rate(), "100.00 %");
+    }
+
+    #[test]
+    fn what_is_owed_and_was_paid_is_summed_alike_whatever_was_given_beside_it() {
+        let mut report = Report::default();
+        let told_no = |id: &str, mark: &str| {
+            let marks = [("trusted", json!(false)), (mark, json!(true))];
+            view(id, "confirmed", true, &marks)
+        };
+        for row in [told_no("1-a", "owed"), told_no("2-b", "owed_paid")] {
+            report.add(&row, &ReportArgs::default());
+            count_in(&mut report, &row, &ReportArgs::default());
+        }
+        let sums = |fates: &mut dyn Iterator<Item = &Fate>| -> Vec<_> {
+            fates.map(|fate| (fate.owed, fate.paid, fate.accepted)).collect()
+        };
+        let expected = [(1, 1, 0)];
+        assert_eq!(sums(&mut report.lines.values()), expected);
+        assert_eq!(sums(&mut report.lanes().values()), expected);
+        assert_eq!(sums(&mut report.branches.values()), expected);
+        assert_eq!(sums(&mut report.prefixes.values()), expected);
+        let text = report.render(Screen::default());
+        assert!(text.contains("\nnone\n") && !text.contains("BRANCH"), "{text}");
     }
 
     #[test]
@@ -665,6 +632,7 @@ mod tests {
                 declined: 1,
                 voided: 2,
                 lost: 1,
+                owed: 1,
                 taken_back: 1,
                 value_at_risk: Amount::whole(7),
                 value_lost: Amount::whole(7),
@@ -679,9 +647,9 @@ mod tests {
             .collect();
         let expected = [
             ("2-b", ExceptionReason::DeclinedAfterTheFact),
-            ("5-e", ExceptionReason::Parked),
+            ("5-e", ExceptionReason::Unreadable),
             ("6-f", ExceptionReason::DuplicateOfOurs),
-            ("7-g", ExceptionReason::RefusedButConfirmed),
+            ("7-g", ExceptionReason::Owed),
         ];
         assert_eq!(listed, expected);
     }
@@ -728,20 +696,6 @@ Nothing waits for a person: somebody has handled each.
         let open = view("6-f", "parked", false, &[]);
         report.add(&open, &ReportArgs::default());
         assert!(!report.render(Screen::default()).contains("Nothing waits"));
-    }
-
-    #[test]
-    fn a_decline_that_was_sent_again_says_what_it_was() {
-        let lost = |state, note| {
-            let since = [("lost", json!(true)), ("trusted", json!(true)), ("note", note)];
-            why(&view("1-a", state, false, &since))
-        };
-        assert_eq!(
-            lost("confirmed", Value::Null),
-            "declined, and confirmed since it was sent again"
-        );
-        assert_eq!(lost("voided", json!("the customer paid")), "the customer paid");
-        assert_eq!(lost("declined", Value::Null), "");
     }
 
     #[test]
