@@ -372,6 +372,28 @@ const steps = {
     await until('the line is up', async () => (await status()).lanes[0].link === 'up');
   },
 
+  async 'a part in which somebody is at work stays as it is, and shows the newest news when the work has ended'() {
+    const browser = await Browser.open(driver, {});
+    await signIn(browser, 'omar');
+    assert.equal(await redeem(`WORK-${stamp}-up`), 200);
+    await browser.go(home);
+    await until('the lane is up', async () => (await browser.text('.lane .state')) === 'up');
+    await browser.type('#hold-1', 'a note that is not finis');
+    await control('line', { state: 'refuse' });
+    for (const at of ['one', 'two']) assert.equal(await redeem(`WORK-${stamp}-${at}`), 200);
+    await until('the sentence follows', async () => (
+      /^The line .*2 rewards were given/.test(await browser.text('.sentence:not(#stale)'))));
+    assert.equal(await browser.run('return document.activeElement.value;'), 'a note that is not finis');
+    assert.equal(await browser.text('.lane .state'), 'up', 'what somebody writes is not taken from them');
+    await browser.click('#activity h2');
+    await until('the lane follows', async () => (await browser.text('.lane .state')) === 'down');
+    assert.match(await browser.text('.lane'), /Waiting: 2/);
+    await control('line', { state: 'up' });
+    await browser.close();
+    await until('the line is up', async () => (await status()).lanes[0].link === 'up');
+    await until('nothing is pending', async () => (await status()).counts.pending === 0);
+  },
+
   async 'over TLS with a certificate of its own: many at once, with progress, and stopped'() {
     const shop = await overTls();
     for (let n = 0; n < 1000; n += 25) {

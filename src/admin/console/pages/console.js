@@ -26,22 +26,39 @@ function localTimes(root) {
 
 // What is being pressed: a part that is replaced between the press and its end would swallow it.
 let pressed = null;
-document.addEventListener('pointerdown', (event) => { pressed = event.target; });
-for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, () => { pressed = null; });
+// What came for parts in which somebody is at work, the newest of each by its id: the gateway sends it once.
+const kept = new Map();
 
-// A part in which somebody is at work is left alone until the next news.
+const isAtWork = (part) => part.contains(pressed)
+  || (part.contains(document.activeElement) && document.activeElement !== document.body);
+
+// A part in which somebody is at work is left alone until the work has ended.
 function takeOver(html) {
-  const parsed = new DOMParser().parseFromString(html, 'text/html');
-  const part = parsed.body.firstElementChild;
+  const part = new DOMParser().parseFromString(html, 'text/html').body.firstElementChild;
   const old = part && document.getElementById(part.id);
-  if (old && old.contains(pressed)) {
-    setTimeout(() => takeOver(html), 250);
+  if (!old) return;
+  if (isAtWork(old)) {
+    kept.set(part.id, html);
     return;
   }
-  if (!old || (old.contains(document.activeElement) && document.activeElement !== document.body)) return;
+  kept.delete(part.id);
   localTimes(part);
   old.replaceWith(document.adoptNode(part));
 }
+
+// A click comes after the press has ended, and what is entered next has the focus after what is left.
+function takeOverKept(ms) {
+  setTimeout(() => { for (const html of [...kept.values()]) takeOver(html); }, ms);
+}
+
+document.addEventListener('pointerdown', (event) => { pressed = event.target; });
+for (const end of ['pointerup', 'pointercancel']) {
+  document.addEventListener(end, () => {
+    pressed = null;
+    takeOverKept(250);
+  });
+}
+document.addEventListener('focusout', () => takeOverKept(0));
 
 // One stream a page that is seen; the browser sends the id of the last news when it comes again. It does so by itself
 // after a stream's end, but not after a refusal or the way to the sign-in. A page that hears nothing says so.
