@@ -664,11 +664,32 @@ fn no_redirect_leads_away(gateway: &Gateway) {
 
 /// What comes over a page's stream within a moment.
 fn streamed(gateway: &Gateway, language: &str) -> String {
+    streamed_for(gateway, language, Duration::from_millis(700))
+}
+
+fn streamed_for(gateway: &Gateway, language: &str, within: Duration) -> String {
     let head = format!(
         "GET /events HTTP/1.1\r\nhost: {}\r\naccept-language: {language}\r\n\r\n",
         gateway.admin_address()
     );
-    gateway.operators().raw(head.as_bytes(), Duration::from_millis(700))
+    gateway.operators().raw(head.as_bytes(), within)
+}
+
+#[test]
+fn a_page_that_is_opened_after_a_change_is_not_sent_what_others_saw_before_it() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    assert_eq!(gateway.till("<b>till").redeem("SEEN-1").status, 200);
+    let cookie = signed_in(&gateway, "engineer-person");
+    let sent = || streamed_for(&gateway, "en", Duration::from_millis(300));
+    for (word, before, after) in [("hold", "up", "held"), ("release", "held", "up")] {
+        let stands = |link: &str| format!("<span class=\"state {link}\">");
+        until("others see it", || sent().contains(&stands(before)));
+        assert_eq!(post(&gateway, &format!("/lanes/main/{word}"), &cookie, "").status, 303);
+        until("it is done", || get(&gateway, "/", "x=1").body.contains(&stands(after)));
+        let stream = sent();
+        assert!(stream.contains(&stands(after)) && !stream.contains(&stands(before)), "{stream}");
+    }
 }
 
 #[test]

@@ -37,8 +37,19 @@ impl<T> Cached<T> {
         shown_for: Duration,
         made: impl Future<Output = Result<T, E>>,
     ) -> Result<Arc<T>, E> {
+        self.get_if(shown_for, |_| true, made).await
+    }
+
+    /// As [`Self::get`], but what was made before serves only where it `fits`.
+    pub(super) async fn get_if<E>(
+        &self,
+        shown_for: Duration,
+        fits: impl Fn(&T) -> bool,
+        made: impl Future<Output = Result<T, E>>,
+    ) -> Result<Arc<T>, E> {
         let mut kept = self.0.lock().await;
-        if let Some((_, value)) = kept.as_ref().filter(|(at, _)| at.elapsed() < shown_for) {
+        let fresh = kept.as_ref().filter(|(at, _)| at.elapsed() < shown_for);
+        if let Some((_, value)) = fresh.filter(|(_, value)| fits(value)) {
             return Ok(Arc::clone(value));
         }
         let begun = Instant::now();

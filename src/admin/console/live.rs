@@ -82,12 +82,12 @@ pub(super) async fn events(
         headers.get("last-event-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     // The parts are those of the first screen.
     let frame = Frame::new(&admin, &asker, &headers, &Uri::from_static("/"));
+    let opened = *admin.queue.changes().borrow();
     let (sender, parts) = mpsc::channel(1);
     let mut task = JoinSet::new();
     task.spawn(async move {
-        let follow =
-            Follow { admin, frame, sender, sent: known.split('.').map(str::to_owned).collect() };
-        follow.run().await;
+        let sent = known.split('.').map(str::to_owned).collect();
+        Follow { admin, frame, sender, opened, sent }.run().await;
         drop(place);
     });
     let types = [
@@ -120,6 +120,8 @@ struct Follow {
     admin: Arc<Admin>,
     frame: Frame,
     sender: mpsc::Sender<Bytes>,
+    /// The number of changes when it was opened: its page shows them.
+    opened: u64,
     /// The marks of the parts that the browser has, in their order.
     sent: Vec<String>,
 }
@@ -158,7 +160,8 @@ impl Follow {
         }
     }
 
-    /// The screen as it is now, the same for all who look at it in this language.
+    /// The screen as it is now, the same for all who look at it in this language. One that is
+    /// older than the page is not sent to it.
     async fn screen(&self) -> Result<Arc<SharedScreen>, QueueError> {
         let Frame { lang, may_engineer, .. } = &self.frame;
         let [english, arabic] = &self.admin.desk.screens;
@@ -167,7 +170,8 @@ impl Follow {
             Language::Arabic => arabic,
         };
         let shared = if *may_engineer { engineers } else { others };
-        shared.get(SHARED_FOR, SharedScreen::new(&self.admin, &self.frame)).await
+        let made = SharedScreen::new(&self.admin, &self.frame);
+        shared.get_if(SHARED_FOR, |screen| screen.version >= self.opened, made).await
     }
 
     /// The parts that differ from those that were sent, the last with the marks of all.
