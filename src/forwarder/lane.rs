@@ -12,6 +12,7 @@ use super::show::{self, Ids};
 use super::{Context, STOP_GRACE, Transport, ending, memory};
 use crate::clock::{signed_ms, whole_ms};
 use crate::link::{self, Cause, Heard, LinkPhase, Nudge};
+use crate::message::held_by;
 use crate::queue::{
     CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
     Waited,
@@ -731,16 +732,6 @@ fn row_of(row: &Claimed) -> ClaimedRow {
         till,
         trusted: row.trusted,
         bytes: row.body.len(),
-    }
-}
-
-/// What is kept and shown with an operator's hold.
-fn held_by(by: &str, note: &str, trust: bool) -> String {
-    let trusting = if trust { ", tills are trusted meanwhile" } else { "" };
-    if note.is_empty() {
-        format!("held by {by}{trusting}")
-    } else {
-        format!("held by {by}{trusting}: {note}")
     }
 }
 

@@ -170,12 +170,18 @@ pub fn whole(duration: Duration, language: Language) -> String {
 /// it is zero.
 #[must_use]
 pub fn about(duration: Duration, language: Language) -> String {
+    about_in(NounPlace::Object, duration, language)
+}
+
+/// As [`about`], for a place in the sentence.
+#[must_use]
+pub fn about_in(place: NounPlace, duration: Duration, language: Language) -> String {
     let ((number, noun), (rest, smaller)) = two_units(duration.as_secs());
-    let first = count_in(NounPlace::Object, number, noun, language);
+    let first = count_in(place, number, noun, language);
     if rest == 0 {
         return first;
     }
-    let second = count_in(NounPlace::Object, rest, smaller, language);
+    let second = count_in(place, rest, smaller, language);
     match language {
         Language::English => format!("{first} {second}"),
         Language::Arabic => format!("{first} و{second}"),

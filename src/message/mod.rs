@@ -12,6 +12,7 @@ mod cause;
 mod denied;
 mod event;
 mod fault;
+mod hold;
 mod language;
 mod macros;
 mod need;
@@ -27,11 +28,14 @@ mod tests;
 mod texts;
 mod words;
 
-pub use amount::{Noun, NounPlace, about, count, count_in, fine, grouped, money, short, whole};
+pub use amount::{
+    Noun, NounPlace, about, about_in, count, count_in, fine, grouped, money, short, whole,
+};
 pub use cause::Cause;
 pub use denied::{Denied, FilterFault, RowFault};
 pub use event::Event;
 pub use fault::Fault;
+pub use hold::{held_by, who_holds};
 pub use language::{Language, Plural, UnknownLanguage};
 pub use need::Need;
 pub use note::Note;

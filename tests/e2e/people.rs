@@ -359,6 +359,25 @@ fn trust_is_switched_off_at_the_console_by_engineers_alone_with_a_reason_and_sta
 }
 
 #[test]
+fn who_holds_a_lane_and_why_stands_on_the_first_screen_in_both_languages_as_text() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let cookie = signed_in(&gateway, "engineer-person");
+    let note = "note=%3Cb%3Estocktaking%E2%80%AE";
+    assert_eq!(post(&gateway, "/lanes/main/hold", &cookie, note).status, 303);
+    gateway.wait_for_link("main", "held");
+    for (language, said) in [
+        ("en", "An operator holds this lane (engineer-person: &#60;b&#62;stocktaking)"),
+        ("ar", "(\u{2068}engineer-person\u{2069}: \u{2068}&#60;b&#62;stocktaking\u{2069})"),
+    ] {
+        let headers = [("accept-language", language)];
+        let home = gateway.operators().send("GET", "/", &headers, b"").body;
+        assert_eq!(home.matches(said).count(), 2, "the sentence and the lane say it: {home}");
+        assert!(!home.contains("held by") && !home.contains('\u{202e}'), "{home}");
+    }
+}
+
+#[test]
 fn how_a_code_begins_is_for_those_who_may_decide() {
     let provider = Provider::start();
     let gateway = peopled(&provider);

@@ -14,7 +14,7 @@ use axum::response::Response;
 
 use super::chart::{Activity, Chart, HEIGHT, SHOWN_AGAIN_FOR, WEEK_MS, WIDTH};
 use super::inbox;
-use super::say::{Facts, Sentence, sentences};
+use super::say::{Facts, Sentence, meaning, sentences};
 use super::{Frame, Moment, capital, encoded, rendered, sentence, shown};
 use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
@@ -22,7 +22,7 @@ use crate::admin::{Admin, figures};
 use crate::checked::{self, Answerer};
 use crate::clock::Day;
 use crate::limits::{self, Measure};
-use crate::message::{Cause, Language, Need, about, grouped, money, whole};
+use crate::message::{Cause, Language, Need, NounPlace, about_in, grouped, money, whole};
 use crate::queue::{LaneStatus, QueueError};
 use crate::refused::Reason;
 
@@ -239,7 +239,12 @@ fn storage(status: &Status, f: &Frame) -> StorageLine {
 }
 
 fn oldest(status: &Status, lang: Language) -> Option<String> {
-    status.oldest_pending_age_s.map(|seconds| about(Duration::from_secs(seconds), lang))
+    status.oldest_pending_age_s.map(|seconds| in_words(seconds, lang))
+}
+
+/// A duration that stands alone.
+fn in_words(seconds: u64, lang: Language) -> String {
+    about_in(NounPlace::Subject, Duration::from_secs(seconds), lang)
 }
 
 /// How many requests of tills were refused, by reason.
@@ -305,16 +310,18 @@ fn limit_name(limit: &'static str, f: &Frame) -> &'static str {
     }
 }
 
-fn measured(measure: Measure, lang: Language) -> String {
+fn measured(measure: Measure, place: NounPlace, lang: Language) -> String {
     match measure {
         Measure::Count(number) => grouped(number),
         Measure::Money(amount) => money(amount),
-        Measure::Seconds(seconds) => about(Duration::from_secs(seconds), lang),
+        Measure::Seconds(seconds) => about_in(place, Duration::from_secs(seconds), lang),
     }
 }
 
 /// So much is left of so much.
-fn left(lang: Language, left: &str, most: &str) -> String {
+fn left(lang: Language, left: Measure, most: Measure) -> String {
+    let left = measured(left, NounPlace::Subject, lang);
+    let most = measured(most, NounPlace::Object, lang);
     match lang {
         Language::English => format!("{left} left of {most}"),
         Language::Arabic => format!("بقي {left} من {most}"),
@@ -324,7 +331,7 @@ fn left(lang: Language, left: &str, most: &str) -> String {
 impl Meter {
     fn new(gauge: &limits::Gauge, of: Option<String>, f: &Frame) -> Self {
         let limits::Gauge { limit, used, most, .. } = gauge;
-        let left = left(f.lang, &measured(used.left(*most), f.lang), &measured(*most, f.lang));
+        let left = left(f.lang, used.left(*most), *most);
         let thousandths = used.thousandths(*most);
         let tone = match thousandths {
             0..700 => "good",
@@ -386,11 +393,11 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
         path: format!("/lanes/{}", encoded(&status.name)),
         link: if is_untried { "untried" } else { status.seen },
         link_word,
-        meaning: known.map(|cause| capital(&cause.meaning(f.lang))).unwrap_or_default(),
+        meaning: meaning(status, f.lang),
         to_do: known.map(|cause| to_do(cause, f)).unwrap_or_default(),
         since: status.since.as_deref().and_then(Moment::read),
         pending: grouped(status.pending),
-        waiting: status.waiting_s.map(|seconds| about(Duration::from_secs(seconds), f.lang)),
+        waiting: status.waiting_s.map(|seconds| in_words(seconds, f.lang)),
         alone: status.suspects.clone(),
         is_held: may_be_released(status),
         is_held_for_declines: cause == "declines",
@@ -452,6 +459,14 @@ mod tests {
             let status = LaneStatus { link, seen: link, cause, hold, ..LaneStatus::default() };
             assert_eq!(may_be_released(&status), released, "{status:?}");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_time_is_in_the_form_of_a_subject() {
+        let days = |days: u64| Measure::Seconds(days * 86_400);
+        assert_eq!(left(Language::Arabic, days(2), days(2)), "بقي يومان من يومين");
+        assert_eq!(left(Language::English, days(2), days(3)), "2 days left of 3 days");
+        assert_eq!(in_words(7200, Language::Arabic), "ساعتان");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use crate::admin::risk::LaneRisk;
 use crate::admin::status::{LaneView, Status};
 use crate::clock::{rfc3339, signed_ms};
 use crate::limits::{NoRoom, Room, RoomOf};
-use crate::message::{Cause, Language, Noun, NounPlace, about, count, count_in, grouped, money};
+use crate::message::{
+    Cause, Language, Noun, NounPlace, about, about_in, count, count_in, grouped, money, who_holds,
+};
 use crate::queue::LaneStatus;
 
 /// For so long nobody needs to know since when a line is in trouble.
@@ -73,7 +75,8 @@ fn trust_off(lang: Language, view: &LaneView, several: bool) -> Option<Sentence>
     let off = view.risk.trust_off.as_ref()?;
     let whose = whose(lang, &view.status, several);
     let (by, note) = (lang.isolated(&off.by), lang.isolated(&off.note));
-    let left = off.left_s.map(|left_s| about(Duration::from_secs(left_s), lang));
+    let span = |left_s| about_in(NounPlace::Subject, Duration::from_secs(left_s), lang);
+    let left = off.left_s.map(span);
     let text = match (lang, left) {
         (Language::English, Some(left)) => {
             format!(
@@ -176,10 +179,7 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
     let away = since_ms.map_or(Duration::ZERO, |since| between(since, facts.now_ms));
     let whose = whose(facts.lang, lane, several);
     let cause = Cause::from_word(cause);
-    let troubled = || {
-        let meaning = cause.map(|cause| cause.meaning(facts.lang)).unwrap_or_default();
-        troubled(facts.lang, away, &meaning)
-    };
+    let troubled = || troubled(facts.lang, away, &meaning(lane, facts.lang));
     let is_away_line = lane.trust == "at_once" && cause != Some(Cause::Operator);
     let what = if is_away_line { is_away(facts.lang, away) } else { troubled() };
     let (tone, more, until) = may_give(facts, view, cause);
@@ -188,6 +188,17 @@ fn of_lane(facts: &Facts<'_>, view: &LaneView, several: bool) -> Sentence {
     let parts = [Some(format!("{whose}{what}")), given, more];
     let text = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
     Sentence { tone, text, until }
+}
+
+/// What is the matter with a lane, and who holds it and why.
+pub(super) fn meaning(status: &LaneStatus, lang: Language) -> String {
+    let cause = status.cause.as_deref().and_then(Cause::from_word);
+    let meaning = cause.map(|cause| capital(&cause.meaning(lang))).unwrap_or_default();
+    let detail = status.detail.as_deref().filter(|_| cause == Some(Cause::Operator));
+    match detail.and_then(|detail| who_holds(detail, lang)) {
+        Some(who) => format!("{meaning} ({who})"),
+        None => meaning,
+    }
 }
 
 /// What may still be given: how loud that is, the words, and a time that follows them.
@@ -297,11 +308,11 @@ fn give_more(lang: Language, room: &Room, is_asked: bool) -> String {
             format!("You may give {most}{} more{each}{rules}{only}, until", grouped(more))
         }
         Language::Arabic => {
-            let rules = match room.of {
-                RoomOf::All if is_asked => " على الأكثر",
-                RoomOf::All => "",
-                RoomOf::AsRulesAllow => " على الأكثر بحسب القواعد",
-                RoomOf::RulesAlone => " على الأكثر، فقط حيث تسمح بذلك قاعدة خاصة",
+            let (most, rules) = match room.of {
+                RoomOf::All if is_asked => (" على الأكثر", ""),
+                RoomOf::All => ("", ""),
+                RoomOf::AsRulesAllow => (" على الأكثر", " بحسب القواعد"),
+                RoomOf::RulesAlone => (" على الأكثر", "، فقط حيث تسمح بذلك قاعدة خاصة"),
             };
             let other = if more == 2 { "أخريين" } else { "أخرى" };
             let more = count_in(NounPlace::Object, more, Noun::Reward, lang);
@@ -310,7 +321,7 @@ fn give_more(lang: Language, room: &Room, is_asked: bool) -> String {
             } else {
                 ""
             };
-            format!("يمكنك إعطاء {more} {other}{each}{rules}{only}، حتى")
+            format!("يمكنك إعطاء {more} {other}{most}{each}{rules}{only}، حتى")
         }
     }
 }
@@ -345,7 +356,6 @@ fn give_nothing(lang: Language) -> &'static str {
 }
 
 fn troubled(lang: Language, away: Duration, meaning: &str) -> String {
-    let meaning = capital(meaning);
     if away < TROUBLE_IS_NEW {
         return format!("{meaning}.");
     }
@@ -428,7 +438,7 @@ mod tests {
         assert!(text.ends_with(expected), "{text}");
         let text = sentence(Room { more: 2, ..by_rules }, Language::Arabic);
         let expected =
-            "يمكنك إعطاء مكافأتين أخريين بقيمة 25.00 لكل منهما على الأكثر بحسب القواعد، حتى";
+            "يمكنك إعطاء مكافأتين أخريين على الأكثر بقيمة 25.00 لكل منهما بحسب القواعد، حتى";
         assert!(text.ends_with(expected), "{text}");
         let one = Room { more: 1, ..by_value };
         let text = sentence(one, Language::English);
@@ -493,6 +503,22 @@ mod tests {
     }
 
     #[test]
+    fn who_holds_a_lane_and_why_is_said_with_it() {
+        let held = |status: &mut Status| {
+            status.lanes[0].status = LaneStatus {
+                detail: Some("held by eng: stocktaking".to_owned()),
+                ..lane("retm", "held", Some("operator"))
+            };
+        };
+        let english = said(held, Language::English, None).remove(0).text;
+        let expected = "An operator holds this lane (eng: stocktaking), for 42 minutes now. ";
+        assert!(english.starts_with(expected), "{english}");
+        let arabic = said(held, Language::Arabic, None).remove(0).text;
+        let who = "(\u{2068}eng\u{2069}: \u{2068}stocktaking\u{2069})، منذ 42 دقيقة.";
+        assert!(arabic.contains(who) && !arabic.contains("held by"), "{arabic}");
+    }
+
+    #[test]
     fn trust_that_is_off_is_said_first_with_who_and_why_and_for_how_long() {
         let off = |left_s| {
             move |status: &mut Status| {
@@ -516,7 +542,7 @@ mod tests {
                 .text
                 .contains("until somebody switches it on")
         );
-        assert!(said(off(Some(7200)), Language::Arabic, None)[0].text.contains("والمتبقي ساعتين"));
+        assert!(said(off(Some(7200)), Language::Arabic, None)[0].text.contains("والمتبقي ساعتان"));
     }
 
     #[test]
