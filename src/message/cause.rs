@@ -161,8 +161,8 @@ impl Cause {
                 "put a valid token in place, it is picked up at once",
             ),
             Self::Declines => (
-                "redemptions in a row that were given on trust were declined: nothing more is sent \
-                 until a person has looked",
+                "redemptions in a row that were given on trust were declined: what tills ask now \
+                 is sent, what waits is not until a person has looked",
                 "ask the provider; while the lane is held, `redeemd retry --lane LANE --held` to \
                  take those declines back; then `redeemd release LANE`",
             ),
@@ -234,7 +234,8 @@ impl Cause {
                 "ضع رمز دخول صالحًا في مكانه، وسيُستعمل فورًا",
             ),
             Self::Declines => (
-                "رُفضت عمليات متتالية أُعطيت دون جواب المزوّد: لن يُرسل المزيد حتى ينظر فيها شخص",
+                "رُفضت عمليات متتالية أُعطيت دون جواب المزوّد: يُرسل ما تطلبه نقاط البيع الآن، ولا \
+                 يُرسل ما ينتظر حتى ينظر فيه شخص",
                 "اسأل المزوّد؛ وما دام المسار موقوفًا فالأمر `redeemd retry --lane LANE --held` \
                  يعيد ما رُفض؛ ثم نفّذ `redeemd release LANE`",
             ),

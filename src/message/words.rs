@@ -120,6 +120,9 @@ pub(super) fn limit(key: &str, language: Language) -> Cow<'_, str> {
 pub fn outcome(word: &str, language: Language) -> Cow<'_, str> {
     let (english, arabic) = match word {
         "confirmed" => ("the provider took it", "قبلها المزوّد"),
+        "already_used" => {
+            ("the provider said it was used already", "قال المزوّد إنها استُعملت من قبل")
+        }
         "declined" => ("the provider refused it", "رفضها المزوّد"),
         "parked" => ("an answer that says neither yes nor no", "جواب لا يقول نعم ولا لا"),
         "in_progress" => ("the provider is still at work on it", "ما زال المزوّد يعالجها"),

@@ -16,6 +16,7 @@ mod clock;
 mod damage;
 mod disk;
 mod harness;
+mod inbox;
 mod kinds;
 mod log;
 mod misbehaving;

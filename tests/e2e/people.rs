@@ -378,6 +378,31 @@ fn who_holds_a_lane_and_why_stands_on_the_first_screen_in_both_languages_as_text
 }
 
 #[test]
+fn whoever_sends_again_what_a_till_was_refused_is_told_that_it_may_be_owed_then() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    let till = gateway.till("<b>till");
+    let cookie = signed_in(&gateway, "decide-person");
+    let owes = "although the till was told no, the reward is owed to the customer.";
+    let says = |path: &str| get(&gateway, path, &cookie).body.contains(owes);
+    let search = |action: &str| format!("/bulk?kind=search&key=state%3Ddeclined&action={action}");
+    provider.rules(&["fault=refuse,code=*-*"]);
+    provider.cut();
+    let given = till.redeem("GIVEN-1").id();
+    provider.restore();
+    gateway.wait_for_counts("declined after the fact", |counts| counts.declined == 1);
+    assert!(!says("/inbox") && !says(&format!("/redemptions/{given}")));
+    assert!(!says(&search("retry")));
+    let refused = till.redeem("REFUSED-1").id();
+    assert!(says("/inbox") && says(&format!("/redemptions/{refused}")));
+    assert!(says(&search("retry")) && !says(&search("handled")));
+    provider.rules(&[]);
+    assert_eq!(post(&gateway, &format!("/redemptions/{refused}/retry"), &cookie, "").status, 303);
+    gateway.wait_for_counts("the provider takes it", |counts| counts.confirmed == 1);
+    assert!(get(&gateway, "/inbox", &cookie).body.contains("Owed to a customer"));
+}
+
+#[test]
 fn how_a_code_begins_is_for_those_who_may_decide() {
     let provider = Provider::start();
     let gateway = peopled(&provider);

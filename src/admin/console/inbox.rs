@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::words::Words;
+use super::words::{Words, words};
 use super::{Asked, Frame, Moment, denied, mark_of, rendered, sentence, shown};
 use crate::admin::Admin;
 use crate::admin::given::held_for_declines;
@@ -92,21 +92,31 @@ impl MatterKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
-    /// Title, meaning, and what to tell the customer.
-    pub(super) fn texts(self, w: &Words) -> [&'static str; 3] {
+    /// Title and meaning.
+    pub(super) fn texts(self, w: &Words) -> [&'static str; 2] {
         match self {
-            Self::DeclinedAfter => {
-                [w.declined_after, w.declined_after_means, w.declined_after_tell]
-            }
-            Self::Streak => [w.streak, w.streak_means, w.streak_tell],
-            Self::Ours => [w.ours, w.ours_means, w.ours_tell],
-            Self::Unreadable => [w.unreadable, w.unreadable_means, w.unreadable_tell],
-            Self::Doubt => [w.doubt, w.doubt_means, w.doubt_tell],
-            Self::Moved => [w.moved, w.moved_means, w.moved_tell],
-            Self::Damaged => [w.damaged, w.damaged_means, w.damaged_tell],
-            Self::Owed => [w.owed, w.owed_means, w.owed_tell],
-            Self::InVain => [w.in_vain, w.in_vain_means, w.in_vain_tell],
-            Self::Refused => [w.refused_today, w.refused_today_means, w.refused_today_tell],
+            Self::DeclinedAfter => [w.declined_after, w.declined_after_means],
+            Self::Streak => [w.streak, w.streak_means],
+            Self::Ours => [w.ours, w.ours_means],
+            Self::Unreadable => [w.unreadable, w.unreadable_means],
+            Self::Doubt => [w.doubt, w.doubt_means],
+            Self::Moved => [w.moved, w.moved_means],
+            Self::Damaged => [w.damaged, w.damaged_means],
+            Self::Owed => [w.owed, w.owed_means],
+            Self::InVain => [w.in_vain, w.in_vain_means],
+            Self::Refused => [w.refused_today, w.refused_today_means],
+        }
+    }
+
+    /// What to tell the customer.
+    fn tell(self, has: CustomerHas, w: &Words) -> &'static str {
+        match (self, has) {
+            (Self::Damaged, _) => w.damaged_tell,
+            (Self::Refused, _) => w.refused_today_tell,
+            (_, CustomerHas::Reward) => w.has_it_tell,
+            (_, CustomerHas::Owed) => w.owed_tell,
+            (_, CustomerHas::Perhaps) => w.in_vain_tell,
+            (_, CustomerHas::Nothing) => w.looked_into_tell,
         }
     }
 
@@ -122,7 +132,7 @@ impl MatterKind {
     /// What has to be decided about this row, if anything; `held` are the lanes that are held for
     /// declines.
     fn of(row: &Redemption, held: &[String]) -> Option<Self> {
-        let was_given = row.lost || row.trusted;
+        let was_given = was_given(row);
         match row.state {
             RowState::Declined if was_given && row.streak && held.contains(&row.lane) => {
                 Some(Self::Streak)
@@ -147,17 +157,53 @@ impl MatterKind {
     }
 }
 
+/// What the customer has got of a redemption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CustomerHas {
+    /// Her reward.
+    Reward,
+    /// The next request for the code gets the reward.
+    Owed,
+    /// It was given again, and no till may have heard.
+    Perhaps,
+    /// No reward of ours.
+    Nothing,
+}
+
+impl CustomerHas {
+    pub(super) fn of(row: &Redemption) -> Self {
+        let is_confirmed = row.state == RowState::Confirmed;
+        if is_confirmed && row.in_vain {
+            Self::Perhaps
+        } else if is_confirmed && row.owed && !row.owed_paid {
+            Self::Owed
+        } else if is_confirmed || was_given(row) {
+            Self::Reward
+        } else {
+            Self::Nothing
+        }
+    }
+}
+
+/// Whether a 2xx of ours left for it, before the provider had answered.
+pub(super) fn was_given(row: &Redemption) -> bool {
+    row.lost || row.trusted
+}
+
 /// Rows about which the same is to be decided.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) kind: MatterKind,
     pub(super) key: String,
+    customer: CustomerHas,
     lane: String,
     said: Option<String>,
     why: Option<Note>,
     count: u64,
     /// Of these, given while an operator held the lane.
     on_hold: u64,
+    /// For some of them no reward was given.
+    may_owe: bool,
     first_ms: i64,
     last_ms: i64,
     rows: Vec<(String, String, String)>,
@@ -192,11 +238,12 @@ impl Groups {
 }
 
 /// A row's kind and the key of its group: alike are those of one lane that were refused in the same
-/// words, or that wait for the same reason.
+/// words, or that wait for the same reason, and about which the customer is told the same.
 pub(super) fn group_of(row: &Redemption, held: &[String]) -> Option<(MatterKind, String)> {
     let kind = MatterKind::of(row, held)?;
     let why = why(row).map(|note| note.text(Language::English)).unwrap_or_default();
-    Some((kind, mark_of(&["group", kind.as_str(), &row.lane, &kind_of(row), &why])))
+    let tell = kind.tell(CustomerHas::of(row), words(Language::English));
+    Some((kind, mark_of(&["group", kind.as_str(), &row.lane, &kind_of(row), &why, tell])))
 }
 
 /// Whether there is anything to decide about it.
@@ -292,11 +339,13 @@ impl Group {
         Self {
             kind,
             key,
+            customer: CustomerHas::of(row),
             lane: row.lane.clone(),
             said,
             why,
             count: 0,
             on_hold: 0,
+            may_owe: false,
             first_ms: at,
             last_ms: at,
             rows: Vec::new(),
@@ -307,6 +356,7 @@ impl Group {
         let at = row.settled_at_ms.unwrap_or(row.accepted_at_ms);
         self.count += 1;
         self.on_hold += u64::from(row.on_hold);
+        self.may_owe |= CustomerHas::of(row) == CustomerHas::Nothing;
         (self.first_ms, self.last_ms) = (self.first_ms.min(at), self.last_ms.max(at));
         if self.rows.len() < SHOWN_OF_A_GROUP {
             self.rows.push((
@@ -337,16 +387,18 @@ struct GroupView {
     key: String,
     may_void: bool,
     may_retry: bool,
+    /// What is sent again may be owed then.
+    may_owe: bool,
 }
 
 impl GroupView {
     fn of(group: &Group, f: &Frame) -> Self {
-        let [title, means, tell] = group.kind.texts(f.w);
+        let [title, means] = group.kind.texts(f.w);
         let left = group.count - group.rows.len() as u64;
         Self {
             title,
             means,
-            tell,
+            tell: group.kind.tell(group.customer, f.w),
             lane: shown(&group.lane),
             said: group.said.as_deref().map(shown),
             why: group.why.as_ref().map(|note| sentence(&note.text(f.lang))),
@@ -360,6 +412,7 @@ impl GroupView {
             key: group.key.clone(),
             may_void: group.kind.state() == RowState::Parked,
             may_retry: group.kind.state() != RowState::Confirmed,
+            may_owe: group.may_owe,
         }
     }
 }
@@ -470,6 +523,29 @@ mod tests {
         assert_eq!(MatterKind::of(&declined, &held), Some(MatterKind::DeclinedAfter));
         assert_eq!(MatterKind::of(&streak, &held), Some(MatterKind::Streak));
         assert_eq!(MatterKind::of(&streak, &[]), Some(MatterKind::DeclinedAfter));
+    }
+
+    #[test]
+    fn what_is_probably_ours_and_owed_is_told_as_owed() {
+        let ours = Redemption {
+            state: RowState::Confirmed,
+            duplicate_of_ours: true,
+            trusted: false,
+            ..Redemption::sample()
+        };
+        let owed = Redemption { owed: true, ..ours.clone() };
+        let paid = Redemption { owed_paid: true, ..owed.clone() };
+        let in_vain = Redemption { in_vain: true, ..paid.clone() };
+        let w = words(Language::English);
+        for (row, told) in [
+            (ours, w.has_it_tell),
+            (owed, w.owed_tell),
+            (paid, w.has_it_tell),
+            (in_vain, w.in_vain_tell),
+        ] {
+            let kind = MatterKind::of(&row, &[]).unwrap();
+            assert_eq!((kind, kind.tell(CustomerHas::of(&row), w)), (MatterKind::Ours, told));
+        }
     }
 
     #[test]

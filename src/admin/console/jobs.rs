@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::task::JoinSet;
 
 use super::act::{Deed, noted};
-use super::inbox::{LOOKS_A_COUNT, MatterKind, group_of, refused_since_ms};
+use super::inbox::{CustomerHas, LOOKS_A_COUNT, MatterKind, group_of, refused_since_ms};
 use super::search::{self, wanted_by};
 use super::{Asked, Filled, Frame, denied, rendered, sentence, unavailable};
 use crate::admin::audit::keep;
@@ -57,7 +57,7 @@ enum Which {
 }
 
 /// What there was when it was counted: nothing that came in or was settled later is touched.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct CountedRows {
     /// How many; 0 where not all were counted.
     most: u64,
@@ -68,6 +68,8 @@ struct CountedRows {
     at_ms: Option<i64>,
     /// How many more a person has closed already: they are left as they are.
     closed: u64,
+    /// For some of them no reward was given.
+    may_owe: bool,
 }
 
 impl CountedRows {
@@ -86,6 +88,7 @@ impl CountedRows {
             return;
         }
         self.most += 1;
+        self.may_owe |= row.may_owe;
         self.newest = self.newest.max(Some(row.seq.0));
         self.at_ms = self.at_ms.max(row.settled_at_ms);
     }
@@ -98,12 +101,15 @@ struct MeantRow {
     settled_at_ms: Option<i64>,
     /// A person has seen to it.
     is_closed: bool,
+    /// No reward was given for it.
+    may_owe: bool,
 }
 
 impl From<Redemption> for MeantRow {
     fn from(row: Redemption) -> Self {
         let is_closed = row.handled || row.freed;
-        Self { id: row.id, seq: row.seq, settled_at_ms: row.settled_at_ms, is_closed }
+        let may_owe = CustomerHas::of(&row) == CustomerHas::Nothing;
+        Self { id: row.id, seq: row.seq, settled_at_ms: row.settled_at_ms, is_closed, may_owe }
     }
 }
 
@@ -154,6 +160,8 @@ struct DryRun {
     back: String,
     count: String,
     at_least: bool,
+    /// What is sent again may be owed then.
+    may_owe: bool,
     /// What a person has closed already.
     left_out: Option<String>,
 }
@@ -181,6 +189,26 @@ struct BulkPage {
     runs: bool,
     tone: &'static str,
     word: String,
+}
+
+impl DryRun {
+    fn of(f: Frame, which: &Which, order: BulkOrder, counted: (CountedRows, bool)) -> Self {
+        let (CountedRows { most, newest, at_ms, closed, may_owe }, at_least) = counted;
+        let (button, means) = super::act::texts(&order.action, f.w);
+        Self {
+            title: which.title(&f),
+            filter: which.filter(&f),
+            means,
+            button,
+            back: which.address(),
+            count: count(most, Noun::Redemption, f.lang),
+            at_least,
+            may_owe: may_owe && order.action == "retry",
+            left_out: (closed > 0).then(|| left_out(closed, f.lang)),
+            order: BulkOrder { most: if at_least { 0 } else { most }, newest, at_ms, ..order },
+            f,
+        }
+    }
 }
 
 impl Which {
@@ -243,7 +271,7 @@ impl Which {
     /// How many are meant, and whether there may be more than were counted.
     async fn counted(&self, admin: &Admin) -> Result<(CountedRows, bool), QueueError> {
         let at_ms = Some(admin.info.clock.stamp().unix_ms);
-        let mut counted = CountedRows { most: 0, newest: Some(0), at_ms, closed: 0 };
+        let mut counted = CountedRows { newest: Some(0), at_ms, ..CountedRows::default() };
         let mut before = None;
         for _ in 0..LOOKS_A_COUNT {
             let (rows, next) = self.page(admin, before).await?;
@@ -316,7 +344,7 @@ impl Jobs {
                 most: order.most,
                 newest: order.newest,
                 at_ms: order.at_ms,
-                closed: 0,
+                ..CountedRows::default()
             },
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -420,18 +448,7 @@ pub(super) async fn dry_run(
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
     match which.counted(&admin).await {
-        Ok((counted, at_least)) => {
-            let CountedRows { most, newest, at_ms, closed } = counted;
-            let left_out = (closed > 0).then(|| left_out(closed, f.lang));
-            let count = count(most, Noun::Redemption, f.lang);
-            let (button, means) = super::act::texts(&order.action, f.w);
-            let (title, filter, back) = (which.title(&f), which.filter(&f), which.address());
-            let most = if at_least { 0 } else { most };
-            let order = BulkOrder { most, newest, at_ms, ..order };
-            let page =
-                DryRun { f, title, filter, means, button, order, back, count, at_least, left_out };
-            rendered(StatusCode::OK, &page)
-        }
+        Ok(counted) => rendered(StatusCode::OK, &DryRun::of(f, &which, order, counted)),
         Err(error) => unavailable(f, error),
     }
 }

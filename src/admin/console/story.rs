@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
-use super::inbox;
+use super::inbox::{self, CustomerHas, was_given};
 use super::search::{RowLine, line};
 use super::trail::TrailEntry;
 use super::words::Words;
@@ -38,6 +38,7 @@ impl StoryStep {
 
 #[derive(Template)]
 #[template(path = "story.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each shows or hides one part of the page")]
 struct StoryPage {
     f: Frame,
     line: RowLine,
@@ -55,6 +56,8 @@ struct StoryPage {
     rule: Option<String>,
     steps: Vec<StoryStep>,
     may_retry: bool,
+    /// What is sent again may be owed then.
+    may_owe: bool,
     may_void: bool,
     void_means: &'static str,
     may_handle: bool,
@@ -94,7 +97,7 @@ fn page_of(f: Frame, story: &Story) -> StoryPage {
         lane: shown(&row.lane),
         business: shown(&row.business_refrence),
         date: shown(&row.date),
-        attempts: row.attempts,
+        attempts: tries(story),
         marks: begins_later(&story.attempts)
             .then_some(f.w.begins_later)
             .into_iter()
@@ -106,6 +109,7 @@ fn page_of(f: Frame, story: &Story) -> StoryPage {
         rule: row.rule.as_deref().map(shown),
         steps: steps(story, &f),
         may_retry: may_decide && matches!(row.state, RowState::Declined | RowState::Parked),
+        may_owe: CustomerHas::of(row) == CustomerHas::Nothing,
         may_void: may_decide && (is_open || closes_as_lost),
         void_means: if closes_as_lost { f.w.lost_means } else { f.w.void_means },
         may_handle: may_decide && !row.handled && inbox::is_a_matter(row),
@@ -116,7 +120,7 @@ fn page_of(f: Frame, story: &Story) -> StoryPage {
 /// The customer's question: was the reward given? A 2xx of ours is a fact for life, whatever the
 /// till had been told before.
 fn given(row: &Redemption, w: &Words) -> (&'static str, &'static str) {
-    let was_given = row.lost || row.trusted;
+    let was_given = was_given(row);
     let was_told_no = row.refused_at_till || row.answered_at_till;
     match row.state {
         RowState::Confirmed if row.in_vain => ("warn", w.given_in_vain),
@@ -170,7 +174,8 @@ fn steps(story: &Story, f: &Frame) -> Vec<StoryStep> {
     let unsure = if row.clock_trusted { String::new() } else { format!(" {}", f.w.clock_unsure) };
     let mut steps =
         vec![StoryStep::new(row.accepted_at_ms, f.w.taken.to_owned(), format!("{how}{unsure}"))];
-    steps.extend(story.attempts.iter().map(|attempt| tried(attempt, f)));
+    let is_inferred = row.duplicate_of_ours;
+    steps.extend(story.attempts.iter().map(|attempt| tried((attempt, is_inferred), f)));
     steps.extend(story.events.iter().map(|event| {
         let TrailEntry { what, by, detail, .. } = TrailEntry::of(event, f);
         StoryStep { by, ..StoryStep::new(event.at_ms, what, detail) }
@@ -188,8 +193,24 @@ fn begins_later(attempts: &[Attempt]) -> bool {
     attempts.first().is_some_and(|first| first.number > 1)
 }
 
-fn tried(attempt: &Attempt, f: &Frame) -> StoryStep {
-    let outcome = message::outcome(&shown(&attempt.outcome), f.lang).into_owned();
+/// How many attempts there were: one for which our credential was not taken is not counted with
+/// the row.
+fn tries(story: &Story) -> u32 {
+    let last = story.attempts.last().map_or(0, |last| last.number);
+    story.row.attempts.max(last)
+}
+
+/// What came of an attempt, as a word of [`message::outcome`]; `is_inferred`: the row counts as
+/// confirmed since the provider said that it was used.
+fn outcome(attempt: &Attempt, is_inferred: bool) -> &str {
+    let is_refusal = attempt.status.is_some_and(|status| (400..500).contains(&status));
+    let is_used = attempt.outcome == "confirmed" && (is_inferred || is_refusal);
+    if is_used { "already_used" } else { &attempt.outcome }
+}
+
+fn tried((attempt, is_inferred): (&Attempt, bool), f: &Frame) -> StoryStep {
+    let outcome = shown(outcome(attempt, is_inferred));
+    let outcome = message::outcome(&outcome, f.lang).into_owned();
     let status = attempt.status.map(|status| f.lang.isolated(format!("HTTP {status}")));
     let took = format!("{} {}", message::grouped(attempt.took_ms), f.w.ms);
     let detail: Vec<String> = [Some(outcome), status, Some(took)].into_iter().flatten().collect();
@@ -213,7 +234,7 @@ mod tests {
             (given(RowState::Pending), "Yes, on trust: the provider's answer is still awaited."),
             (refused(RowState::Pending), "No: the till was told to ask again later."),
             (in_state(RowState::Pending), "Not yet: the provider is being asked."),
-            (turned_away, "No: the till was told no, and nothing was sent to the provider."),
+            (turned_away, "No: the till was told no, and the provider has not taken it."),
         ] {
             assert_eq!(answer(row), expected);
         }

@@ -198,21 +198,20 @@ words! {
         "أُعطيت المكافأة قبل أن يجيب المزوّد، والمزوّد يرفضها الآن. ربما خسر المتجر هذه المكافأة.";
     given_on_hold: "Given while an operator held the line",
         "أُعطيت أثناء إيقاف أحد المشغّلين للخط";
-    declined_after_tell: "Nothing: the customer has the reward already.",
-        "لا شيء: العميل حصل على المكافأة بالفعل.";
+    has_it_tell: "Nothing: the customer has the reward.",
+        "لا شيء: العميل حصل على المكافأة.";
     streak: "Refused in a row",
         "رفض متتالٍ";
-    streak_means: "Redemptions in a row were refused alike, so the line is held: the provider \
-        itself may be at fault.",
-        "رُفضت عمليات متتالية بالطريقة نفسها فأُوقف الخط: ربما كان الخطأ عند المزوّد نفسه.";
-    streak_tell: "The provider refuses every code now. Please ask again later.",
-        "المزوّد يرفض كل الرموز الآن. نرجو المحاولة لاحقًا.";
+    streak_means: "Redemptions in a row that were given on trust were refused, so the line is \
+        held: what tills ask now is sent, what waits is not. The provider itself may be at fault.",
+        "رُفضت عمليات متتالية أُعطيت على الثقة فأُوقف الخط: يُرسل ما تطلبه نقاط البيع الآن ولا \
+         يُرسل ما ينتظر. ربما كان الخطأ عند المزوّد نفسه.";
     unreadable: "An answer that nobody can read",
         "جواب لا يمكن فهمه";
     unreadable_means: "The provider answered neither yes nor no. Whether it took the code is not \
         known.",
         "لم يجب المزوّد بنعم ولا بلا. لا يُعرف هل قبل الرمز.";
-    unreadable_tell: "The code is being looked into. Do not use it at another till.",
+    looked_into_tell: "The code is being looked into. Do not use it at another till.",
         "الرمز قيد المراجعة. لا تستعمله عند نقطة بيع أخرى.";
     doubt: "Refused, and perhaps taken before",
         "رُفضت، وربما قُبلت من قبل";
@@ -220,16 +219,12 @@ words! {
         one may have used the code. Its no settles nothing.",
         "يقول المزوّد «لا»، لكن محاولة سابقة أو نسخة من هذه البوابة أو بوابة أخرى ربما استعملت \
          الرمز. جوابه لا يحسم شيئًا.";
-    doubt_tell: "The code is being looked into. Do not use it at another till.",
-        "الرمز قيد المراجعة. لا تستعمله عند نقطة بيع أخرى.";
     moved: "Taken over from another gateway",
         "نُقلت من بوابة أخرى";
     moved_means: "It came with an import and cannot go on by itself. Compare it with the \
         redemption that holds its code, or with the gateway that it comes from.",
         "جاءت مع استيراد ولا يمكن أن تتابع من تلقاء نفسها. قارنها بالعملية التي تحجز رمزها، أو \
          بالبوابة التي جاءت منها.";
-    moved_tell: "The code is being looked into. Do not use it at another till.",
-        "الرمز قيد المراجعة. لا تستعمله عند نقطة بيع أخرى.";
     damaged: "Damaged and restored",
         "متضررة ومستعادة";
     damaged_means: "The disk damaged this redemption. What could be read of it was restored.",
@@ -241,6 +236,9 @@ words! {
     retry_means: "The provider is asked again under the same key: a reward that it has taken \
         already is not taken twice.",
         "يُسأل المزوّد مجددًا بالمفتاح نفسه: المكافأة التي أخذها من قبل لا تؤخذ مرتين.";
+    retry_owes: "If the provider takes it now although the till was told no, the reward is owed \
+        to the customer.",
+        "إن قبلها المزوّد الآن بعد أن رُفضت عند نقطة البيع فالمكافأة مستحقة للعميل.";
     void: "Close with a note",
         "أغلق مع ملاحظة";
     void_means: "It is closed for good and not sent again. The note stays with it.",
@@ -259,8 +257,6 @@ words! {
         If somebody else used the code elsewhere, the store has lost this reward.",
         "قال المزوّد «مستعمل من قبل»، ومحاولة سابقة لنا تفسّر ذلك. إن كان غيرنا قد استعمل الرمز في \
          مكان آخر فقد خسر المتجر هذه المكافأة.";
-    ours_tell: "Nothing: the customer has the reward.",
-        "لا شيء: العميل حصل على المكافأة.";
     owed: "Owed to a customer",
         "مستحقة لعميل";
     owed_means: "The till was told no, and the provider took the code. The next request for it at \
@@ -488,8 +484,8 @@ words! {
         "نعم: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة حين سألت مجددًا.";
     given_parked: "Yes, on trust, but the provider's answer says neither yes nor no.",
         "نعم، على الثقة، لكن جواب المزوّد لا يقول نعم ولا لا.";
-    given_turned_away: "No: the till was told no, and nothing was sent to the provider.",
-        "لا: رُفضت عند نقطة البيع، ولم يُرسل شيء إلى المزوّد.";
+    given_turned_away: "No: the till was told no, and the provider has not taken it.",
+        "لا: رُفضت عند نقطة البيع، ولم يقبلها المزوّد.";
     given_refused: "No: the provider refused it, and the till was told so.",
         "لا: رفضها المزوّد وأُبلغت نقطة البيع.";
     given_lost: "Yes, on trust, but the provider refused it afterwards.",
