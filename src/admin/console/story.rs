@@ -232,6 +232,10 @@ mod tests {
         let turned_away = Redemption { turned_away: true, ..in_state(RowState::Voided) };
         for (row, expected) in [
             (given(RowState::Pending), "Yes, on trust: the provider's answer is still awaited."),
+            (
+                given(RowState::Parked),
+                "Yes, on trust, but whether the provider took the code is not known.",
+            ),
             (refused(RowState::Pending), "No: the till was told to ask again later."),
             (in_state(RowState::Pending), "Not yet: the provider is being asked."),
             (turned_away, "No: the till was told no, and the provider has not taken it."),

@@ -482,8 +482,8 @@ words! {
          الجواب.";
     given_paid: "Yes: the till was told no at first, and the reward was given when it asked again.",
         "نعم: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة حين سألت مجددًا.";
-    given_parked: "Yes, on trust, but the provider's answer says neither yes nor no.",
-        "نعم، على الثقة، لكن جواب المزوّد لا يقول نعم ولا لا.";
+    given_parked: "Yes, on trust, but whether the provider took the code is not known.",
+        "نعم، على الثقة، لكن لا يُعرف هل قبل المزوّد الرمز.";
     given_turned_away: "No: the till was told no, and the provider has not taken it.",
         "لا: رُفضت عند نقطة البيع، ولم يقبلها المزوّد.";
     given_refused: "No: the provider refused it, and the till was told so.",
