@@ -17,8 +17,8 @@ use std::time::Duration;
 
 pub use backoff::{Dice, backoff};
 pub use cause::Cause;
+use outages::OutageStanding;
 pub use outages::Outages;
-use outages::Standing;
 pub use streak::{DECLINES_ALONE, DECLINES_HOLD, Streak};
 pub use suspects::{Span, Suspects};
 pub use waits::Waits;
@@ -515,9 +515,9 @@ impl Link {
 
     fn book(&mut self, now: Duration) {
         let standing = match (self.is_out(), self.is_shut()) {
-            (true, _) => Standing::Out,
-            (false, true) => Standing::Aside,
-            (false, false) => Standing::Well,
+            (true, _) => OutageStanding::Out,
+            (false, true) => OutageStanding::Aside,
+            (false, false) => OutageStanding::Well,
         };
         self.outages.is(standing, now);
     }

@@ -16,7 +16,7 @@ struct Past {
 
 /// Where a lane stands as far as outages go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum OutageStanding {
     /// It is up: what ended before is forgotten as this lasts.
     Well,
     /// It cannot be said to be up, and tills may be trusted.
@@ -87,16 +87,17 @@ impl Outages {
     }
 
     /// The lane stands so now; without a verdict an outage only pauses.
-    pub fn is(&mut self, standing: Standing, now: Duration) {
+    pub fn is(&mut self, standing: OutageStanding, now: Duration) {
         self.well = self.well(now);
-        self.well_since = (standing == Standing::Well).then_some(now);
+        self.well_since = (standing == OutageStanding::Well).then_some(now);
         match (standing, self.began) {
-            (Standing::Out, None) => self.began = Some(now),
-            (Standing::Well | Standing::Aside, Some(began)) => {
+            (OutageStanding::Out, None) => self.began = Some(now),
+            (OutageStanding::Well | OutageStanding::Aside, Some(began)) => {
                 self.carried += now.saturating_sub(began);
                 self.began = None;
             }
-            (Standing::Out, Some(_)) | (Standing::Well | Standing::Aside, None) => {}
+            (OutageStanding::Out, Some(_))
+            | (OutageStanding::Well | OutageStanding::Aside, None) => {}
         }
     }
 
@@ -155,11 +156,11 @@ mod tests {
     #[test]
     fn one_good_probe_and_a_restart_refill_nothing_and_a_day_of_being_well_does() {
         let mut outages = Outages::default();
-        outages.is(Standing::Out, HOUR);
+        outages.is(OutageStanding::Out, HOUR);
         assert_eq!(outages.used(3 * HOUR), 2 * HOUR);
         assert_eq!(outages.verdict(3 * HOUR), 2 * HOUR);
-        outages.is(Standing::Well, 3 * HOUR);
-        outages.is(Standing::Out, 4 * HOUR);
+        outages.is(OutageStanding::Well, 3 * HOUR);
+        outages.is(OutageStanding::Out, 4 * HOUR);
         assert_eq!(outages.used(9 * HOUR), 7 * HOUR, "two before and five now");
         assert_eq!(outages.kept(9 * HOUR), "7200000@3600000");
         let mut next = Outages::restore(outages.present(9 * HOUR), &outages.kept(9 * HOUR));
@@ -173,19 +174,21 @@ mod tests {
     #[test]
     fn an_outage_that_pauses_without_a_verdict_goes_on_later() {
         let mut outages = Outages::restore(HOUR, "");
-        outages.is(Standing::Out, HOUR);
-        outages.is(Standing::Well, 2 * HOUR);
+        outages.is(OutageStanding::Out, HOUR);
+        outages.is(OutageStanding::Well, 2 * HOUR);
         assert_eq!((outages.present(9 * HOUR), outages.used(9 * HOUR)), (2 * HOUR, 2 * HOUR));
-        outages.is(Standing::Out, 9 * HOUR);
+        outages.is(OutageStanding::Out, 9 * HOUR);
         assert_eq!(outages.present(10 * HOUR), 3 * HOUR);
     }
 
     #[test]
     fn while_nobody_is_trusted_the_budget_is_neither_used_nor_refilled() {
         let mut outages = Outages::default();
-        outages.is(Standing::Out, Duration::ZERO);
+        outages.is(OutageStanding::Out, Duration::ZERO);
         outages.verdict(2 * HOUR);
-        for (standing, at) in [(Standing::Well, 2), (Standing::Aside, 3), (Standing::Well, 103)] {
+        for (standing, at) in
+            [(OutageStanding::Well, 2), (OutageStanding::Aside, 3), (OutageStanding::Well, 103)]
+        {
             outages.is(standing, at * HOUR);
         }
         assert_eq!(outages.used(103 * HOUR), 2 * HOUR, "a day of being well has not passed");
@@ -199,9 +202,9 @@ mod tests {
         let mut outages = Outages::default();
         let second = Duration::from_secs(1);
         for n in 0..1000 {
-            outages.is(Standing::Out, 2 * n * second);
+            outages.is(OutageStanding::Out, 2 * n * second);
             outages.verdict((2 * n + 1) * second);
-            outages.is(Standing::Well, (2 * n + 1) * second);
+            outages.is(OutageStanding::Well, (2 * n + 1) * second);
         }
         assert_eq!(outages.past.len(), Outages::PAST_MAX);
         assert_eq!(outages.used(2000 * second), 1000 * second);

@@ -82,7 +82,7 @@ struct ToldToWait {
 #[derive(Clone, Debug, Default)]
 pub struct Suspects {
     /// For each row that met a link fault: which answers had come by then.
-    faults: BTreeMap<Seq, Answers>,
+    faults: BTreeMap<Seq, AnswerCounts>,
     silent: BTreeMap<Seq, Silent>,
     told: BTreeMap<Seq, ToldToWait>,
     /// Of the answered attempts the one that was sent last.
@@ -90,12 +90,12 @@ pub struct Suspects {
     /// Rows that met a 401 or 403 under the present credential, and no other was answered since.
     denied: BTreeSet<Seq>,
     suspect: BTreeSet<Seq>,
-    answers: Answers,
+    answers: AnswerCounts,
 }
 
 /// How many answers have come, and how many of them to rows of the backlog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Answers {
+struct AnswerCounts {
     all: usize,
     of_backlog: usize,
 }
@@ -195,7 +195,7 @@ impl Suspects {
     }
 
     /// Whether so many were answered after these answers that a fault of then was not the line's.
-    fn are_enough_since(&self, before: Answers) -> bool {
+    fn are_enough_since(&self, before: AnswerCounts) -> bool {
         let together = || self.faults.values().filter(|at| **at == before).count();
         let since = self.answers.all - before.all;
         since > FAULTS_OF_ROWS
