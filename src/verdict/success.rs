@@ -86,7 +86,7 @@ fn is_pending(object: &Object<'_>) -> bool {
 }
 
 /// Members that say how it went, in a word.
-const STATUS: &[&str] = &[
+pub(super) const STATUS: &[&str] = &[
     "status",
     "result",
     "state",
@@ -133,24 +133,29 @@ fn is_called_used(object: &Object<'_>) -> bool {
 
 /// Whether an answer that fails says "already used" of the code, as a refusal does.
 fn is_used_by_somebody(object: &Object<'_>, rules: &Rules) -> bool {
+    says_used_in_words(object, rules) || is_called_used(object)
+}
+
+/// As a refusal does it, by its words alone.
+pub(super) fn says_used_in_words(object: &Object<'_>, rules: &Rules) -> bool {
     let said = said_beside_the_code(object, object.texts_and_codes());
     let is_used = |said: &Said| {
         !words::says_well(said) && words::says_used(slice::from_ref(said), &rules.already_used)
     };
-    said.iter().any(is_used) || is_called_used(object)
+    said.iter().any(is_used)
 }
 
-fn message(object: &Object<'_>) -> Vec<Said> {
+pub(super) fn message(object: &Object<'_>) -> Vec<Said> {
     object.said(&object.texts_of(object::is_message))
 }
 
 /// A member says in so many words that it went well.
-fn says_it_went_well(object: &Object<'_>) -> bool {
+pub(super) fn says_it_went_well(object: &Object<'_>) -> bool {
     named(object, SUCCESS).any(|value| is_true(&value))
 }
 
 /// Members that say whether it went well; `is` may stand before each.
-const SUCCESS: &[&str] =
+pub(super) const SUCCESS: &[&str] =
     &["success", "successful", "succeeded", "ok", "accepted", "approved", "redeemed"];
 
 /// Whether a member at the top level says that it failed.
@@ -193,7 +198,7 @@ fn is_failure_of(name: &str, value: &Value) -> bool {
 }
 
 /// `isSuccess` is `success`.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     name.strip_prefix("is").or(name.strip_prefix("has")).unwrap_or(name)
 }
 
@@ -212,7 +217,7 @@ fn is_true(value: &Value) -> bool {
     value == &Value::Bool(true) || word(value) == "true"
 }
 
-fn is_false(value: &Value) -> bool {
+pub(super) fn is_false(value: &Value) -> bool {
     match value {
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),
@@ -222,7 +227,7 @@ fn is_false(value: &Value) -> bool {
 }
 
 /// Words of failure, folded.
-const FAILED: [&str; 32] = [
+pub(super) const FAILED: [&str; 32] = [
     "error",
     "err",
     "fail",
@@ -257,10 +262,12 @@ const FAILED: [&str; 32] = [
     "منتهيالصلاحيه",
 ];
 
+/// What denies the word after it.
+pub(super) const DENIALS: &str = "no not non never without zero لا بدون بلا دون";
+
 /// A word of failure, alone, before more or at the end ("Failed: expired", `REWARD_EXPIRED`, but
 /// not "No error").
 fn is_a_failure(value: &Value) -> bool {
-    const DENIALS: &str = "no not non never without zero لا بدون بلا دون";
     let [first, last] = ends_of(value);
     let is_denied = DENIALS.split(' ').any(|denial| denial == first);
     [word(value), first].iter().any(|word| FAILED.contains(&word.as_str()))
@@ -291,59 +298,9 @@ fn named<'a>(object: &'a Object<'_>, names: &'a [&str]) -> impl Iterator<Item = 
         .flat_map(|(_, raw)| items(object::read(raw)))
 }
 
-fn items(value: Value) -> Vec<Value> {
+pub(super) fn items(value: Value) -> Vec<Value> {
     if let Value::Array(list) = value { list } else { vec![value] }
 }
-
-/// Whether the answer to a check, or its `data`, says that the code is used, or good for nothing:
-/// by a state, or by a flag.
-pub(super) fn tells_a_dead_state(object: &Object<'_>) -> bool {
-    let all = object.members().map(|(name, raw)| (name, object::read(raw)));
-    all.chain(object.data_members()).any(|(name, value)| {
-        let name = bare(&name);
-        items(value).iter().any(|value| match name {
-            name if STATUS.contains(&name) || name == "rewardstatus" || name == "codestatus" => {
-                DEAD.contains(&word(value).as_str()) || is_a_failure(value)
-            }
-            name if DEAD.contains(&name) => is_true(value),
-            name => ALIVE.contains(&name) && is_false(value),
-        })
-    })
-}
-
-/// States of a code that can be redeemed no more, folded.
-const DEAD: [&str; 26] = [
-    "used",
-    "alreadyused",
-    "redeemed",
-    "alreadyredeemed",
-    "consumed",
-    "claimed",
-    "spent",
-    "exhausted",
-    "depleted",
-    "expired",
-    "cancelled",
-    "canceled",
-    "voided",
-    "revoked",
-    "inactive",
-    "disabled",
-    "deactivated",
-    "suspended",
-    "blocked",
-    "unavailable",
-    "مستخدم",
-    "مستخدمه",
-    "مستعمل",
-    "منتهي",
-    "منتهيه",
-    "ملغي",
-];
-
-/// Flags of a code that can be redeemed, folded.
-const ALIVE: [&str; 8] =
-    ["valid", "redeemable", "usable", "available", "active", "enabled", "eligible", "canredeem"];
 
 /// A text's first and last word, folded.
 fn ends_of(value: &Value) -> [String; 2] {
