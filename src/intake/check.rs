@@ -240,20 +240,25 @@ impl Intake {
             .lane(&asked.lane)
             .map_or_else(Rules::default, |lane| lane.settings().rules());
         let verdict = verdict::judge_about(Some(&asked.code), &outcome, &rules);
-        if let Verdict::Wait { at_least, .. } = &verdict {
-            self.places.of(&asked.lane).wait(at_least.unwrap_or_default());
-        }
+        let wait = self.waits(&verdict, &asked.lane);
         let reply = match outcome {
             Outcome::Answered(reply) => reply,
             Outcome::Failed(failure) => return Err(silence_of(failure.phase)),
         };
         let kept = kept(&verdict, &asked.code, &reply, &rules);
-        let answer = word(reply)?;
+        let answer = word(reply).map_err(|silence| wait.unwrap_or(silence))?;
         if let Some((said, kept)) = kept.filter(|(said, _)| is_of_the_code(*said, &asked, &answer))
         {
             self.queue.remember_check(CheckAnswered { asked, answer: kept, said });
         }
         Ok(answer)
+    }
+
+    /// Checks of the lane wait for as long as the provider asks, this one's till too.
+    fn waits(&self, verdict: &Verdict, lane: &str) -> Option<Silence> {
+        let Verdict::Wait { at_least, .. } = verdict else { return None };
+        self.places.of(lane).wait(at_least.unwrap_or_default());
+        at_least.map(|wait| Silence::Wait(wait.as_secs()))
     }
 }
 
