@@ -30,8 +30,8 @@ const DAILY: &str = "daily weekly monthly yearly annual today's tomorrow's يو�
     اسبوعي اسبوعيه سنوي سنويه";
 
 /// What is used beside a reward, or of it, without being one.
-pub(super) const OTHER: &str = "token signature session request key nonce header body stream connection email \
-    mail phone mobile password otp cookie";
+pub(super) const OTHER: &str = "token signature session request key nonce header body stream \
+    connection email mail phone mobile password otp cookie";
 
 /// What makes one of [`REWARD`] another thing, by its last word.
 const KINDS: [(&str, &str); 6] = [
