@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::object::{self, Body, Object, folded, is_nothing};
 use super::subject::{self, REWARD, lists};
-use super::success::{self, DENIALS, FAILED, STATUS, bare};
+use super::success::{self, ALREADY_USED, DENIALS, FAILED, STATUS, bare};
 use super::words;
 use super::{ParkReason, Reply, Rules, Verdict, refusal};
 use crate::fold;
@@ -63,9 +63,10 @@ const LIVING: &str = "active valid available redeemable usable enabled صالح 
 const UNUSED: &str = "unused unredeemed";
 
 /// Members that are a yes or a no, and what each says.
-const FLAGS: [(&str, Option<Sign>, Option<Sign>); 7] = [
+const FLAGS: [(&str, Option<Sign>, Option<Sign>); 8] = [
     (USED, Some(Sign::Used), Some(Sign::Unused)),
     ("beenused beenredeemed wasused wasredeemed usedup", Some(Sign::Used), Some(Sign::Unused)),
+    (ALREADY_USED, Some(Sign::Used), Some(Sign::Unused)),
     (UNUSED, Some(Sign::Unused), Some(Sign::Used)),
     (GONE, Some(Sign::Gone), None),
     (
@@ -280,10 +281,10 @@ fn sign_of(name: &str, value: &Value, is_envelope: bool) -> Option<Sign> {
         return is_a_day(value).then_some(Sign::Used);
     }
     if lists(USES_LEFT, name) {
-        return Some(if is_number(value)? > 0.0 { Sign::Unused } else { Sign::Used });
+        return Some(if success::is_number(value)? > 0.0 { Sign::Unused } else { Sign::Used });
     }
     let (_, yes, no) = FLAGS.iter().find(|(names, ..)| lists(names, name))?;
-    if is_yes(value) { *yes } else { no.filter(|_| success::is_false(value)) }
+    if success::is_yes(value) { *yes } else { no.filter(|_| success::is_false(value)) }
 }
 
 /// `status`, `reward_status`, `currentState`; not `payment_status`.
@@ -291,16 +292,6 @@ fn is_state(name: &str) -> bool {
     let whose = name.strip_suffix("status").or(name.strip_suffix("state"));
     STATUS.contains(&name)
         || whose.is_some_and(|whose| lists(REWARD, whose) || lists(WHOSE_STATE, whose))
-}
-
-fn is_yes(value: &Value) -> bool {
-    value == &Value::Bool(true)
-        || is_number(value) == Some(1.0)
-        || matches!(object::word(value).as_str(), "true" | "yes" | "y")
-}
-
-fn is_number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| folded(value).parse().ok())
 }
 
 /// Not `0000-00-00`.

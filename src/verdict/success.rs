@@ -6,6 +6,7 @@ use std::slice;
 use serde_json::Value;
 
 use super::object::{self, Body, Object, cut, folded, is_nothing, media_type, word};
+use super::subject::lists;
 use super::words::{self, Said};
 use super::{Evidence, ParkReason, Reply, Rules, Success, Verdict, not_the_provider};
 
@@ -39,12 +40,13 @@ fn confirmed(status: u16) -> Verdict {
 fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     let parked = |reason| Verdict::Parked {
         reason,
-        already_used: is_used_by_somebody(object, rules) && !says_it_went_well(object),
+        already_used: is_flagged_used(object)
+            || is_used_by_somebody(object, rules) && !says_it_went_well(object),
     };
     if is_pending(object) || says_in_progress(object, rules) {
         return WORKED_ON;
     }
-    if says_failed(object) || says_used(object, rules) {
+    if says_failed(object) || says_used(object, rules) || is_flagged_used(object) {
         return parked(ParkReason::SaysFailed { status });
     }
     if object.has_errors() {
@@ -131,6 +133,16 @@ fn is_called_used(object: &Object<'_>) -> bool {
     is_called(["used", "مستخدم"]) && !is_called(["redeemed", "success"])
 }
 
+/// Members that say by a yes that the code was used before. Nobody says so of what was done just
+/// now, whatever else is said.
+pub(super) const ALREADY_USED: &str =
+    "alreadyused alreadyredeemed alreadybeenused alreadybeenredeemed";
+
+fn is_flagged_used(object: &Object<'_>) -> bool {
+    let mut flags = object.members().filter(|(name, _)| lists(ALREADY_USED, bare(name)));
+    flags.any(|(_, raw)| items(object::read(raw)).iter().any(is_yes))
+}
+
 /// Whether an answer that fails says "already used" of the code, as a refusal does.
 fn is_used_by_somebody(object: &Object<'_>, rules: &Rules) -> bool {
     says_used_in_words(object, rules) || is_called_used(object)
@@ -190,7 +202,7 @@ fn is_failure_of(name: &str, value: &Value) -> bool {
         "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode" => is_http_failure(value),
         name if object::CODES.contains(&name) => is_a_failure(value) || is_http_failure(value),
         name if STATUS.contains(&name) => is_a_failure(value),
-        name if SUCCESS.contains(&name) || name == "valid" => {
+        name if SUCCESS.contains(&name) || matches!(name, "valid" | "eligible") => {
             is_false(value) || is_a_failure(value)
         }
         name => FAILED.contains(&name) && is_true(value),
@@ -217,6 +229,15 @@ fn is_true(value: &Value) -> bool {
     value == &Value::Bool(true) || word(value) == "true"
 }
 
+/// As [`is_true`], also as a number or in another word.
+pub(super) fn is_yes(value: &Value) -> bool {
+    is_true(value) || is_number(value) == Some(1.0) || matches!(word(value).as_str(), "yes" | "y")
+}
+
+pub(super) fn is_number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| folded(value).parse().ok())
+}
+
 pub(super) fn is_false(value: &Value) -> bool {
     match value {
         Value::Bool(flag) => !flag,
@@ -227,7 +248,7 @@ pub(super) fn is_false(value: &Value) -> bool {
 }
 
 /// Words of failure, folded.
-pub(super) const FAILED: [&str; 32] = [
+pub(super) const FAILED: [&str; 34] = [
     "error",
     "err",
     "fail",
@@ -243,6 +264,8 @@ pub(super) const FAILED: [&str; 32] = [
     "notfound",
     "notok",
     "notvalid",
+    "ineligible",
+    "noteligible",
     "cancelled",
     "canceled",
     "unauthorized",

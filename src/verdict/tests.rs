@@ -1413,7 +1413,7 @@ fn what_a_success_says_of_its_failure_is_told_in_its_own_words_whatever_their_me
 }
 
 /// Members by which a 2xx says that it failed.
-const FAILURES: [&str; 115] = [
+const FAILURES: [&str; 122] = [
     r#""success":false"#,
     r#""success":"false""#,
     r#""success":0"#,
@@ -1515,6 +1515,13 @@ const FAILURES: [&str; 115] = [
     r#""return_code":"FAIL""#,
     r#""declined":true"#,
     r#""isExpired":"true""#,
+    r#""already_used":true"#,
+    r#""alreadyRedeemed":true"#,
+    r#""isAlreadyUsed":1"#,
+    r#""eligible":false"#,
+    r#""isEligible":0"#,
+    r#""status":"INELIGIBLE""#,
+    r#""status":"not eligible""#,
     r#""valid":false"#,
     r#""is_valid":0"#,
     r#""approved":"rejected""#,
@@ -1554,6 +1561,11 @@ fn a_failure_inside_of_a_2xx_says_already_used_where_it_says_so_of_the_code() {
         r#"{"data":[],"message":"Reward has been used","errors":["Reward has been used"]}"#,
         r#"{"data":[],"message":"","errors":["Reward has been used"]}"#,
         r#"{"error":{"code":"ALREADY_REDEEMED"}}"#,
+        r#"{"already_used":true}"#,
+        r#"{"alreadyUsed":"yes","message":"Done"}"#,
+        r#"{"Already-Redeemed":true,"data":{}}"#,
+        r#"{"has_already_been_used":1}"#,
+        r#"{"success":true,"already_used":true}"#,
     ] {
         assert!(used(body), "{body}");
     }
@@ -1683,6 +1695,7 @@ fn a_success_that_speaks_of_itself_confirms() {
         r#"{"timestamp":"2026-11-23 10:00:00","path":"/redeem"}"#,
         r#"{"status":"لا يوجد خطأ","code":"٢٠٠","error":"٠"}"#,
         r#"{"success":"١","error":"\u200b","errorMessage":"\u00a0"}"#,
+        r#"{"already_used":false,"alreadyRedeemed":"no","eligible":true}"#,
     ] {
         assert_eq!(of(200, body), Verdict::Confirmed, "{body}");
     }
@@ -1998,7 +2011,7 @@ fn a_check_that_speaks_of_something_else_is_no_word_about_the_code() {
             r#"{"active":false,"message":"token inactive"}"#,
             r#"{"available":false,"message":"Check service is not available"}"#,
             r#"{"valid":false,"message":"Unknown merchant"}"#,
-            r#"{"data":{"status":"suspended"},"message":"Account suspended, access token invalid"}"#,
+            r#"{"data":{"status":"suspended"},"message":"Access token invalid"}"#,
         ],
         &[CheckWord::Nothing],
     );
