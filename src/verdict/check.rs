@@ -169,7 +169,7 @@ fn names_another(object: &Object<'_>) -> bool {
     let names = |names: &str| {
         words_of(&texts).any(|word| lists(names, word) || lists(names, word.trim_end_matches('s')))
     };
-    (names(OTHERS) || names(subject::OTHER)) && !names(REWARD)
+    (names(OTHERS) || names(subject::OTHER)) && !words_of(&texts).any(subject::is_reward)
 }
 
 /// A message alone must say that it went well: any server has messages.

@@ -358,7 +358,7 @@ fn is_limit(word: &str) -> bool {
 }
 
 /// Whether `word` is what a code is called.
-fn is_reward(word: &str) -> bool {
+pub(super) fn is_reward(word: &str) -> bool {
     let one = word.strip_suffix('s').unwrap_or(word);
     let is_it = |name: &str| {
         if !name.is_ascii() {

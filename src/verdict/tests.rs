@@ -1882,6 +1882,8 @@ fn a_check_that_names_a_dead_state_refuses_whatever_else_it_says() {
         r#"{"success":false,"data":{"status":"used"}}"#,
         r#"{"code":200,"message":"ok","data":{"status":"used"}}"#,
         r#"{"status":"used","expired":false}"#,
+        r#"{"valid":false,"message":"Not valid: this voucher is of another merchant"}"#,
+        r#"{"valid":false,"message":"القسيمة غير صالحة لهذا التاجر"}"#,
     ];
     for bodies in [&flags[..], &places, &names, &failed_too] {
         each_check_is(bodies, &DEAD);
