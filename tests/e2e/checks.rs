@@ -571,6 +571,7 @@ fn a_full_disk_remembers_nothing_new_and_passes_checks_on() {
     let gateway = before(&provider).state_in(&mount.path().join("state")).start();
     let till = gateway.till("till-1");
     assert_eq!(till.check("CK-1").status, 200);
+    until("it is remembered", || gateway.status()["checks_remembered"] == 1);
     mount.fill();
     assert_eq!(till.redeem("R-1").status, 503);
     assert_eq!((till.check("CK-2").status, till.check("CK-1").status), (200, 200));
