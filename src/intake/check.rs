@@ -21,7 +21,7 @@ use crate::queue::QueueError;
 use crate::redemption::{Answer, RewardCode};
 use crate::settings::UnknownCheck;
 use crate::store::{CheckAnswer, CheckAnswered, CheckAsked, CheckHeld, CheckKnown, CheckSaid};
-use crate::verdict::{self, Evidence, Outcome, Phase, Reply, Rules, Verdict};
+use crate::verdict::{self, CheckWord, Evidence, Outcome, Phase, Reply, Rules, Verdict};
 
 /// What a till is told to wait while the line is down, seconds.
 const DOWN_AGAIN_S: u64 = 10;
@@ -240,20 +240,25 @@ impl Intake {
             .lane(&asked.lane)
             .map_or_else(Rules::default, |lane| lane.settings().rules());
         let verdict = verdict::judge_about(Some(&asked.code), &outcome, &rules);
-        if let Verdict::Wait { at_least, .. } = &verdict {
-            self.places.of(&asked.lane).wait(at_least.unwrap_or_default());
-        }
+        let wait = self.waits(&verdict, &asked.lane);
         let reply = match outcome {
             Outcome::Answered(reply) => reply,
             Outcome::Failed(failure) => return Err(silence_of(failure.phase)),
         };
         let kept = kept(&verdict, &asked.code, &reply, &rules);
-        let answer = word(reply)?;
+        let answer = word(reply).map_err(|silence| wait.unwrap_or(silence))?;
         if let Some((said, kept)) = kept.filter(|(said, _)| is_of_the_code(*said, &asked, &answer))
         {
             self.queue.remember_check(CheckAnswered { asked, answer: kept, said });
         }
         Ok(answer)
+    }
+
+    /// Checks of the lane wait for as long as the provider asks, this one's till too.
+    fn waits(&self, verdict: &Verdict, lane: &str) -> Option<Silence> {
+        let Verdict::Wait { at_least, .. } = verdict else { return None };
+        self.places.of(lane).wait(at_least.unwrap_or_default());
+        at_least.map(|wait| Silence::Wait(wait.as_secs()))
     }
 }
 
@@ -264,14 +269,24 @@ fn kept(
     reply: &Reply,
     rules: &Rules,
 ) -> Option<(CheckSaid, Answer)> {
-    if verdict::tells_a_dead_state(verdict, reply) {
-        return Some((CheckSaid::Refused, as_a_refusal(None)));
-    }
-    if verdict::refuses(verdict, code, reply, rules) {
-        let said = verdict::said_in_words(&reply.answer);
-        return Some((CheckSaid::Refused, as_a_refusal(said)));
-    }
-    Some((said(verdict)?, reply.answer.clone()))
+    let answer = || reply.answer.clone();
+    let Some(word) = verdict::check_word(verdict, code, reply, rules) else {
+        return is_strong(verdict).then(|| (CheckSaid::Refused, answer()));
+    };
+    Some(match word {
+        CheckWord::Refused => {
+            (CheckSaid::Refused, as_a_refusal(verdict::said_in_words(&reply.answer)))
+        }
+        CheckWord::Dead => (CheckSaid::Refused, as_a_refusal(None)),
+        CheckWord::Good => (CheckSaid::Good, answer()),
+        CheckWord::Bare => (CheckSaid::Bare, answer()),
+        CheckWord::Nothing => (CheckSaid::Neither, answer()),
+    })
+}
+
+/// A refusal that is remembered; none that may be an edge's own.
+fn is_strong(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Declined { evidence: Evidence::Strong, .. })
 }
 
 /// A success that refuses the code, as it is told while nobody can be asked: a till that reads the
@@ -280,24 +295,6 @@ fn as_a_refusal(said: Option<String>) -> Answer {
     let said = said.unwrap_or_else(|| Refusal::ProviderRefused.text(Language::English));
     let body = contract::refusal(&said, slice::from_ref(&said));
     Answer { status: 400, content_type: Some("application/json".to_owned()), body }
-}
-
-/// What of an answer is remembered; nothing of one that may be an edge's own.
-fn said(verdict: &Verdict) -> Option<CheckSaid> {
-    match verdict {
-        Verdict::Confirmed => Some(CheckSaid::Good),
-        Verdict::Declined { evidence: Evidence::Strong, .. } => Some(CheckSaid::Refused),
-        Verdict::Parked { .. } => Some(CheckSaid::Neither),
-        Verdict::Declined { evidence: Evidence::Weak, .. }
-        | Verdict::InProgress { .. }
-        | Verdict::Credential
-        | Verdict::NotTheProvider { .. }
-        | Verdict::Wait { .. }
-        | Verdict::RowFault { .. }
-        | Verdict::Unreadable { .. }
-        | Verdict::Reset
-        | Verdict::NoAnswer(_) => None,
-    }
 }
 
 /// A refusal of the check's form says nothing of its code.

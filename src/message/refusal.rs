@@ -200,9 +200,9 @@ messages! {
 
         /// The provider alone could say, and it has not.
         Unanswered
-        en: "the provider has not answered about a code that was redeemed before; do not hand out \
-            the reward; ask again",
-        ar: "لم يجب المزوّد عن رمز استُعمل من قبل؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
+        en: "the provider has not answered about a code that was used or refused before; do not \
+            hand out the reward; ask again",
+        ar: "لم يجب المزوّد عن رمز استُعمل أو رُفض من قبل؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
 
         /// The till's own request for the code is on its way.
         BeingAsked

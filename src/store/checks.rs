@@ -114,6 +114,8 @@ pub struct CheckAnswered {
 pub enum CheckSaid {
     /// The code is good.
     Good,
+    /// As good, and without a word about the code: it takes no refusal back.
+    Bare,
     /// It is not, by strong evidence.
     Refused,
     /// A success that says that it failed: no valid check, and no refusal that could be relied on.
@@ -419,6 +421,11 @@ impl Desk<'_> {
                 self.put(check, names, 0)?;
                 if !rules.reusable && self.may_hold(&check.asked.till)? {
                     self.hold_code(business, code, KEPT_REFUSED)?;
+                }
+            }
+            CheckSaid::Bare => {
+                if self.refused_bytes(names)?.is_none() {
+                    self.put(check, names, names.bytes)?;
                 }
             }
             CheckSaid::Neither => self.forget_check(names.guard, names.bytes)?,
@@ -797,6 +804,19 @@ mod tests {
         assert_eq!(world.recalls("A"), None);
         world.hear("till-1", "a", CheckSaid::Refused);
         assert!(matches!(world.look("till-1", "A").held, Some(CheckHeld::Refused(_))));
+    }
+
+    #[test]
+    fn a_success_without_a_word_about_the_code_takes_no_refusal_back() {
+        let mut world = World::new();
+        world.hear("till-1", "A", CheckSaid::Refused);
+        world.hear("till-1", "A", CheckSaid::Bare);
+        assert!(matches!(world.look("till-1", "A").held, Some(CheckHeld::Refused(_))));
+        world.pass(world.offline.remember_checks);
+        world.hear("till-1", "A", CheckSaid::Bare);
+        assert!(matches!(world.look("till-1", "A").held, Some(CheckHeld::Gone(Kept::Refused))));
+        world.hear("till-1", "B", CheckSaid::Bare);
+        assert_eq!(world.recalls("B"), Some((true, 0)), "good where nothing is known");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Pure: what an upstream answer means for the redemption and for its lane.
 
+mod check;
 mod object;
 mod refusal;
 pub mod streak;
@@ -12,6 +13,7 @@ mod words;
 
 use std::time::Duration;
 
+pub use check::{CheckWord, check_word};
 pub use wait::RETRY_AFTER_S_MAX;
 pub use words::Phrases;
 
@@ -229,26 +231,6 @@ pub fn judge_about(code: Option<&RewardCode>, outcome: &Outcome, rules: &Rules) 
 #[must_use]
 pub fn said_in_words(answer: &Answer) -> Option<String> {
     success::said_in_words(&Object::of(&answer.body)?)
-}
-
-/// Whether a success that `verdict` found to fail refuses the code, by what would be strong
-/// evidence in a refusal: "already used", or the contract's own words about it.
-#[must_use]
-pub fn refuses(verdict: &Verdict, code: &RewardCode, reply: &Reply, rules: &Rules) -> bool {
-    let Verdict::Parked { reason, already_used } = verdict else { return false };
-    let is_strong = || {
-        let body = Body::of(reply, Some(code));
-        body.object().is_some_and(|object| refusal::is_strong_in_a_success(object, rules))
-    };
-    *already_used || !matches!(reason, ParkReason::Unusual { .. }) && is_strong()
-}
-
-/// Whether a check that was answered well names a state of its code in which nobody can redeem it,
-/// such as `"data":{"status":"used"}`: its words are then about the check, and not about the code.
-#[must_use]
-pub fn tells_a_dead_state(verdict: &Verdict, reply: &Reply) -> bool {
-    let is_answered = matches!(verdict, Verdict::Confirmed);
-    is_answered && Body::of(reply, None).object().is_some_and(success::tells_a_dead_state)
 }
 
 /// Whether a captive portal or a firewall wrote an answer: members of it say so.

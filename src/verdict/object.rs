@@ -92,6 +92,15 @@ impl<'a> Object<'a> {
         Some(Self { members, code: None })
     }
 
+    /// The object that a member is, or the one of a list of one.
+    pub(super) fn within(raw: &'a RawValue) -> Option<Self> {
+        let one = match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+            Ok(list) => <[&RawValue; 1]>::try_from(list).ok()?[0],
+            Err(_) => raw,
+        };
+        Self::of(one.get().as_bytes())
+    }
+
     /// The contract's shape.
     pub(super) fn is_in_shape(&self) -> bool {
         self.has("message") || self.has("errors")
@@ -270,6 +279,11 @@ pub(super) const CODES: [&str; 6] =
 fn is_code_like(name: &str) -> bool {
     const NAMES: [&str; 6] = ["subcode", "reasoncode", "messagecode", "type", "status", "result"];
     CODES.contains(&name) || NAMES.contains(&name) || name.starts_with("err") && name != "errors"
+}
+
+/// Members that tell how it went, and nothing of a code.
+pub(super) fn tells_how_it_went(name: &str) -> bool {
+    is_message_like(name) || is_code_like(name)
 }
 
 /// The strings within `value`, in order; frameworks put them into lists, or into lists by field.

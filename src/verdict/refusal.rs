@@ -49,7 +49,7 @@ fn is_the_providers(status: u16, object: &Object<'_>, all: &[Said], rules: &Rule
 
 /// Members that servers, frameworks and gateways add to their own pages, in every spelling of their
 /// names.
-fn has_foreign_members(object: &Object<'_>) -> bool {
+pub(super) fn has_foreign_members(object: &Object<'_>) -> bool {
     const FOREIGN: [&str; 26] = [
         "statuscode",
         "path",

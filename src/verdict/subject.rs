@@ -30,8 +30,8 @@ const DAILY: &str = "daily weekly monthly yearly annual today's tomorrow's يو�
     اسبوعي اسبوعيه سنوي سنويه";
 
 /// What is used beside a reward, or of it, without being one.
-const OTHER: &str = "token signature session request key nonce header body stream connection email \
-    mail phone mobile password otp cookie";
+pub(super) const OTHER: &str = "token signature session request key nonce header body stream \
+    connection email mail phone mobile password otp cookie";
 
 /// What makes one of [`REWARD`] another thing, by its last word.
 const KINDS: [(&str, &str); 6] = [
@@ -89,7 +89,7 @@ const BILLS: &str = "bill order invoice cart basket check receipt purchase today
 const USES: &str = "استخدام استعمال استبدال استرداد صرف استهلاك";
 
 /// What ends a part of a sentence.
-const ENDS: [char; 12] = ['.', ',', ';', ':', '!', '?', '(', ')', '|', '،', '؛', '؟'];
+pub(super) const ENDS: [char; 12] = ['.', ',', ';', ':', '!', '?', '(', ')', '|', '،', '؛', '؟'];
 
 /// Whether what `phrase` says to be used is the code, or is not named: by what stands before and
 /// after it in its own part of the sentence. Of a phrase in another language its words are enough.
@@ -358,7 +358,7 @@ fn is_limit(word: &str) -> bool {
 }
 
 /// Whether `word` is what a code is called.
-fn is_reward(word: &str) -> bool {
+pub(super) fn is_reward(word: &str) -> bool {
     let one = word.strip_suffix('s').unwrap_or(word);
     let is_it = |name: &str| {
         if !name.is_ascii() {

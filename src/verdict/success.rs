@@ -6,6 +6,7 @@ use std::slice;
 use serde_json::Value;
 
 use super::object::{self, Body, Object, cut, folded, is_nothing, media_type, word};
+use super::subject::lists;
 use super::words::{self, Said};
 use super::{Evidence, ParkReason, Reply, Rules, Success, Verdict, not_the_provider};
 
@@ -39,12 +40,13 @@ fn confirmed(status: u16) -> Verdict {
 fn judge_object(status: u16, object: &Object<'_>, rules: &Rules) -> Verdict {
     let parked = |reason| Verdict::Parked {
         reason,
-        already_used: is_used_by_somebody(object, rules) && !says_it_went_well(object),
+        already_used: is_flagged_used(object)
+            || is_used_by_somebody(object, rules) && !says_it_went_well(object),
     };
     if is_pending(object) || says_in_progress(object, rules) {
         return WORKED_ON;
     }
-    if says_failed(object) || says_used(object, rules) {
+    if says_failed(object) || says_used(object, rules) || is_flagged_used(object) {
         return parked(ParkReason::SaysFailed { status });
     }
     if object.has_errors() {
@@ -86,7 +88,7 @@ fn is_pending(object: &Object<'_>) -> bool {
 }
 
 /// Members that say how it went, in a word.
-const STATUS: &[&str] = &[
+pub(super) const STATUS: &[&str] = &[
     "status",
     "result",
     "state",
@@ -131,26 +133,41 @@ fn is_called_used(object: &Object<'_>) -> bool {
     is_called(["used", "مستخدم"]) && !is_called(["redeemed", "success"])
 }
 
+/// Members that say by a yes that the code was used before. Nobody says so of what was done just
+/// now, whatever else is said.
+pub(super) const ALREADY_USED: &str =
+    "alreadyused alreadyredeemed alreadybeenused alreadybeenredeemed";
+
+fn is_flagged_used(object: &Object<'_>) -> bool {
+    let mut flags = object.members().filter(|(name, _)| lists(ALREADY_USED, bare(name)));
+    flags.any(|(_, raw)| items(object::read(raw)).iter().any(is_yes))
+}
+
 /// Whether an answer that fails says "already used" of the code, as a refusal does.
 fn is_used_by_somebody(object: &Object<'_>, rules: &Rules) -> bool {
+    says_used_in_words(object, rules) || is_called_used(object)
+}
+
+/// As a refusal does it, by its words alone.
+pub(super) fn says_used_in_words(object: &Object<'_>, rules: &Rules) -> bool {
     let said = said_beside_the_code(object, object.texts_and_codes());
     let is_used = |said: &Said| {
         !words::says_well(said) && words::says_used(slice::from_ref(said), &rules.already_used)
     };
-    said.iter().any(is_used) || is_called_used(object)
+    said.iter().any(is_used)
 }
 
-fn message(object: &Object<'_>) -> Vec<Said> {
+pub(super) fn message(object: &Object<'_>) -> Vec<Said> {
     object.said(&object.texts_of(object::is_message))
 }
 
 /// A member says in so many words that it went well.
-fn says_it_went_well(object: &Object<'_>) -> bool {
+pub(super) fn says_it_went_well(object: &Object<'_>) -> bool {
     named(object, SUCCESS).any(|value| is_true(&value))
 }
 
 /// Members that say whether it went well; `is` may stand before each.
-const SUCCESS: &[&str] =
+pub(super) const SUCCESS: &[&str] =
     &["success", "successful", "succeeded", "ok", "accepted", "approved", "redeemed"];
 
 /// Whether a member at the top level says that it failed.
@@ -185,7 +202,7 @@ fn is_failure_of(name: &str, value: &Value) -> bool {
         "statuscode" | "httpcode" | "httpstatus" | "httpstatuscode" => is_http_failure(value),
         name if object::CODES.contains(&name) => is_a_failure(value) || is_http_failure(value),
         name if STATUS.contains(&name) => is_a_failure(value),
-        name if SUCCESS.contains(&name) || name == "valid" => {
+        name if SUCCESS.contains(&name) || matches!(name, "valid" | "eligible") => {
             is_false(value) || is_a_failure(value)
         }
         name => FAILED.contains(&name) && is_true(value),
@@ -193,7 +210,7 @@ fn is_failure_of(name: &str, value: &Value) -> bool {
 }
 
 /// `isSuccess` is `success`.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     name.strip_prefix("is").or(name.strip_prefix("has")).unwrap_or(name)
 }
 
@@ -212,7 +229,16 @@ fn is_true(value: &Value) -> bool {
     value == &Value::Bool(true) || word(value) == "true"
 }
 
-fn is_false(value: &Value) -> bool {
+/// As [`is_true`], also as a number or in another word.
+pub(super) fn is_yes(value: &Value) -> bool {
+    is_true(value) || is_number(value) == Some(1.0) || matches!(word(value).as_str(), "yes" | "y")
+}
+
+pub(super) fn is_number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| folded(value).parse().ok())
+}
+
+pub(super) fn is_false(value: &Value) -> bool {
     match value {
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),
@@ -222,7 +248,7 @@ fn is_false(value: &Value) -> bool {
 }
 
 /// Words of failure, folded.
-const FAILED: [&str; 32] = [
+pub(super) const FAILED: [&str; 34] = [
     "error",
     "err",
     "fail",
@@ -238,6 +264,8 @@ const FAILED: [&str; 32] = [
     "notfound",
     "notok",
     "notvalid",
+    "ineligible",
+    "noteligible",
     "cancelled",
     "canceled",
     "unauthorized",
@@ -257,10 +285,12 @@ const FAILED: [&str; 32] = [
     "منتهيالصلاحيه",
 ];
 
+/// What denies the word after it.
+pub(super) const DENIALS: &str = "no not non never without zero لا بدون بلا دون";
+
 /// A word of failure, alone, before more or at the end ("Failed: expired", `REWARD_EXPIRED`, but
 /// not "No error").
 fn is_a_failure(value: &Value) -> bool {
-    const DENIALS: &str = "no not non never without zero لا بدون بلا دون";
     let [first, last] = ends_of(value);
     let is_denied = DENIALS.split(' ').any(|denial| denial == first);
     [word(value), first].iter().any(|word| FAILED.contains(&word.as_str()))
@@ -291,59 +321,9 @@ fn named<'a>(object: &'a Object<'_>, names: &'a [&str]) -> impl Iterator<Item = 
         .flat_map(|(_, raw)| items(object::read(raw)))
 }
 
-fn items(value: Value) -> Vec<Value> {
+pub(super) fn items(value: Value) -> Vec<Value> {
     if let Value::Array(list) = value { list } else { vec![value] }
 }
-
-/// Whether the answer to a check, or its `data`, says that the code is used, or good for nothing:
-/// by a state, or by a flag.
-pub(super) fn tells_a_dead_state(object: &Object<'_>) -> bool {
-    let all = object.members().map(|(name, raw)| (name, object::read(raw)));
-    all.chain(object.data_members()).any(|(name, value)| {
-        let name = bare(&name);
-        items(value).iter().any(|value| match name {
-            name if STATUS.contains(&name) || name == "rewardstatus" || name == "codestatus" => {
-                DEAD.contains(&word(value).as_str()) || is_a_failure(value)
-            }
-            name if DEAD.contains(&name) => is_true(value),
-            name => ALIVE.contains(&name) && is_false(value),
-        })
-    })
-}
-
-/// States of a code that can be redeemed no more, folded.
-const DEAD: [&str; 26] = [
-    "used",
-    "alreadyused",
-    "redeemed",
-    "alreadyredeemed",
-    "consumed",
-    "claimed",
-    "spent",
-    "exhausted",
-    "depleted",
-    "expired",
-    "cancelled",
-    "canceled",
-    "voided",
-    "revoked",
-    "inactive",
-    "disabled",
-    "deactivated",
-    "suspended",
-    "blocked",
-    "unavailable",
-    "مستخدم",
-    "مستخدمه",
-    "مستعمل",
-    "منتهي",
-    "منتهيه",
-    "ملغي",
-];
-
-/// Flags of a code that can be redeemed, folded.
-const ALIVE: [&str; 8] =
-    ["valid", "redeemable", "usable", "available", "active", "enabled", "eligible", "canredeem"];
 
 /// A text's first and last word, folded.
 fn ends_of(value: &Value) -> [String; 2] {

@@ -1413,7 +1413,7 @@ fn what_a_success_says_of_its_failure_is_told_in_its_own_words_whatever_their_me
 }
 
 /// Members by which a 2xx says that it failed.
-const FAILURES: [&str; 115] = [
+const FAILURES: [&str; 122] = [
     r#""success":false"#,
     r#""success":"false""#,
     r#""success":0"#,
@@ -1515,6 +1515,13 @@ const FAILURES: [&str; 115] = [
     r#""return_code":"FAIL""#,
     r#""declined":true"#,
     r#""isExpired":"true""#,
+    r#""already_used":true"#,
+    r#""alreadyRedeemed":true"#,
+    r#""isAlreadyUsed":1"#,
+    r#""eligible":false"#,
+    r#""isEligible":0"#,
+    r#""status":"INELIGIBLE""#,
+    r#""status":"not eligible""#,
     r#""valid":false"#,
     r#""is_valid":0"#,
     r#""approved":"rejected""#,
@@ -1554,6 +1561,11 @@ fn a_failure_inside_of_a_2xx_says_already_used_where_it_says_so_of_the_code() {
         r#"{"data":[],"message":"Reward has been used","errors":["Reward has been used"]}"#,
         r#"{"data":[],"message":"","errors":["Reward has been used"]}"#,
         r#"{"error":{"code":"ALREADY_REDEEMED"}}"#,
+        r#"{"already_used":true}"#,
+        r#"{"alreadyUsed":"yes","message":"Done"}"#,
+        r#"{"Already-Redeemed":true,"data":{}}"#,
+        r#"{"has_already_been_used":1}"#,
+        r#"{"success":true,"already_used":true}"#,
     ] {
         assert!(used(body), "{body}");
     }
@@ -1683,6 +1695,7 @@ fn a_success_that_speaks_of_itself_confirms() {
         r#"{"timestamp":"2026-11-23 10:00:00","path":"/redeem"}"#,
         r#"{"status":"لا يوجد خطأ","code":"٢٠٠","error":"٠"}"#,
         r#"{"success":"١","error":"\u200b","errorMessage":"\u00a0"}"#,
+        r#"{"already_used":false,"alreadyRedeemed":"no","eligible":true}"#,
     ] {
         assert_eq!(of(200, body), Verdict::Confirmed, "{body}");
     }
@@ -1792,4 +1805,232 @@ fn a_407_that_comes_as_an_answer_says_nothing_of_the_link() {
     for body in ["", HTML, SHAPE, "{}"] {
         assert!(is_not_the_provider(&of(407, body)), "{body}");
     }
+}
+
+/// What a check's 200 says of the code `AB-12`.
+fn of_a_check(body: &str, rules: &Rules) -> CheckWord {
+    let (code, reply) = (RewardCode::new("AB-12".to_owned()), reply(200, body));
+    let verdict = judge_about(Some(&code), &Outcome::Answered(reply.clone()), rules);
+    check_word(&verdict, &code, &reply, rules).unwrap_or_else(|| panic!("{body}: {verdict:?}"))
+}
+
+fn each_check_is(bodies: &[&str], expected: &[CheckWord]) {
+    let contract = Rules { success: Success::Contract, ..rules() };
+    let said = |body: &str| [of_a_check(body, &rules()), of_a_check(body, &contract)];
+    let others = bodies
+        .iter()
+        .filter(|body| !expected.contains(&said(body)[0]))
+        .map(|body| format!("{body}: {:?}", said(body)));
+    let others: Vec<String> = others.collect();
+    assert!(others.is_empty(), "not {expected:?}: {others:#?}");
+    if expected.contains(&CheckWord::Dead) {
+        for body in bodies {
+            assert!(expected.contains(&said(body)[1]), "{body}, held to the contract");
+        }
+    }
+}
+
+const DEAD: [CheckWord; 2] = [CheckWord::Dead, CheckWord::Refused];
+
+#[test]
+fn a_check_that_names_a_dead_state_refuses_whatever_else_it_says() {
+    let flags = [
+        r#"{"data":{"is_used":true}}"#,
+        r#"{"data":{"is_used":1}}"#,
+        r#"{"data":{"used":"1"}}"#,
+        r#"{"data":{"is_redeemed":"yes"}}"#,
+        r#"{"data":{"redeemed":"Y"}}"#,
+        r#"{"data":{"expired":1,"type":"gift"}}"#,
+        r#"{"data":{"has_been_used":true}}"#,
+        r#"{"data":{"can_be_redeemed":false}}"#,
+        r#"{"data":{"is_valid":0}}"#,
+        r#"{"data":{"valid":"no"}}"#,
+        r#"{"data":{"isUsed":true,"isActive":true}}"#,
+        r#"{"data":{"eligible":false}}"#,
+        r#"{"data":{"used_at":"2026-11-20"}}"#,
+        r#"{"data":{"redeemed_at":"2026-11-20 10:00:00"}}"#,
+        r#"{"data":{"remaining_uses":0}}"#,
+        r#"{"data":{"uses_left":"0"}}"#,
+        r#"{"redeemed":true}"#,
+        r#"{"active":false}"#,
+    ];
+    let places = [
+        r#"{"data":[{"reward_code":"X","status":"used"}]}"#,
+        r#"{"data":{"reward":{"status":"used"}}}"#,
+        r#"{"reward":{"status":"used"}}"#,
+        r#"{"result":{"status":"redeemed"}}"#,
+        r#"{"response":{"data":{"is_used":true}}}"#,
+        r#"{"Data":{"Status":"Used"}}"#,
+        r#"{"data":{"status":{"name":"used"}}}"#,
+        r#"{"data":{"status":"used","status":"active"}}"#,
+        r#"{"data":{"used":true,"used":false}}"#,
+        r#"{"data":{"status":"active"},"data":{"status":"used"}}"#,
+    ];
+    let names = [
+        r#"{"data":{"voucher_status":"used"}}"#,
+        r#"{"data":{"coupon_status":"expired"}}"#,
+        r#"{"data":{"rewardState":"used"}}"#,
+        r#"{"data":{"current_status":"used"}}"#,
+    ];
+    let failed_too = [
+        r#"{"valid":false}"#,
+        r#"{"valid":false,"message":"Reward found"}"#,
+        r#"{"status":"expired"}"#,
+        r#"{"status":"expired","data":{"type":"gift"}}"#,
+        r#"{"status":"blocked"}"#,
+        r#"{"state":"cancelled","data":{}}"#,
+        r#"{"success":false,"data":{"status":"used"}}"#,
+        r#"{"code":200,"message":"ok","data":{"status":"used"}}"#,
+        r#"{"status":"used","expired":false}"#,
+        r#"{"valid":false,"message":"Not valid: this voucher is of another merchant"}"#,
+        r#"{"valid":false,"message":"القسيمة غير صالحة لهذا التاجر"}"#,
+    ];
+    for bodies in [&flags[..], &places, &names, &failed_too] {
+        each_check_is(bodies, &DEAD);
+    }
+}
+
+#[test]
+fn a_dead_state_is_known_by_its_words() {
+    for word in [
+        "used",
+        "Redeemed",
+        "REWARD_USED",
+        "Already Redeemed.",
+        "alreadyUsed",
+        "Fully redeemed",
+        "Used on 2026-11-20",
+        "Expired 2026-11-20",
+        "Reward status: used",
+        "not active",
+        "no longer valid",
+        "NotActive",
+        "not_found",
+        "void",
+        "deleted",
+        "archived",
+        "INVALID",
+        "Blocked: fraud",
+        "declined",
+        "منتهي الصلاحية",
+        "تم الاستخدام",
+        "مستخدم مسبقا",
+        "غير فعال",
+        "غير نشط",
+        "ملغى",
+        "غير صالحة",
+    ] {
+        let body = format!(r#"{{"data":{{"status":"{word}"}}}}"#);
+        assert_eq!(of_a_check(&body, &rules()), CheckWord::Dead, "{word}");
+    }
+    for word in [
+        "active",
+        "claimed",
+        "unused",
+        "not used",
+        "never used",
+        "valid, not expired",
+        "Valid (not expired)",
+        "never expired",
+        "unexpired",
+        "0 failed",
+        "none declined",
+        "no error",
+        "partially used",
+        "used 2 of 5",
+        "can be used",
+        "to be redeemed",
+        "ok",
+        "غير مستخدم",
+        "صالح للاستخدام",
+        "قيد الاستخدام",
+        "لم يتم الاستخدام",
+    ] {
+        let body = format!(r#"{{"data":{{"state":"{word}","type":"gift"}}}}"#);
+        assert_eq!(of_a_check(&body, &rules()), CheckWord::Good, "{word}");
+    }
+}
+
+#[test]
+fn a_check_that_names_a_sign_of_life_is_no_refusal_of_the_code() {
+    each_check_is(
+        &[
+            r#"{"data":{"type":"gift","discount_amount":"5"}}"#,
+            r#"{"data":{"status":"claimed","used":false}}"#,
+            r#"{"data":{"claimed":true,"used":false}}"#,
+            r#"{"data":{"status":"redeemed","used":false}}"#,
+            r#"{"data":{"status":"active","spent":true}}"#,
+            r#"{"data":{"valid":true,"status":"redeemed"}}"#,
+            r#"{"data":{"redeemed":true,"redeemable":true}}"#,
+            r#"{"data":{"status":"used","uses_left":3}}"#,
+            r#"{"data":{"used_at":"2026-11-20","remaining_uses":"2"}}"#,
+            r#"{"data":{"status":"active","eligible":false}}"#,
+            r#"{"data":{"redeemed":0,"used":0,"expired":0,"redeemed_at":null}}"#,
+            r#"{"data":{"used_at":"0000-00-00 00:00:00","deleted":false}}"#,
+            r#"{"data":{"state":["active"],"available":["042"]}}"#,
+            r#"{"data":{"status":"active","payment_status":"expired"}}"#,
+            r#"{"data":{"type":"gift","redemptions":[{"status":"redeemed"}]}}"#,
+            r#"{"data":[{"status":"used"},{"status":"active"}]}"#,
+            r#"{"data":{"type":"gift","category":"used","estate":"void"}}"#,
+            r#"{"message":"Reward is valid"}"#,
+            r#"{"data":[],"message":"Checked successfully","errors":[]}"#,
+            r#"{"success":true}"#,
+            r#"{"success":true,"message":"OK"}"#,
+            r#"{"type":"gift","value":5,"message":"Reward details"}"#,
+            r#"{"data":{"type":"gift"},"message":"Reward details","request_id":"7"}"#,
+        ],
+        &[CheckWord::Good],
+    );
+    each_check_is(
+        &["{}", r#"{"data":[],"errors":[]}"#, r#"{"message":"","errors":[]}"#],
+        &[CheckWord::Bare],
+    );
+    each_check_is(
+        &[
+            r#"{"status":"used","uses_left":3}"#,
+            r#"{"redeemed":false,"message":"Reward","data":{}}"#,
+        ],
+        &[CheckWord::Nothing],
+    );
+}
+
+#[test]
+fn a_check_that_speaks_of_something_else_is_no_word_about_the_code() {
+    each_check_is(
+        &[
+            r#"{"message":"Internal server error"}"#,
+            r#"{"message":"Service temporarily unavailable"}"#,
+            r#"{"message":"Too many requests"}"#,
+            r#"{"message":"Missing Authentication Token"}"#,
+            r#"{"data":{},"message":"Not Found","errors":[]}"#,
+            r#"{"message":"Reward has expired"}"#,
+            r#"{"message":"Hello"}"#,
+            r#"{"message":"Hello","path":"/check","at":"2026-11-20"}"#,
+            r#"{"success":false}"#,
+            r#"{"status":"unavailable","message":"Service temporarily unavailable"}"#,
+            r#"{"status":"unavailable","message":"Loyalty service under maintenance"}"#,
+            r#"{"status":"disabled","message":"Checks are disabled for this merchant"}"#,
+            r#"{"active":false,"message":"token inactive"}"#,
+            r#"{"available":false,"message":"Check service is not available"}"#,
+            r#"{"valid":false,"message":"Unknown merchant"}"#,
+            r#"{"data":{"status":"suspended"},"message":"Access token invalid"}"#,
+        ],
+        &[CheckWord::Nothing],
+    );
+}
+
+#[test]
+fn a_check_that_refuses_in_words_refuses() {
+    each_check_is(
+        &[
+            r#"{"message":"Reward has been used"}"#,
+            r#"{"message":"Reward has been redeemed"}"#,
+            r#"{"success":true,"message":"Reward has been used","data":{"type":"gift"}}"#,
+            r#"{"data":[],"message":"Reward not found","errors":[]}"#,
+            r#"{"data":null,"message":"المكافأة غير موجودة","errors":[]}"#,
+            r#"{"data":[],"message":"This reward has expired","errors":[]}"#,
+            r#"{"success":false,"message":"Reward has expired","data":{"used":false}}"#,
+        ],
+        &[CheckWord::Refused],
+    );
 }

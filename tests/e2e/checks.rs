@@ -257,6 +257,54 @@ fn a_checked_code_whose_state_is_dead_is_given_to_nobody_while_nobody_can_be_ask
 }
 
 #[test]
+fn a_good_code_is_given_although_its_check_names_a_state_beside_its_signs_of_life() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    let said = [
+        ("CK-0", r#"{"data":{"status":"claimed","used":false}}"#),
+        ("CK-1", r#"{"data":{"status":"used","uses_left":3}}"#),
+        ("CK-2", r#"{"data":{"status":"active","eligible":false}}"#),
+    ];
+    let silent = ("CK-3", r#"{"status":"disabled","message":"Checks are disabled here: service"}"#);
+    provider.says_of_checked(&[said[0], said[1], said[2], silent]);
+    for (code, body) in said.iter().chain([&silent]) {
+        assert_eq!(till.check(code).body, *body, "as it came");
+    }
+    cut(&provider, &gateway);
+    for (code, _) in said {
+        assert_eq!([till.check(code).status, till.redeem(code).status], [200; 2], "{code}");
+    }
+    assert_eq!((till.check("CK-3").status, till.redeem("CK-3").status), (503, 200), "no word");
+}
+
+#[test]
+fn no_bare_success_and_none_of_an_edge_takes_a_checks_refusal_back() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    let later = [
+        "{}",
+        r#"{"data":[],"errors":[]}"#,
+        r#"{"message":"Internal server error"}"#,
+        r#"{"message":"Too many requests"}"#,
+        r#"{"data":[],"message":"Reward not found","errors":[]}"#,
+        r#"{"data":{"is_used":1}}"#,
+        r#"{"data":{"type":"gift","discount_amount":"5"}}"#,
+    ];
+    let codes: Vec<String> = (0..later.len()).map(|number| format!("CK-{number}")).collect();
+    provider.rules(&["fault=refuse,message=Reward has been used,call=check"]);
+    assert!(codes.iter().all(|code| till.check(code).status == 400));
+    let said: Vec<(&str, &str)> = codes.iter().map(String::as_str).zip(later).collect();
+    provider.says_of_checked(&said);
+    assert!(said.iter().all(|(code, body)| till.check(code).body == *body));
+    cut(&provider, &gateway);
+    let till = gateway.till("till-2");
+    let told: Vec<u16> = codes.iter().map(|code| till.redeem(code).status).collect();
+    assert_eq!(told, [400, 400, 400, 400, 400, 400, 200], "only of what the code is worth");
+}
+
+#[test]
 fn of_an_unknown_code_the_till_is_told_as_the_settings_say() {
     let provider = Provider::start();
     for (offline, status, body) in
@@ -448,7 +496,7 @@ fn a_provider_that_wants_fewer_checks_is_left_alone_and_redemptions_go_on() {
     assert_eq!(till.check("CK-1").status, 200);
     provider.rules(&["fault=429,retry_after=30,call=check"]);
     let told = till.check("CK-2");
-    assert_eq!(told.status, 503, "{told:?}");
+    assert_eq!((told.status, told.header("retry-after")), (503, Some("30")), "{told:?}");
     let sent = asked(&provider);
     let told = till.check("CK-2");
     let after_s: u64 = told.header("retry-after").unwrap().parse().unwrap();
@@ -523,6 +571,7 @@ fn a_full_disk_remembers_nothing_new_and_passes_checks_on() {
     let gateway = before(&provider).state_in(&mount.path().join("state")).start();
     let till = gateway.till("till-1");
     assert_eq!(till.check("CK-1").status, 200);
+    until("it is remembered", || gateway.status()["checks_remembered"] == 1);
     mount.fill();
     assert_eq!(till.redeem("R-1").status, 503);
     assert_eq!((till.check("CK-2").status, till.check("CK-1").status), (200, 200));
