@@ -289,7 +289,7 @@ async fn a_receipt_and_a_void_are_its_own_tills_alone() {
     shop.asks(&of("DELETE", "till-2")).await.says("404", "no such redemption");
     shop.asks(&of("GET", "till-1"))
         .await
-        .says("200", r#""state":"pending","accepted_at":"2027-01-15T08:00:00Z","#);
+        .says("200", r#""state":"pending","owed":false,"accepted_at":"2027-01-15T08:00:00Z","#);
     for _ in 0..2 {
         let voided = shop.asks(&of("DELETE", "till-1")).await;
         voided.says("200", r#""state":"voided""#);
@@ -425,11 +425,12 @@ async fn what_a_till_hung_up_on_after_it_was_refused_is_owed_to_whoever_asks_nex
         shop.asks(&request(method, &path, till, "", "")).await
     };
     receipt("GET", "till-2").await.says("404", "no such redemption");
+    receipt("GET", "till-1").await.says("200", r#""state":"confirmed","owed":true,"#);
     let paid = shop.redeems("till-2", "1").await;
     paid.is("200", Some("confirmed"), "{}");
     assert_eq!(paid.header("redeemd-repeat"), None, "it asks for the first time");
     for till in ["till-1", "till-2"] {
-        receipt("GET", till).await.says("200", r#""state":"confirmed""#);
+        receipt("GET", till).await.says("200", r#""state":"confirmed","owed":false,"#);
         assert_eq!(receipt("DELETE", till).await.status(), "409", "{till}");
     }
     let told = shop.redeems("till-1", "1").await;
