@@ -270,7 +270,8 @@ async fn the_offline_limits_are_told_with_their_numbers() {
     let told = shop.redeems("till-1", "2").await;
     told.says(
         "503",
-        "offline limit of this till reached: no more than 1 redemption may wait for the line",
+        "offline limit of this till reached: no more than 1 redemption may wait for the line; do \
+         not hand out the reward; ask again later",
     );
     assert_eq!(told.header("retry-after"), Some("30"), "{told:?}");
     shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
