@@ -568,6 +568,35 @@ async fn a_check_is_the_providers_word_or_a_refusal() {
 }
 
 #[tokio::test]
+async fn an_answer_before_the_end_of_its_body_says_that_its_connection_ends() {
+    let shop = Shop::open("900ms").await;
+    let expect = "expect: 100-continue\r\n";
+    let json = "content-type: application/json\r\n";
+    let unread = async |status: &str, path: &str, headers: &str, length: usize| {
+        let mut till = shop.connect().await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \
+             till-1-token\r\n{headers}content-length: {length}\r\n\r\n"
+        );
+        let told = Told(ask(&mut till, &head).await);
+        let seen = (told.status(), told.header("connection"));
+        assert_eq!(seen, (status, Some("close")), "{path} {headers}");
+        assert_eq!(answer(&mut till).await, "", "its connection is closed");
+    };
+    tokio::join!(
+        unread("404", "/nothing", json, 900),
+        unread("404", "/nothing", expect, 900),
+        unread("415", "/redeem", "content-type: text/plain\r\n", 900),
+        unread("413", "/redeem", json, 9_000_000),
+    );
+    let mut till = shop.connect().await;
+    for _ in 0..2 {
+        let told = Told(ask(&mut till, &request("POST", "/nothing", "till-1", "", "{}")).await);
+        assert_eq!((told.status(), told.header("connection")), ("404", None), "it was read");
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_whose_body_drips_is_told_no_and_shown_out() {
     let shop = Shop::open("900ms").await;
     let mut stranger = shop.connect().await;
