@@ -325,6 +325,24 @@ async fn while_the_line_is_up_the_providers_own_answer_is_relayed() {
 }
 
 #[tokio::test]
+async fn a_providers_own_success_keeps_its_status_and_a_repeat_says_how_often_it_was_asked() {
+    let mut shop = Shop::open("20s").await;
+    shop.up();
+    for status in [201, 206] {
+        let code = status.to_string();
+        let mut till = shop.waits(&redeem("till-1", &code, "")).await;
+        let row = shop.attempt().await;
+        shop.settle(&row, Ended::Confirmed(Answer { status, ..Answer::success() })).await;
+        Told(answer(&mut till).await).is(&code, Some("confirmed"), "{}");
+        for n in ["1", "2"] {
+            let repeat = shop.redeems("till-1", &code).await;
+            repeat.is(&code, Some("confirmed"), "{}");
+            assert_eq!(repeat.header("redeemd-repeat"), Some(n), "{repeat:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_answered_in_time_is_given_on_evidence_from_others_alone() {
     let mut shop = Shop::open("300ms").await;
     shop.up();
