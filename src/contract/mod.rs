@@ -4,12 +4,14 @@ mod about;
 mod answer;
 mod date;
 mod json;
+mod key;
 mod terms;
 
 pub use about::is_about_the_form;
 pub use answer::{Shape, accepted, refusal, shape, unknown_check};
 pub use date::date_is_possible;
 pub use json::members;
+pub use key::{IDEMPOTENCY_KEY, key};
 pub use terms::{terms, words};
 
 use std::borrow::Cow;

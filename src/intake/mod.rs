@@ -130,7 +130,7 @@ async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response
     let answer = reply::in_own_words(answer, &current.texts);
     answered::count(begun.elapsed());
     inbound.discard().await;
-    answer
+    if inbound.has_ended() { answer } else { reply::last(answer) }
 }
 
 impl Intake {
@@ -183,15 +183,14 @@ impl Intake {
             guest.is_turned_away();
         }
         let language = tills::asked_for(&parts.headers);
-        let (mut answer, delay) = match ask::route(current, parts, language) {
+        let (answer, delay) = match ask::route(current, parts, language) {
             // Counted before anything is waited for: the connection may have to leave meanwhile.
             Ok(_) => (unauthorized(language), self.guessed(parts)),
             Err(answer) => (*answer, Duration::ZERO),
         };
         inbound.discard_strangers().await;
         tokio::time::sleep(delay).await;
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        answer
+        reply::last(answer)
     }
 
     /// Counts a request without a valid token; how long its answer is held back.

@@ -18,6 +18,8 @@ use crate::store::VoidOutcome;
 struct Receipt<'a> {
     id: &'a str,
     state: State,
+    /// The provider took it after its till was told no, and the next POST of its code is given it.
+    owed: bool,
     accepted_at: String,
     settled_at: Option<String>,
     reward_code: String,
@@ -53,6 +55,7 @@ fn receipt(row: &Redemption, language: Language) -> Response {
     let receipt = Receipt {
         id: row.id.as_str(),
         state: row.state,
+        owed: row.owed,
         accepted_at: rfc3339(row.accepted_at_ms),
         settled_at: row.settled_at_ms.map(rfc3339),
         reward_code: row.reward_code.masked(),

@@ -287,6 +287,9 @@ impl PendingRedeem {
             Limit::Rule(rule, limit) if **limit == Limit::Clock => {
                 Refusal::RuleNeedsClock { rule: rule.to_string() }
             }
+            Limit::Rule(rule, limit) if **limit == Limit::NotAccepting => {
+                Refusal::RuleNotAccepting { rule: rule.to_string() }
+            }
             // A code that is none is told as the provider would.
             Limit::Rule(_, limit) if **limit == Limit::Form => self.limit(limit),
             Limit::Rule(rule, limit) => {

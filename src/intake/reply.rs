@@ -149,6 +149,12 @@ fn is_final(row: &Redemption) -> bool {
     decide::is_final_where_parked((row.answered_at_till, row.attempts, row.in_doubt))
 }
 
+/// `answer`, with which its connection ends.
+pub(super) fn last(mut answer: Response) -> Response {
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
+}
+
 /// What is known of a redemption that is no longer, or not any more, only a request: its till's
 /// repeat gets the same.
 pub(super) fn settled(

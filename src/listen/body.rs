@@ -48,6 +48,8 @@ pub struct Inbound {
     awaits_go: bool,
     /// Nothing more is to be had of it.
     over: bool,
+    /// Its end was read.
+    ended: bool,
 }
 
 impl Inbound {
@@ -55,7 +57,14 @@ impl Inbound {
     #[must_use]
     pub fn new(headers: &HeaderMap, body: Body) -> Self {
         let over = body.is_end_stream();
-        Self { body, awaits_go: headers.contains_key(header::EXPECT), over }
+        Self { body, awaits_go: headers.contains_key(header::EXPECT), over, ended: over }
+    }
+
+    /// Whether its end was read. If not, its connection takes no other request, and the answer has
+    /// to say so.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// The whole body, of at most `max_bytes`, unless it takes longer than `within`.
@@ -87,7 +96,7 @@ impl Inbound {
             }
             whole.extend_from_slice(data);
         }
-        self.over = true;
+        (self.over, self.ended) = (true, true);
         Ok(whole.freeze())
     }
 
@@ -112,11 +121,14 @@ impl Inbound {
     }
 
     async fn discard_bytes(&mut self, mut left: usize) {
-        while let Some(Ok(frame)) = self.body.frame().await {
+        while let Some(frame) = self.body.frame().await {
+            let Ok(frame) = frame else { return };
             left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
             if left == 0 {
+                self.ended = self.body.is_end_stream();
                 return;
             }
         }
+        self.ended = true;
     }
 }

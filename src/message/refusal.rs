@@ -1,5 +1,6 @@
 //! What a till is told instead of a success, in words that a cashier can read.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use super::amount::{Noun, NounPlace, count, count_in, whole};
@@ -38,105 +39,130 @@ messages! {
         en: "the provider refused this redemption",
         ar: "رفض المزوّد هذه العملية";
 
-        /// `offline.accept` is false and the line is down.
+        /// `offline.accept` is false.
         NotAccepting
-        en: "the line to the provider is down, and this store accepts nothing offline",
-        ar: "الخط إلى المزوّد مقطوع، وهذا المتجر لا يقبل شيئًا دون اتصال";
+        en: not_now(
+            English,
+            "the provider has not answered, and this store gives nothing without its answer"
+        ),
+        ar: not_now(Arabic, "لم يجب المزوّد، وهذا المتجر لا يعطي شيئًا دون جوابه");
+
+        /// `accept` of a rule is false.
+        RuleNotAccepting { rule: String }
+        en: of_rule(English, rule, &not_now(
+            English,
+            "the provider has not answered, and this reward is not given without its answer"
+        )),
+        ar: of_rule(Arabic, rule, &not_now(
+            Arabic,
+            "لم يجب المزوّد، وهذه المكافأة لا تُعطى دون جوابه"
+        ));
 
         /// `offline.max_pending`.
         LimitPending { waiting: u64 }
-        en: format!(
+        en: not_now(English, format!(
             "offline limit reached: {} may wait for the line",
             no_more_than(*waiting, Noun::Redemption, English)
-        ),
-        ar: format!(
+        )),
+        ar: not_now(Arabic, format!(
             "بلغ العمل دون اتصال حدّه: لا يُسمح بانتظار {} للخط",
             no_more_than(*waiting, Noun::Redemption, Arabic)
-        );
+        ));
 
         /// The limit of one till.
         LimitTill { waiting: u64 }
-        en: format!(
+        en: not_now(English, format!(
             "offline limit of this till reached: {} may wait for the line",
             no_more_than(*waiting, Noun::Redemption, English)
-        ),
-        ar: format!(
+        )),
+        ar: not_now(Arabic, format!(
             "بلغت نقطة البيع هذه حدّها دون اتصال: لا يُسمح بانتظار {} للخط",
             no_more_than(*waiting, Noun::Redemption, Arabic)
-        );
+        ));
 
         /// The limit of one till in a span of time.
         LimitTillRate { rewards: u64, within_s: u64 }
-        en: format!(
+        en: not_now(English, format!(
             "offline limit of this till reached: {} in {}",
             no_more_than(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
-        ),
-        ar: format!(
+        )),
+        ar: not_now(Arabic, format!(
             "بلغت نقطة البيع هذه حدّها دون اتصال: لا يُسمح بإعطاء {} خلال {}",
             no_more_than(*rewards, Noun::Reward, Arabic), whole(Duration::from_secs(*within_s), Arabic)
-        );
+        ));
 
         /// `offline.max_outage`.
         LimitOutage { outage_s: u64 }
-        en: match *outage_s {
-            0 => "offline limit reached: nothing is given while the line is down".to_owned(),
+        en: not_now(English, match *outage_s {
+            0 => "offline limit reached: nothing is given while the provider does not answer"
+                .to_owned(),
             seconds => format!(
-                "offline limit reached: rewards are given for no more than {} without the line",
+                "offline limit reached: rewards are given for no more than {} while the provider \
+                 does not answer",
                 whole(Duration::from_secs(seconds), English)
             ),
-        },
-        ar: match *outage_s {
-            0 => "بلغ العمل دون اتصال حدّه: لا يُعطى شيء ما دام الخط مقطوعًا".to_owned(),
+        }),
+        ar: not_now(Arabic, match *outage_s {
+            0 => "بلغ العمل دون اتصال حدّه: لا يُعطى شيء ما دام المزوّد لا يجيب".to_owned(),
             seconds => format!(
-                "بلغ العمل دون اتصال حدّه: لا تُعطى المكافآت دون الخط مدة تزيد على {}",
+                "بلغ العمل دون اتصال حدّه: لا تُعطى المكافآت مدة تزيد على {} ما دام المزوّد لا \
+                 يجيب",
                 whole(Duration::from_secs(seconds), Arabic)
             ),
-        };
+        });
 
         /// `offline.max_exposure`.
         LimitExposure { amount: String }
-        en: format!(
+        en: not_now(English, format!(
             "offline limit reached: no more than {amount} may be at risk, and this reward would be \
              more"
-        ),
-        ar: format!(
+        )),
+        ar: not_now(Arabic, format!(
             "بلغ العمل دون اتصال حدّه: لا يجوز أن تزيد القيمة المعرّضة للخسارة على {}، وهذه المكافأة \
              تتجاوزها",
             iso(amount)
-        );
+        ));
 
         /// `offline.max_value`.
         LimitValue { amount: String }
-        en: format!("offline limit reached: this reward may be worth more than {amount}"),
-        ar: format!("بلغ العمل دون اتصال حدّه: قد تزيد قيمة هذه المكافأة على {}", iso(amount));
+        en: not_now(English, format!(
+            "offline limit reached: this reward may be worth more than {amount}"
+        )),
+        ar: not_now(Arabic, format!(
+            "بلغ العمل دون اتصال حدّه: قد تزيد قيمة هذه المكافأة على {}",
+            iso(amount)
+        ));
 
         /// `offline.max_per_hour` or `max_per_day`.
         LimitRate { rewards: u64, within_s: u64 }
-        en: format!(
+        en: not_now(English, format!(
             "offline limit reached: {} in {}",
             no_more_than(*rewards, Noun::Reward, English), whole(Duration::from_secs(*within_s), English)
-        ),
-        ar: format!(
+        )),
+        ar: not_now(Arabic, format!(
             "بلغ العمل دون اتصال حدّه: لا يُسمح بإعطاء {} خلال {}",
             no_more_than(*rewards, Noun::Reward, Arabic), whole(Duration::from_secs(*within_s), Arabic)
-        );
+        ));
 
         /// Reusable codes were used too often.
         LimitReusable { hourly: u64 }
-        en: format!(
+        en: not_now(English, format!(
             "offline limit reached: {} with codes of this kind in an hour at this till",
             no_more_than(*hourly, Noun::Redemption, English)
-        ),
-        ar: format!(
+        )),
+        ar: not_now(Arabic, format!(
             "بلغت رموز من هذا النوع حدّها دون اتصال عند نقطة البيع هذه: لا يُسمح ب{} في الساعة",
             no_more_than(*hourly, Noun::Redemption, Arabic)
-        );
+        ));
 
         /// `offline.hours`: nothing is given at this time of the day.
         OutOfHours
-        en: "the line to the provider is down, and no rewards are given offline at this time of \
-            the day",
-        ar: "الخط إلى المزوّد مقطوع، ولا تُعطى مكافآت دون اتصال في هذا الوقت من اليوم";
+        en: not_now(
+            English,
+            "the provider has not answered, and no rewards are given without its answer at this \
+             time of the day"
+        ),
+        ar: not_now(Arabic, "لم يجب المزوّد، ولا تُعطى مكافآت دون جوابه في هذا الوقت من اليوم");
 
         /// The code has not the form that the store's codes have.
         BadCode { code: String }
@@ -145,21 +171,31 @@ messages! {
 
         /// A limit of a rule of the store's.
         LimitRule { rule: String, limit: Box<Refusal> }
-        en: format!("{} (rule {rule})", limit.text(English)),
-        ar: format!("{} (القاعدة {})", limit.text(Arabic), iso(rule));
+        en: of_rule(English, rule, &limit.text(English)),
+        ar: of_rule(Arabic, rule, &limit.text(Arabic));
 
         /// A rule that needs the time, and the clock is not synchronised.
         RuleNeedsClock { rule: String }
-        en: format!("the store's rule {rule} needs the right time, and this gateway's clock is not \
-            synchronised"),
-        ar: format!("قاعدة المتجر {} تحتاج إلى الوقت الصحيح، وساعة هذه البوابة غير \
-            متزامنة", iso(rule));
+        en: not_now(English, format!(
+            "the store's rule {rule} needs the right time, and this gateway's clock is not \
+             synchronised"
+        )),
+        ar: not_now(Arabic, format!(
+            "قاعدة المتجر {} تحتاج إلى الوقت الصحيح، وساعة هذه البوابة غير متزامنة",
+            iso(rule)
+        ));
 
         /// `offline.hours` needs the time, and the clock is not synchronised.
         HoursNeedClock
-        en: "rewards are given offline at certain hours alone, and this gateway's clock is not \
-            synchronised",
-        ar: "لا تُعطى المكافآت دون اتصال إلا في ساعات معيّنة، وساعة هذه البوابة غير متزامنة";
+        en: not_now(
+            English,
+            "rewards are given offline at certain hours alone, and this gateway's clock is not \
+             synchronised"
+        ),
+        ar: not_now(
+            Arabic,
+            "لا تُعطى المكافآت دون اتصال إلا في ساعات معيّنة، وساعة هذه البوابة غير متزامنة"
+        );
 
         /// The business was never confirmed here and no provider lists it.
         UnknownBusiness
@@ -170,28 +206,27 @@ messages! {
 
         /// Too many refused codes at this till.
         TillSlowed { refused: u64 }
-        en: format!(
-            "{} refused at this till in a short time; it is not trusted for now; ask again later",
+        en: not_now(English, format!(
+            "{} refused at this till in a short time; it is not trusted for now",
             match *refused {
                 1 => "1 code was".to_owned(),
                 _ => format!("{} were", count(*refused, Noun::Code, English)),
             }
-        ),
-        ar: format!(
-            "رُفض عند نقطة البيع هذه {} في وقت قصير؛ لا يُعتمد عليها الآن؛ حاول لاحقًا",
+        )),
+        ar: not_now(Arabic, format!(
+            "رُفض عند نقطة البيع هذه {} في وقت قصير؛ لا يُعتمد عليها الآن",
             count(*refused, Noun::Code, Arabic)
-        );
+        ));
 
         /// Somebody switched trust off.
         TrustOff
-        en: "this store gives no rewards without the provider's answer now; do not hand out the \
-            reward; ask again later",
-        ar: "لا يعطي هذا المتجر الآن مكافآت دون جواب المزوّد؛ لا تسلّم المكافأة؛ حاول لاحقًا";
+        en: not_now(English, "this store gives no rewards without the provider's answer now"),
+        ar: not_now(Arabic, "لا يعطي هذا المتجر الآن مكافآت دون جواب المزوّد");
 
         /// An operator holds the lane.
         Held
-        en: "redemptions are on hold in this store; do not hand out the reward; ask again later",
-        ar: "عمليات الاستبدال موقوفة في هذا المتجر؛ لا تسلّم المكافأة؛ حاول لاحقًا";
+        en: not_now(English, "redemptions are on hold in this store"),
+        ar: not_now(Arabic, "عمليات الاستبدال موقوفة في هذا المتجر");
 
         /// The provider has not answered, and nothing speaks for trusting this one.
         Untrusted
@@ -212,8 +247,8 @@ messages! {
 
         /// The settings do not name the provider any more that has the redemption.
         NotSetUp
-        en: "this provider is not set up now; do not hand out the reward; ask again later",
-        ar: "هذا المزوّد غير مهيأ الآن؛ لا تسلّم المكافأة؛ حاول لاحقًا";
+        en: not_now(English, "this provider is not set up now"),
+        ar: not_now(Arabic, "هذا المزوّد غير مهيأ الآن");
 
         /// The provider asks for fewer requests.
         TooMany
@@ -227,18 +262,18 @@ messages! {
 
         /// The store's queue is full.
         QueueBusy
-        en: "the gateway is busy and nothing was stored; try again",
-        ar: "البوابة مشغولة ولم يُخزّن شيء؛ حاول مرة أخرى";
+        en: "the gateway is busy and nothing was stored; do not hand out the reward; ask again",
+        ar: "البوابة مشغولة ولم يُخزّن شيء؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
 
         /// Too many requests of one till at once.
         Crowded
-        en: "too many requests of this till are under way; try again",
-        ar: "طلبات كثيرة من نقطة البيع هذه قيد التنفيذ؛ حاول مرة أخرى";
+        en: "too many requests of this till are under way; do not hand out the reward; ask again",
+        ar: "طلبات كثيرة من نقطة البيع هذه قيد التنفيذ؛ لا تسلّم المكافأة؛ حاول مرة أخرى";
 
         /// The store takes nothing.
         NotStored { why: Storage }
-        en: "the gateway takes nothing now and nothing was stored; do not hand out the reward",
-        ar: "لا تقبل البوابة شيئًا الآن ولم يُخزّن شيء؛ لا تسلّم المكافأة";
+        en: not_now(English, "the gateway takes nothing now and nothing was stored"),
+        ar: not_now(Arabic, "لا تقبل البوابة شيئًا الآن ولم يُخزّن شيء");
 
         /// The gateway is stopping.
         Stopping
@@ -334,6 +369,22 @@ messages! {
         CheckDown
         en: "the code cannot be checked while the line is down",
         ar: "تعذّر التحقق من الرمز: الخط مقطوع";
+    }
+}
+
+/// Why nothing is given now, and what the cashier does.
+fn not_now(language: Language, why: impl Display) -> String {
+    match language {
+        English => format!("{why}; do not hand out the reward; ask again later"),
+        Arabic => format!("{why}؛ لا تسلّم المكافأة؛ حاول لاحقًا"),
+    }
+}
+
+/// What a rule of the store's says no with.
+fn of_rule(language: Language, rule: &str, limit: &str) -> String {
+    match language {
+        English => format!("{limit} (rule {rule})"),
+        Arabic => format!("{limit} (القاعدة {})", iso(rule)),
     }
 }
 
@@ -494,6 +545,7 @@ impl Refusal {
             | Self::HoursNeedClock
             | Self::BadCode { .. }
             | Self::LimitRule { .. }
+            | Self::RuleNotAccepting { .. }
             | Self::RuleNeedsClock { .. } => Reason::LimitRule,
             Self::Untrusted | Self::Unanswered | Self::BeingAsked | Self::TooMany => {
                 Reason::Untrusted

@@ -194,7 +194,7 @@ fn what_tills_heard_before_they_hear_word_for_word() {
         ),
         (
             Refusal::LimitOutage { outage_s: 0 },
-            "offline limit reached: nothing is given while the line is down",
+            "offline limit reached: nothing is given while the provider does not answer",
         ),
         (
             Refusal::LimitExposure { amount: "20.00".into() },
@@ -207,16 +207,38 @@ fn what_tills_heard_before_they_hear_word_for_word() {
         ),
         (
             Refusal::LimitOutage { outage_s: 259_200 },
-            "offline limit reached: rewards are given for no more than 72 hours without the line",
+            "offline limit reached: rewards are given for no more than 72 hours while the provider \
+             does not answer",
         ),
         (
             Refusal::NotAccepting,
-            "the line to the provider is down, and this store accepts nothing offline",
+            "the provider has not answered, and this store gives nothing without its answer",
         ),
     ];
     for (limit, text) in limits {
-        assert_eq!(limit.text(English), text);
+        assert_eq!(
+            limit.text(English),
+            format!("{text}; do not hand out the reward; ask again later")
+        );
         assert!(limit.errors(English).is_empty());
+    }
+}
+
+#[test]
+fn each_refusal_of_now_says_that_nothing_is_handed_out() {
+    let of_now = |refusal: &&Refusal| {
+        let word = refusal.reason().map(Reason::as_str);
+        let is_the_codes = matches!(refusal, Refusal::BadCode { .. } | Refusal::Failed);
+        let of_now = ["limit_", "not_accepting", "untrusted", "busy", "storage"];
+        !is_the_codes && word.is_some_and(|word| of_now.iter().any(|of| word.starts_with(of)))
+    };
+    let all = Refusal::all();
+    assert!(all.iter().filter(of_now).count() > 20);
+    for refusal in all.iter().filter(of_now) {
+        let (english, arabic) = (refusal.text(English), refusal.text(Arabic));
+        assert!(english.contains("; do not hand ") && english.contains("; ask again"), "{english}");
+        assert!(arabic.contains("؛ لا تسلّم") && arabic.contains("؛ حاول"), "{arabic}");
+        assert!(!english.contains("line is down"), "it may be up: {english}");
     }
 }
 
@@ -233,10 +255,10 @@ fn counts_in_arabic_sentences_take_the_form_that_their_number_asks_for() {
         "بانتظار أكثر من 100 عملية استبدال للخط",
     ];
     for (text, end) in waiting.iter().zip(expected) {
-        assert!(text.ends_with(end), "{text}");
+        assert!(text.ends_with(&format!("{end}؛ لا تسلّم المكافأة؛ حاول لاحقًا")), "{text}");
     }
     let down = Refusal::LimitOutage { outage_s: 7200 }.text(Arabic);
-    assert!(down.ends_with("على ساعتين"), "{down}");
+    assert!(down.contains("تزيد على ساعتين ما دام"), "{down}");
 }
 
 #[test]

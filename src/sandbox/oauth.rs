@@ -67,12 +67,12 @@ impl Tokens {
         }
     }
 
-    /// Whether a request with this `Authorization` may redeem. Without any token set, all may.
-    pub(super) fn accepts(&self, authorization: Option<&str>, now: Instant) -> bool {
+    /// Whether a request with this bearer token may redeem. Without any token set, all may.
+    pub(super) fn accepts(&self, token: Option<&str>, now: Instant) -> bool {
         if self.fixed.is_none() && self.client.is_none() {
             return true;
         }
-        let Some(token) = authorization.and_then(bearer) else { return false };
+        let Some(token) = token else { return false };
         self.fixed.as_ref().is_some_and(|fixed| fixed.reveal() == token)
             || self.access.get(token).is_some_and(|until| now < *until)
     }
@@ -123,11 +123,6 @@ impl Tokens {
             "expires_in": client.expires_in.as_secs(), "refresh_token": refresh });
         BareAnswer::json(200, &answer)
     }
-}
-
-fn bearer(authorization: &str) -> Option<&str> {
-    let (scheme, token) = authorization.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn refused(status: u16, error: &str, message: &str) -> BareAnswer {
@@ -201,10 +196,11 @@ mod tests {
         let said =
             tokens.grant(b"grant_type=client_credentials&client_id=gw&client_secret=s%26cret", now);
         assert_eq!(said.status, 200);
-        let authorization = format!("Bearer {}", answer(&said)["access_token"].as_str().unwrap());
-        assert!(tokens.accepts(Some(&authorization), now + Duration::from_secs(59)));
-        assert!(!tokens.accepts(Some(&authorization), now + Duration::from_mins(1)));
-        assert!(!tokens.accepts(Some("Bearer other"), now) && !tokens.accepts(None, now));
+        let said = answer(&said);
+        let token = said["access_token"].as_str();
+        assert!(tokens.accepts(token, now + Duration::from_secs(59)));
+        assert!(!tokens.accepts(token, now + Duration::from_mins(1)));
+        assert!(!tokens.accepts(Some("other"), now) && !tokens.accepts(None, now));
     }
 
     #[tokio::test(start_paused = true)]

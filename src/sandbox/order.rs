@@ -1,12 +1,12 @@
 //! What the contract asks of an order, and the refusal of an order that lacks it.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use serde::Deserialize;
 
 use super::books::{BareAnswer, BusinessCode};
-use crate::contract;
+use crate::contract::{self, RequestFaults};
 use crate::message::Language;
 
 /// The contract's five.
@@ -39,10 +39,18 @@ pub(super) fn wrong_type(head: &Parts) -> Option<BareAnswer> {
     (!is_json).then(|| BareAnswer::refusal(415, "The content type must be application/json"))
 }
 
-/// What the gateway would refuse of it beyond the faults of [`SentOrder::code`].
-pub(super) fn contracts_faults(body: Bytes, is_redeem: bool) -> Vec<String> {
-    let faults =
-        if is_redeem { contract::parse(body).err() } else { contract::parse_check(body).err() };
+/// What the gateway would refuse of it beyond the faults of [`SentOrder::code`]. A check has no
+/// key.
+pub(super) fn contracts_faults(head: &Parts, body: Bytes, is_redeem: bool) -> Vec<String> {
+    if !is_redeem {
+        return texts(contract::parse_check(body).err());
+    }
+    let keys = head.headers.get_all(contract::IDEMPOTENCY_KEY).iter().map(HeaderValue::as_bytes);
+    let of_key = contract::key(keys).err().map(|fault| fault.text(Language::English));
+    of_key.into_iter().chain(texts(contract::parse(body).err())).collect()
+}
+
+fn texts(faults: Option<RequestFaults>) -> Vec<String> {
     faults.map_or_else(Vec::new, |faults| faults.texts(Language::English))
 }
 

@@ -25,6 +25,7 @@ use super::oauth::Tokens;
 use super::order::{self, SentOrder};
 use super::rule::{ActiveRules, FaultRule, Paths, SeenRequest};
 use super::wire::Tap;
+use crate::listen;
 use crate::text::fits;
 
 /// The largest request body that is read, in bytes.
@@ -342,8 +343,8 @@ impl SandboxProvider {
                 HttpAnswer::plain(self.inner().tokens.grant(&call.body, Instant::now()))
             }
             Endpoint::Redeem | Endpoint::Check => {
-                let authorization = header(&call.head, "authorization");
-                if !self.inner().tokens.accepts(authorization, Instant::now()) {
+                let token = listen::bearer(&call.head.headers);
+                if !self.inner().tokens.accepts(token, Instant::now()) {
                     return answer::unauthenticated();
                 }
                 let wrong_type = order::wrong_type(&call.head);
@@ -359,7 +360,7 @@ impl SandboxProvider {
             Ok(code) => code,
             Err(faults) => return BareAnswer::refusals(400, &faults),
         };
-        let faults = order::contracts_faults(call.body.clone(), is_redeem);
+        let faults = order::contracts_faults(&call.head, call.body.clone(), is_redeem);
         if !faults.is_empty() {
             return BareAnswer::refusals(400, &faults);
         }

@@ -270,7 +270,8 @@ async fn the_offline_limits_are_told_with_their_numbers() {
     let told = shop.redeems("till-1", "2").await;
     told.says(
         "503",
-        "offline limit of this till reached: no more than 1 redemption may wait for the line",
+        "offline limit of this till reached: no more than 1 redemption may wait for the line; do \
+         not hand out the reward; ask again later",
     );
     assert_eq!(told.header("retry-after"), Some("30"), "{told:?}");
     shop.redeems("till-2", "2").await.is("200", Some("pending"), "{}");
@@ -289,7 +290,7 @@ async fn a_receipt_and_a_void_are_its_own_tills_alone() {
     shop.asks(&of("DELETE", "till-2")).await.says("404", "no such redemption");
     shop.asks(&of("GET", "till-1"))
         .await
-        .says("200", r#""state":"pending","accepted_at":"2027-01-15T08:00:00Z","#);
+        .says("200", r#""state":"pending","owed":false,"accepted_at":"2027-01-15T08:00:00Z","#);
     for _ in 0..2 {
         let voided = shop.asks(&of("DELETE", "till-1")).await;
         voided.says("200", r#""state":"voided""#);
@@ -321,6 +322,24 @@ async fn while_the_line_is_up_the_providers_own_answer_is_relayed() {
     let repeat = shop.redeems("till-1", "1").await;
     repeat.is("400", Some("declined"), r#"{"message":"Reward has expired"}"#);
     assert_eq!(repeat.id(), told.id());
+}
+
+#[tokio::test]
+async fn a_providers_own_success_keeps_its_status_and_a_repeat_says_how_often_it_was_asked() {
+    let mut shop = Shop::open("20s").await;
+    shop.up();
+    for status in [201, 206] {
+        let code = status.to_string();
+        let mut till = shop.waits(&redeem("till-1", &code, "")).await;
+        let row = shop.attempt().await;
+        shop.settle(&row, Ended::Confirmed(Answer { status, ..Answer::success() })).await;
+        Told(answer(&mut till).await).is(&code, Some("confirmed"), "{}");
+        for n in ["1", "2"] {
+            let repeat = shop.redeems("till-1", &code).await;
+            repeat.is(&code, Some("confirmed"), "{}");
+            assert_eq!(repeat.header("redeemd-repeat"), Some(n), "{repeat:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -425,11 +444,12 @@ async fn what_a_till_hung_up_on_after_it_was_refused_is_owed_to_whoever_asks_nex
         shop.asks(&request(method, &path, till, "", "")).await
     };
     receipt("GET", "till-2").await.says("404", "no such redemption");
+    receipt("GET", "till-1").await.says("200", r#""state":"confirmed","owed":true,"#);
     let paid = shop.redeems("till-2", "1").await;
     paid.is("200", Some("confirmed"), "{}");
     assert_eq!(paid.header("redeemd-repeat"), None, "it asks for the first time");
     for till in ["till-1", "till-2"] {
-        receipt("GET", till).await.says("200", r#""state":"confirmed""#);
+        receipt("GET", till).await.says("200", r#""state":"confirmed","owed":false,"#);
         assert_eq!(receipt("DELETE", till).await.status(), "409", "{till}");
     }
     let told = shop.redeems("till-1", "1").await;
@@ -563,6 +583,35 @@ async fn a_check_is_the_providers_word_or_a_refusal() {
     shop.asks(&request("POST", "/check", "till-1", "", "{}"))
         .await
         .says("400", "reward_code is missing");
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_its_body_says_that_its_connection_ends() {
+    let shop = Shop::open("900ms").await;
+    let expect = "expect: 100-continue\r\n";
+    let json = "content-type: application/json\r\n";
+    let unread = async |status: &str, path: &str, headers: &str, length: usize| {
+        let mut till = shop.connect().await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \
+             till-1-token\r\n{headers}content-length: {length}\r\n\r\n"
+        );
+        let told = Told(ask(&mut till, &head).await);
+        let seen = (told.status(), told.header("connection"));
+        assert_eq!(seen, (status, Some("close")), "{path} {headers}");
+        assert_eq!(answer(&mut till).await, "", "its connection is closed");
+    };
+    tokio::join!(
+        unread("404", "/nothing", json, 900),
+        unread("404", "/nothing", expect, 900),
+        unread("415", "/redeem", "content-type: text/plain\r\n", 900),
+        unread("413", "/redeem", json, 9_000_000),
+    );
+    let mut till = shop.connect().await;
+    for _ in 0..2 {
+        let told = Told(ask(&mut till, &request("POST", "/nothing", "till-1", "", "{}")).await);
+        assert_eq!((told.status(), told.header("connection")), ("404", None), "it was read");
+    }
 }
 
 #[tokio::test]

@@ -51,14 +51,24 @@ async fn host(certificate: &Certificate, bounds: Bounds) -> Host {
 
 /// A connection that trusts `made` alone.
 pub(crate) async fn connect(host: &Host, made: &Made) -> std::io::Result<TlsStream<TcpStream>> {
+    connect_for(host, made, &[]).await
+}
+
+/// The same, for one of these protocols.
+async fn connect_for(
+    host: &Host,
+    made: &Made,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(made.der.clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let name = ServerName::try_from("localhost").expect("a name");
     TlsConnector::from(Arc::new(config)).connect(name, host.connect().await).await
 }
@@ -115,6 +125,26 @@ async fn a_faulty_renewal_keeps_the_old_certificate_and_names_the_fault() {
     install(&files, &new);
     certificate.reload().expect("good files");
     connect(&host, &new).await.expect("the new one");
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_is_served_as_without_tls_and_one_of_http_2_alone_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let files = files(&folder);
+    let made = made();
+    install(&files, &made);
+    let certificate = Certificate::open(&files).expect("good files");
+    let host = host(&certificate, Bounds::default()).await;
+    for (protocols, version) in
+        [(&["http/1.0"][..], "1.0"), (&["h2", "http/1.1", "http/1.0"], "1.1")]
+    {
+        let mut client = connect_for(&host, &made, protocols).await.expect("TLS");
+        let chosen = client.get_ref().1.alpn_protocol();
+        assert_eq!(chosen, Some(format!("http/{version}").as_bytes()), "{protocols:?}");
+        let request = get_request("/").replace("HTTP/1.1", &format!("HTTP/{version}"));
+        assert!(ask(&mut client, &request).await.ends_with("here"), "{protocols:?}");
+    }
+    assert!(connect_for(&host, &made, &["h2"]).await.is_err());
 }
 
 #[tokio::test]

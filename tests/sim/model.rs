@@ -236,9 +236,7 @@ impl Model {
             said if said.contains("may wait for the line") => {
                 (Limit::Pending, "refused: too many pending")
             }
-            said if said.contains("without the line")
-                || said.contains("while the line is down") =>
-            {
+            said if said.contains("while the provider does not answer") => {
                 (Limit::Outage, "refused: too long an outage")
             }
             said if said.contains("on hold") => (Limit::Held, "refused: held"),

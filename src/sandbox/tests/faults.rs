@@ -263,6 +263,30 @@ async fn what_the_contract_forbids_is_refused_naming_every_field() {
 }
 
 #[tokio::test]
+async fn headers_that_the_gateway_refuses_are_refused() {
+    let token = Some(Secret::new("t".to_owned()));
+    let sandbox = Sandbox::start(Options { token, ..Options::default() }).await.unwrap();
+    let ask = async |path: &'static str, more: &[(&str, &str)]| {
+        let headers = [&[("authorization", "Bearer t")], more].concat();
+        let (target, body) = (Target::Tcp(sandbox.addr), Bytes::from(order("C1")));
+        call(&target, Method::POST, path, &headers, body).await.unwrap()
+    };
+    let key = |value| ("idempotency-key", value);
+    let long = "k".repeat(257);
+    for bad in ["", "a b", "é", &long] {
+        let told = ask("/redeem", &[key(bad)]).await;
+        let message = told.json().unwrap()["message"].to_string();
+        assert!(told.status == 400 && message.contains("Idempotency-Key"), "{bad}: {message}");
+    }
+    let twice = ask("/redeem", &[key("a"), key("a")]).await;
+    assert!(twice.status == 400 && twice.json().unwrap()["message"].to_string().contains("once"));
+    assert_eq!(ask("/redeem", &[("authorization", "Bearer t")]).await.status, 401, "two tokens");
+    assert_eq!(sandbox.summary().codes_taken, 0);
+    assert_eq!(ask("/check", &[key("a b")]).await.status, 200, "a check has no key");
+    assert_eq!(ask("/redeem", &[key(&long[1..])]).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_field_that_the_contract_does_not_have_is_refused_by_a_strict_provider_alone() {
     let body = order("C1").replace('{', r#"{"cashier":"7","#);
     for (strict, expected) in [(true, 400), (false, 200)] {
