@@ -217,10 +217,8 @@ enum AsksAbout {
 fn repeat<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
     let its_own = || by_its_fields(at).map(|row| (row, AsksAbout::Its));
     let pending = || joined(at).map(|row| (row, AsksAbout::WhatIsPending));
-    // What nobody heard twice is a person's: no till is given it any more. And what was taken back
-    // unasked has no answer that could have been missed.
-    let is_open = |row: &Row| !row.has(mark::IN_VAIN) && !is_asked_anew(row);
-    let is_missed = |row: &&Row| is_its_code(row, at) && is_open(row);
+    // What was taken back unasked has no answer that could have been missed.
+    let is_missed = |row: &&Row| is_its_code(row, at) && !is_asked_anew(row);
     let missed = || at.undelivered.filter(is_missed).map(|row| (row, AsksAbout::WhatItMissed));
     by_its_key(at).or_else(its_own).or_else(pending).or_else(missed)
 }

@@ -318,7 +318,8 @@ impl Desk<'_> {
             let was = |how: &str| told.iter().any(|(what, _)| what == how);
             // What was told again once and was missed again is nobody's to get: a till that resets
             // each connection would get it with each sale.
-            let may_be = !was(RETOLD) && (was(PAID) || !row.has(mark::OWED_PAID));
+            let is_a_persons = was(RETOLD) || row.has(mark::IN_VAIN);
+            let may_be = !is_a_persons && (was(PAID) || !row.has(mark::OWED_PAID));
             if is_noted && !row.has(mark::OWED) || is_undelivered && may_be {
                 return Ok(Some(row.seq));
             }

@@ -220,6 +220,11 @@ fn open_sound(
     let is_unclean = known.as_ref().is_some_and(|known| !known.clean);
     let own = known.as_ref().filter(|_| copied.is_none());
     let unchecked = is_unclean && look_through(&mut connection, log_found, own)?;
+    if is_unclean {
+        // The next commit begins where the last whole one ends, within a sector: power that goes
+        // while it is written may take both. So what is in the log moves first.
+        checkpoint::passive(&connection)?;
+    }
     // What was found of the log was looked at: it may be cut now.
     let migrated = migration::bring_up_to_date(&mut connection, dir)?;
     grow_wal(&connection, dir)?;
