@@ -108,7 +108,8 @@ fn says_in_progress(object: &Object<'_>, rules: &Rules) -> bool {
         && words::says_in_progress(&told, &rules.in_progress)
 }
 
-/// A message, a code or a status that says that the code was used before.
+/// A message, a code or a status that says that the code was used before. Where the answer says as
+/// well that it went well, a status or a code that says "before" in so many words does.
 fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
     let is_used = |said: &Said| words::says_used_before(said, &rules.already_used);
     let texts = object.texts_of(|name| {
@@ -116,7 +117,10 @@ fn says_used(object: &Object<'_>, rules: &Rules) -> bool {
         is_word || object::is_message(name) || name == "reason"
     });
     let is_said = || said_beside_the_code(object, texts).iter().any(is_used);
-    !says_it_went_well(object) && (is_said() || is_called_used(object))
+    let words = object.texts_of(|name| STATUS.contains(&name) || object::CODES.contains(&name));
+    let is_of_before = |said: &Said| words::says_before(said) && is_used(said);
+    said_beside_the_code(object, words).iter().any(is_of_before)
+        || !says_it_went_well(object) && (is_said() || is_called_used(object))
 }
 
 /// What these texts say; a code that is given back says nothing.

@@ -446,9 +446,24 @@ proptest! {
     ) {
         let body = body.replace('}', &format!(",{failure}}}")).replace("{,", "{");
         let verdict = of(200, &body);
-        prop_assert!(verdict != Verdict::Confirmed, "{body}");
+        let is_outweighed = failure == USED_NOW && body.contains(r#""success":true"#);
+        prop_assert!(is_outweighed || verdict != Verdict::Confirmed, "{body}");
     }
 }
+
+#[test]
+fn no_failure_is_outweighed_by_a_success_but_a_state_that_it_may_have_brought_about() {
+    for failure in FAILURES {
+        for well in [r#""success":true"#, r#""ok":true"#] {
+            let verdict = of(200, &format!("{{{well},{failure}}}"));
+            let is_confirmed = verdict == Verdict::Confirmed;
+            assert_eq!(is_confirmed, failure == USED_NOW, "{well} {failure}");
+        }
+    }
+}
+
+/// What a reward is that was redeemed just now, where the answer says that it went well.
+const USED_NOW: &str = r#""status":"USED""#;
 
 /// Members that only servers, frameworks and gateways add.
 const FOREIGN: [&str; 12] = [

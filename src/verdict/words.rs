@@ -444,6 +444,11 @@ pub(super) fn says_used_before(said: &Said, used: &Phrases) -> bool {
     counts && !OTHER_THINGS.found_in(said)
 }
 
+/// Whether a text puts something into the past.
+pub(super) fn says_before(said: &Said) -> bool {
+    BEFORE.found_in(said)
+}
+
 /// Whether a text says that it went well.
 pub(super) fn says_well(said: &Said) -> bool {
     WELL.found_in(said)
