@@ -121,6 +121,23 @@ fn a_database_that_is_deleted_just_before_a_stop_is_saved_by_it() {
     assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
 }
 
+#[test]
+fn what_cannot_be_saved_when_it_is_taken_away_is_saved_as_soon_as_it_can_be() {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    fs::remove_dir_all(gateway.state_dir()).unwrap();
+    assert_eq!(gateway.till("").redeem("IN-VAIN").status, 503);
+    let detail = |gateway: &Gateway| gateway.status()["storage"]["detail"].to_string();
+    assert!(detail(&gateway).contains("could not be saved"), "{}", detail(&gateway));
+    fs::create_dir(gateway.state_dir()).unwrap();
+    until("it is saved", || detail(&gateway).contains("all of it is saved as"));
+    assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
+    assert_eq!(gateway.log().matches("could not be saved").count(), 1, "{}", gateway.log());
+    gateway.kill9();
+    gateway.start();
+    assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
+}
+
 fn remove_files(folder: &Path) {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths.filter(|path| path.is_file()).for_each(|path| fs::remove_file(path).unwrap());
