@@ -76,7 +76,7 @@ struct Current {
 }
 
 impl Current {
-    fn new(settings: &Settings, credentials_dir: Option<&Path>) -> Self {
+    fn new(settings: &Settings, credentials_dir: Option<&Path>, earlier: Option<&Tills>) -> Self {
         let intake = &settings.intake;
         Self {
             redeem_path: intake.redeem_path.clone(),
@@ -84,7 +84,7 @@ impl Current {
             reply_within: intake.reply_within,
             accepted_status: StatusCode::from_u16(intake.accepted_status).unwrap_or(StatusCode::OK),
             max_body_bytes: intake.max_body_bytes,
-            tills: Tills::new(&intake.tills, credentials_dir),
+            tills: Tills::new(&intake.tills, credentials_dir, earlier),
             providers: settings.providers.clone(),
             listed: Arc::clone(&settings.offline.listed),
             texts: intake.texts.clone(),
@@ -144,8 +144,8 @@ impl Intake {
         check: impl CheckReward,
         credentials_dir: Option<PathBuf>,
     ) -> Arc<Self> {
-        let current = Current::new(settings, credentials_dir.as_deref());
-        Arc::new(Self {
+        let current = Current::new(settings, credentials_dir.as_deref(), None);
+        let intake = Arc::new(Self {
             queue,
             check: Arc::new(check),
             credentials_dir,
@@ -156,13 +156,18 @@ impl Intake {
             guesses: Guesses::default(),
             deciding: Deciding::default(),
             checking: Deciding::default(),
-        })
+        });
+        let asked = Arc::downgrade(&intake);
+        let look = move || asked.upgrade().map(|intake| intake.current().tills.unread());
+        intake.queue.set_unread_tills(move || look().unwrap_or_default());
+        intake
     }
 
     /// Takes paths, tills with their tokens, lanes and limits from `settings`; requests under way
-    /// go on with the old.
+    /// go on with the old. A till's token that cannot be read now stays the one that it was.
     pub fn reload(&self, settings: &Settings) {
-        let current = Arc::new(Current::new(settings, self.credentials_dir.as_deref()));
+        let (earlier, credentials_dir) = (self.current(), self.credentials_dir.as_deref());
+        let current = Arc::new(Current::new(settings, credentials_dir, Some(&earlier.tills)));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
     }
 

@@ -119,6 +119,7 @@ impl Queue {
             salvaging: super::salvaging::Salvaging::default(),
             reload_faults: Mutex::default(),
             restart_keys: Mutex::default(),
+            unread_tills: super::unread::UnreadTills::default(),
             waiters: Waiters::default(),
             flights: Flights::default(),
             tellings: Arc::default(),
