@@ -178,6 +178,12 @@ impl StoreError {
         matches!(self, Self::Newer { .. } | Self::Foreign { .. } | Self::OldSqlite { .. })
     }
 
+    /// Whether SQLite could not agree with others on the log, as where it may not write beside it.
+    pub(super) fn is_of_locking(&self) -> bool {
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };
+        failure.code == ErrorCode::FileLockingProtocolFailed
+    }
+
     pub(crate) fn again(&self) -> Self {
         Self::Again { trouble: self.trouble(), text: self.to_string() }
     }

@@ -223,10 +223,7 @@ fn warn(written: &Written, source: &RowSource, file: &str) -> Result<(), CliErro
 fn lost_nothing(source: &RowSource) -> bool {
     let RowSource::Remains(remains) = source else { return true };
     let Some((why, tally)) = remains.salvage() else { return true };
-    say(&format!(
-        "the database is damaged ({why}): its rows were read page by page, and nothing in it was \
-         changed"
-    ));
+    say(&format!("{why}: its rows were read page by page, and nothing in it was changed"));
     match tally.lost {
         Some(0) => {}
         Some(lost) => {
