@@ -590,7 +590,8 @@ impl Writer {
     }
 
     fn set_room(&mut self, room: bool) {
-        if !self.health.set_full(!room) {
+        // In the place of a state directory that is gone another may stand, on another disk.
+        if self.watch.taken().is_some() || !self.health.set_full(!room) {
             return;
         }
         if room {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::harness::{Gateway, Provider, eventually, until};
 
@@ -129,10 +130,16 @@ fn what_cannot_be_saved_when_it_is_taken_away_is_saved_as_soon_as_it_can_be() {
     assert_eq!(gateway.till("").redeem("IN-VAIN").status, 503);
     let detail = |gateway: &Gateway| gateway.status()["storage"]["detail"].to_string();
     assert!(detail(&gateway).contains("could not be saved"), "{}", detail(&gateway));
+    // By then it was looked for space where there is no folder.
+    std::thread::sleep(Duration::from_millis(2200));
+    assert_eq!(gateway.till("").redeem("IN-VAIN").status, 503);
     fs::create_dir(gateway.state_dir()).unwrap();
     until("it is saved", || detail(&gateway).contains("all of it is saved as"));
     assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
     assert_eq!(gateway.log().matches("could not be saved").count(), 1, "{}", gateway.log());
+    for wrong in ["the disk is full", "there is space again"] {
+        assert!(!gateway.log().contains(wrong), "{wrong}: {}", gateway.log());
+    }
     gateway.kill9();
     gateway.start();
     assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
