@@ -912,6 +912,65 @@ DAY         LANE  ACCEPTED  LATE  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
     gateway.end().await;
 }
 
+/// A folder with settings, and a socket in the place of a daemon's.
+fn mute() -> (tempfile::TempDir, std::os::unix::net::UnixListener) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("redeemd.toml"), settings(folder.path())).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(folder.path().join("admin.sock"));
+    (folder, listener.unwrap())
+}
+
+/// A command that asks a [`mute`] daemon.
+fn asking(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redeemd"));
+    command.args(args).arg("--config").arg(folder.join("redeemd.toml")).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn a_backup_that_is_stopped_leaves_no_part_of_a_file() {
+    let (folder, listener) = mute();
+    let file = folder.path().join("copy.db");
+    for signal in ["-INT", "-TERM"] {
+        let mut command = asking(folder.path(), &["backup", file.to_str().unwrap()]);
+        let mut backup = command.stderr(Stdio::piped()).spawn().unwrap();
+        let (_asked, _) = listener.accept().unwrap();
+        assert!(file.exists());
+        let pid = backup.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert_eq!(backup.wait().unwrap().code(), Some(1), "{signal}");
+        assert!(!file.exists(), "{signal}");
+    }
+}
+
+#[test]
+fn an_action_that_nobody_answered_is_said_to_be_done_perhaps_and_a_look_is_not() {
+    let (folder, listener) = mute();
+    for (args, may_be_done) in [(&["hold", "--note", "x"][..], true), (&["status"], false)] {
+        let mut command = asking(folder.path(), args);
+        let asked = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(listener.accept().unwrap());
+        let ran = asked.wait_with_output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(69), "{said}");
+        assert_eq!(said.contains("it may be done yet"), may_be_done, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_into_a_pipe_that_broke_is_no_success() {
+    let gateway = Gateway::start().await;
+    gateway.accept("CODE-OOOO-3333", "till-1").await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = gateway.command(&["export", "-"]);
+    command.stdin(Stdio::null()).stdout(writer);
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.code() == Some(70) && said.contains("standard output"), "{said}");
+    gateway.end().await;
+}
+
 #[tokio::test]
 async fn a_backup_of_a_running_gateway_is_whole_its_owners_alone_and_known_as_a_copy() {
     let gateway = Gateway::start().await;
