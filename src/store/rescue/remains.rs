@@ -220,11 +220,12 @@ fn calls_for_salvage(error: &StoreError) -> bool {
 
 /// What is wrong with a database that is to be read page by page.
 fn wrong(error: &StoreError) -> String {
-    match error {
-        StoreError::Damaged(_) => error.to_string(),
-        _ if error.trouble() == Trouble::Damaged => format!("the database is damaged ({error})"),
-        _ => format!("the database cannot be opened for reading here ({error})"),
+    if matches!(error, StoreError::Damaged(_)) {
+        return error.to_string();
     }
+    let is_damaged = error.trouble() == Trouble::Damaged;
+    let what = if is_damaged { "is damaged" } else { "cannot be opened for reading here" };
+    format!("the database {what} ({error})")
 }
 
 /// A reader on a database that stood every look: its header, its log, its schema, its pages, its
