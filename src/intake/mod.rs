@@ -40,6 +40,8 @@ use tills::Tills;
 
 /// How long a till may take to send a body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// The longest method that the log has as it came.
+const METHOD_CHARS_MAX: usize = 16;
 /// What a till that asks too much is told to wait.
 const CROWDED_RETRY_AFTER_S: u64 = 1;
 
@@ -118,19 +120,29 @@ async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response
     let mut inbound = Inbound::new(&parts.headers, body);
     let current = intake.current();
     let Some(till) = current.tills.authenticate(&parts.headers) else {
-        return reply::in_own_words(
-            intake.turn_away(&current, &parts, inbound).await,
-            &current.texts,
-        );
+        let answer = intake.turn_away(&current, &parts, inbound).await;
+        log_answer(&current, None, &parts, &answer);
+        return reply::in_own_words(answer, &current.texts);
     };
     if let Some(guest) = parts.extensions.get::<Guest>() {
         guest.is_known();
     }
+    let named = Arc::clone(&till);
     let answer = intake.answer(Arc::clone(&current), till, &parts, &mut inbound).await;
+    log_answer(&current, Some(&named), &parts, &answer);
     let answer = reply::in_own_words(answer, &current.texts);
     answered::count(begun.elapsed());
     inbound.discard().await;
     answer
+}
+
+/// A line for each request, whatever became of it.
+fn log_answer(current: &Current, till: Option<&str>, parts: &Parts, answer: &Response) {
+    let (method, status) = (parts.method.as_str(), answer.status().as_u16());
+    let path = ask::known_path(current, parts.uri.path());
+    let method = if method.len() > METHOD_CHARS_MAX { "a long method" } else { method };
+    let till = till.unwrap_or("nobody");
+    tracing::debug!(method, path, till, status, "{method} {path} of {till} was answered {status}");
 }
 
 impl Intake {
