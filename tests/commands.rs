@@ -16,7 +16,7 @@ mod served;
 #[path = "commands/shown.rs"]
 mod shown;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -238,7 +238,6 @@ fn a_wrong_command_line_is_64_and_help_and_version_are_0() {
 
 #[test]
 fn a_password_that_is_typed_is_not_shown() {
-    use std::io::Read;
     let redeemd = format!("{} hash-password", env!("CARGO_BIN_EXE_redeemd"));
     let script = Command::new("script")
         .args(["-qefc", &redeemd, "/dev/null"])
@@ -909,6 +908,25 @@ DAY         LANE  ACCEPTED  LATE  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
 2026-11-01  retm         2     0          0         0       0        0       2
 ";
     assert!(text.contains(expected), "{text}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_backup_takes_no_arguments() {
+    let gateway = Gateway::start().await;
+    let socket = gateway.folder.path().join("admin.sock");
+    let asked = move |body: &str| {
+        let mut connection = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        let head = "POST /api/v1/backup HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+            content-type: application/json";
+        write!(connection, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut status = [0; 12];
+        connection.read_exact(&mut status).unwrap();
+        String::from_utf8_lossy(&status).into_owned()
+    };
+    let asking = move || ["", "{}", "{\"lane\": 1}", "any"].map(asked);
+    let answers = tokio::task::spawn_blocking(asking).await.unwrap();
+    assert_eq!(answers, ["200", "200", "400", "400"].map(|status| format!("HTTP/1.1 {status}")));
     gateway.end().await;
 }
 

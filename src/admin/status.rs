@@ -74,6 +74,13 @@ impl Admin {
         let oldest_pending_age_s = queue.oldest_pending_age_s().await;
         let counts = queue.counts();
         let (standing, now_ms) = (queue.standing().await, info.clock.stamp().unix_ms);
+        let storage = queue.storage();
+        let mut lanes = lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms));
+        if !storage.ok {
+            for lane in &mut lanes {
+                lane.risk = std::mem::take(&mut lane.risk).stored_nowhere();
+            }
+        }
         Status {
             gateway: info.gateway.clone(),
             version: info.version,
@@ -83,8 +90,8 @@ impl Admin {
             counts,
             oldest_pending_age_s,
             clock_trusted: info.clock.stamp().trusted,
-            storage: queue.storage(),
-            lanes: lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms)),
+            storage,
+            lanes,
             reload_faults: queue.reload_faults(),
             restart_keys: queue.restart_keys(),
             unread_tills: queue.unread_tills(),
