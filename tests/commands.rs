@@ -16,7 +16,7 @@ mod served;
 #[path = "commands/shown.rs"]
 mod shown;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -238,7 +238,6 @@ fn a_wrong_command_line_is_64_and_help_and_version_are_0() {
 
 #[test]
 fn a_password_that_is_typed_is_not_shown() {
-    use std::io::Read;
     let redeemd = format!("{} hash-password", env!("CARGO_BIN_EXE_redeemd"));
     let script = Command::new("script")
         .args(["-qefc", &redeemd, "/dev/null"])
@@ -909,6 +908,84 @@ DAY         LANE  ACCEPTED  LATE  CONFIRMED  DECLINED  PARKED  PENDING  VOIDED
 2026-11-01  retm         2     0          0         0       0        0       2
 ";
     assert!(text.contains(expected), "{text}");
+    gateway.end().await;
+}
+
+#[tokio::test]
+async fn a_backup_takes_no_arguments() {
+    let gateway = Gateway::start().await;
+    let socket = gateway.folder.path().join("admin.sock");
+    let asked = move |body: &str| {
+        let mut connection = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        let head = "POST /api/v1/backup HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+            content-type: application/json";
+        write!(connection, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut status = [0; 12];
+        connection.read_exact(&mut status).unwrap();
+        String::from_utf8_lossy(&status).into_owned()
+    };
+    let asking = move || ["", "{}", "{\"lane\": 1}", "any"].map(asked);
+    let answers = tokio::task::spawn_blocking(asking).await.unwrap();
+    assert_eq!(answers, ["200", "200", "400", "400"].map(|status| format!("HTTP/1.1 {status}")));
+    gateway.end().await;
+}
+
+/// A folder with settings, and a socket in the place of a daemon's.
+fn mute() -> (tempfile::TempDir, std::os::unix::net::UnixListener) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("redeemd.toml"), settings(folder.path())).unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(folder.path().join("admin.sock"));
+    (folder, listener.unwrap())
+}
+
+/// A command that asks a [`mute`] daemon.
+fn asking(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redeemd"));
+    command.args(args).arg("--config").arg(folder.join("redeemd.toml")).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn a_backup_that_is_stopped_leaves_no_part_of_a_file() {
+    let (folder, listener) = mute();
+    let file = folder.path().join("copy.db");
+    for signal in ["-INT", "-TERM"] {
+        let mut command = asking(folder.path(), &["backup", file.to_str().unwrap()]);
+        let mut backup = command.stderr(Stdio::piped()).spawn().unwrap();
+        let (_asked, _) = listener.accept().unwrap();
+        assert!(file.exists());
+        let pid = backup.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        assert_eq!(backup.wait().unwrap().code(), Some(1), "{signal}");
+        assert!(!file.exists(), "{signal}");
+    }
+}
+
+#[test]
+fn an_action_that_nobody_answered_is_said_to_be_done_perhaps_and_a_look_is_not() {
+    let (folder, listener) = mute();
+    for (args, may_be_done) in [(&["hold", "--note", "x"][..], true), (&["status"], false)] {
+        let mut command = asking(folder.path(), args);
+        let asked = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(listener.accept().unwrap());
+        let ran = asked.wait_with_output().unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(69), "{said}");
+        assert_eq!(said.contains("it may be done yet"), may_be_done, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_into_a_pipe_that_broke_is_no_success() {
+    let gateway = Gateway::start().await;
+    gateway.accept("CODE-OOOO-3333", "till-1").await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = gateway.command(&["export", "-"]);
+    command.stdin(Stdio::null()).stdout(writer);
+    let ran = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.code() == Some(70) && said.contains("standard output"), "{said}");
     gateway.end().await;
 }
 

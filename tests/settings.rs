@@ -747,6 +747,11 @@ fn who_may_act_has_a_name_a_role_and_a_secret() {
                 "keep",
             ),
             (
+                &format!("{user}role = \"see\"\ncredential = \"c\"\npassword_credential = \"d\""),
+                "admin.user[u].password_credential",
+                "another name of admin.user.credential: keep one",
+            ),
+            (
                 "[[admin.token]]\nname = \"\"\nrole = \"see\"\ncredential = \"c\"",
                 "admin.token[].name",
                 "1 to 64",

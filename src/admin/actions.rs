@@ -154,7 +154,7 @@ fn acted(acted: Acted, asker: &Asker) -> JsonAnswer {
 /// An action without arguments.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
 /// A hold, with or without trust meanwhile.
 #[derive(Debug, Default, Deserialize)]

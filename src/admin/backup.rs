@@ -15,6 +15,8 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
+use super::actions::Nothing;
+use super::given::{RawBody, arguments};
 use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::message::{Denied, Storage};
@@ -29,7 +31,9 @@ const PARTS_MAX: usize = 4;
 pub(super) async fn backup(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
+    body: RawBody,
 ) -> Result<Response, Problem> {
+    arguments::<Nothing>(body)?;
     let copy = admin.queue.backup(asker.name()).await.map_err(|error| match error {
         QueueError::Refusing(why @ Storage::NoRoomToCopy { .. }) => Problem::denied(
             StatusCode::INSUFFICIENT_STORAGE,

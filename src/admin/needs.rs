@@ -4,6 +4,7 @@
 use super::risk::OffView;
 use super::status::{LaneView, Status};
 use crate::message::{Cause, Need};
+use crate::queue::UnreadTill;
 
 impl Status {
     /// What somebody has to see to.
@@ -26,7 +27,9 @@ impl Status {
     fn settings_needs(&self) -> impl Iterator<Item = Need> + '_ {
         let refused = self.reload_faults.iter().cloned().map(|why| Need::SettingsRefused { why });
         let restart = !self.restart_keys.is_empty();
-        refused.chain(restart.then(|| Need::Restart { keys: self.restart_keys.join(", ") }))
+        refused
+            .chain(self.unread_tills.iter().map(unread))
+            .chain(restart.then(|| Need::Restart { keys: self.restart_keys.join(", ") }))
     }
 }
 
@@ -40,6 +43,11 @@ fn lane_needs(view: &LaneView) -> impl Iterator<Item = Need> + '_ {
     let cause = cause.map(|cause| Need::Lane { lane: lane.clone(), cause });
     let deaf = view.status.checks_deaf.then(|| Need::ChecksDeaf { lane: lane.clone() });
     cause.into_iter().chain(deaf).chain(off.map(|off| trust_off(lane.clone(), off)))
+}
+
+fn unread(UnreadTill { till, kept }: &UnreadTill) -> Need {
+    let till = till.clone();
+    if *kept { Need::TillKept { till } } else { Need::TillUnread { till } }
 }
 
 fn trust_off(lane: String, off: &OffView) -> Need {
@@ -61,6 +69,10 @@ mod tests {
         status.needs().iter().map(|need| need.text(language)).collect()
     }
 
+    fn unread_till(till: &str, kept: bool) -> UnreadTill {
+        UnreadTill { till: till.to_owned(), kept }
+    }
+
     #[test]
     fn a_line_that_is_only_down_needs_nobody_and_a_token_that_is_refused_does() {
         let mut status = quiet();
@@ -78,6 +90,8 @@ mod tests {
         let mut status = Status { clock_trusted: false, balanced: false, ..quiet() };
         status.reload_faults = vec!["intake.listen: not an address".to_owned()];
         status.restart_keys = vec!["gateway.name", "admin.socket"];
+        status.unread_tills =
+            [("t-1", true), ("t-2", false)].map(|(till, kept)| unread_till(till, kept)).into();
         let english = texts(&status, Language::English);
         for part in [
             "the clock is not synchronised",
@@ -85,6 +99,8 @@ mod tests {
             "the books do not balance",
             "were refused: intake.listen: not an address",
             "take a restart: gateway.name, admin.socket",
+            "the token of till t-1 cannot be read: the one before it holds",
+            "the token of till t-2 cannot be read: none of its requests is answered",
         ] {
             assert!(english.iter().any(|text| text.contains(part)), "{part}: {english:?}");
         }

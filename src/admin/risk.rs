@@ -142,6 +142,18 @@ impl LaneRisk {
         }
     }
 
+    /// While nothing can be stored nothing is given, whatever the limits leave.
+    pub(super) fn stored_nowhere(self) -> Self {
+        Self {
+            may_give: self.may_give.map(|_| 0),
+            may_give_to: None,
+            trust_until: None,
+            trust_left_s: None,
+            trust_from: None,
+            ..self
+        }
+    }
+
     /// Whether only codes whose checks are remembered may be given.
     pub(super) fn gives_to_checked_alone(&self) -> bool {
         self.may_give_to == Some(CHECKED_ALONE)

@@ -17,7 +17,7 @@ use crate::checked::{self, Answerer};
 use crate::limits::Gauge;
 use crate::log;
 use crate::message::{Cause, Denied, Language};
-use crate::queue::{LaneStatus, StorageStatus};
+use crate::queue::{LaneStatus, StorageStatus, UnreadTill};
 use crate::refused::{self, Reason};
 use crate::store::{Counts, Standing};
 use crate::trust::Trust;
@@ -38,6 +38,8 @@ pub(super) struct Status {
     pub(super) reload_faults: Vec<String>,
     /// Keys whose values on the disk take a restart.
     pub(super) restart_keys: Vec<&'static str>,
+    /// Tills whose tokens cannot be read.
+    pub(super) unread_tills: Vec<UnreadTill>,
     /// Requests of tills that were refused since the process started, by reason.
     pub(super) refused: BTreeMap<&'static str, u64>,
     /// Checks of tills since the process started, by what answered them.
@@ -72,6 +74,13 @@ impl Admin {
         let oldest_pending_age_s = queue.oldest_pending_age_s().await;
         let counts = queue.counts();
         let (standing, now_ms) = (queue.standing().await, info.clock.stamp().unix_ms);
+        let storage = queue.storage();
+        let mut lanes = lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms));
+        if !storage.ok {
+            for lane in &mut lanes {
+                lane.risk = std::mem::take(&mut lane.risk).stored_nowhere();
+            }
+        }
         Status {
             gateway: info.gateway.clone(),
             version: info.version,
@@ -81,10 +90,11 @@ impl Admin {
             counts,
             oldest_pending_age_s,
             clock_trusted: info.clock.stamp().trusted,
-            storage: queue.storage(),
-            lanes: lane_views(queue.lanes(), queue.counts_by_lane(), (&standing, now_ms)),
+            storage,
+            lanes,
             reload_faults: queue.reload_faults(),
             restart_keys: queue.restart_keys(),
+            unread_tills: queue.unread_tills(),
             refused: Reason::ALL
                 .into_iter()
                 .map(|reason| (reason.as_str(), refused::total(reason)))
@@ -281,6 +291,7 @@ pub(super) mod tests {
             lanes: lane_views(lanes, vec![("retm".to_owned(), counts)], (&standings, 0)),
             reload_faults: Vec::new(),
             restart_keys: Vec::new(),
+            unread_tills: Vec::new(),
             refused: BTreeMap::new(),
             checks: BTreeMap::from([("passed", 6), ("remembered", 2), ("held", 1), ("unknown", 0)]),
             checks_remembered: 14,

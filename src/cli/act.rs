@@ -124,7 +124,7 @@ async fn give(daemon: &Daemon, order: &LaneOrder, lane: Option<&str>) -> Result<
         Some(lane) => format!("/api/v1/lanes/{}/{}", encoded(lane), order.word),
         None => format!("/api/v1/{}", order.word),
     };
-    daemon.post(&path, &order.arguments).await
+    daemon.act(&path, &order.arguments).await
 }
 
 /// What was done to each lane, or what is said of it instead.
@@ -200,7 +200,7 @@ async fn retry_held(
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
     let value =
-        daemon.post(&format!("/api/v1/lanes/{}/retry-held", encoded(lane)), &json!({})).await?;
+        daemon.act(&format!("/api/v1/lanes/{}/retry-held", encoded(lane)), &json!({})).await?;
     if json {
         writeln!(out, "{value}")?;
     } else {
@@ -247,7 +247,7 @@ async fn one(
     out: &mut dyn Write,
 ) -> Result<bool, CliError> {
     let done = match path(id) {
-        Ok(path) => daemon.post(&format!("{path}/{}", action.word), &action.arguments).await,
+        Ok(path) => daemon.act(&format!("{path}/{}", action.word), &action.arguments).await,
         Err(error) => Err(error),
     };
     match done {

@@ -76,6 +76,16 @@ impl Daemon {
         self.call(Method::POST, path, Bytes::from(arguments.to_string())).await
     }
 
+    /// As [`Self::post`], of what changes something: without an answer it may be done all the same.
+    pub(super) async fn act(&self, path: &str, arguments: &Value) -> Result<Value, CliError> {
+        let done = self.post(path, arguments).await;
+        if let Err(CliError::Unanswered(why)) = done {
+            let advice = "it may be done yet: look at `redeemd status`, or at `redeemd show ID`";
+            return Err(CliError::Unanswered(format!("{why}\n{advice}")));
+        }
+        done
+    }
+
     /// `POST path`; the answer is written to `to` as it comes.
     pub(super) async fn download(
         &self,

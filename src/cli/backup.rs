@@ -8,6 +8,7 @@ use serde_json::json;
 use super::args::BackupArgs;
 use super::ask::Daemon;
 use super::exit::{CliError, say};
+use super::interrupted::unless_interrupted;
 use super::rescue::{STANDARD_OUTPUT, create, discard};
 use super::terminal::is_terminal;
 
@@ -25,7 +26,7 @@ pub(super) async fn backup(
         return to_output(daemon).await;
     }
     let mut file = BufWriter::new(create(&args.file)?);
-    let written = match fetched(daemon, &mut file).await {
+    let written = match unless_interrupted(fetched(daemon, &mut file)).await {
         Ok(written) => written,
         Err(error) => {
             // A part of a database is of no use, and stands in the way of the next one.

@@ -53,6 +53,9 @@ pub enum CliError {
     /// Nobody answers.
     #[error("{0}")]
     Unavailable(String),
+    /// Somebody was asked, and no whole answer came.
+    #[error("{0}")]
+    Unanswered(String),
     /// Another process works there.
     #[error("{0}")]
     TryAgain(String),
@@ -81,7 +84,7 @@ impl CliError {
             Self::Failed(_) | Self::SaidAlready => Exit::Failed,
             Self::Logged(exit) => *exit,
             Self::Usage(_) => Exit::Usage,
-            Self::Unavailable(_) => Exit::Unavailable,
+            Self::Unavailable(_) | Self::Unanswered(_) => Exit::Unavailable,
             Self::TryAgain(_) => Exit::TryAgain,
             Self::Config(_) | Self::Unusable(_) => Exit::Config,
             Self::State(_) => Exit::CannotCreate,
@@ -113,6 +116,7 @@ impl CliError {
             Self::Failed(_)
             | Self::Usage(_)
             | Self::Unavailable(_)
+            | Self::Unanswered(_)
             | Self::TryAgain(_)
             | Self::Internal(_)
             | Self::Unusable(_)
@@ -133,8 +137,11 @@ pub(super) fn say(text: &str) {
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Unreachable { .. } | ClientError::Deadline(_) | ClientError::Broken(_) => {
+            ClientError::Unreachable { .. } => {
                 Self::Unavailable(format!("the daemon does not answer: {error}"))
+            }
+            ClientError::Deadline(_) | ClientError::Broken(_) => {
+                Self::Unanswered(format!("the daemon does not answer: {error}"))
             }
             ClientError::Unwritten(error) => Self::Io(error),
             ClientError::TooLarge | ClientError::Request(_) => Self::Internal(error.to_string()),

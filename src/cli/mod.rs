@@ -9,6 +9,7 @@ mod certificate;
 mod check;
 mod exit;
 mod input;
+mod interrupted;
 mod list;
 mod names;
 mod options;

@@ -46,6 +46,8 @@ struct DaemonStatus {
     #[serde(default)]
     restart_keys: Vec<String>,
     #[serde(default)]
+    unread_tills: Vec<UnreadTillView>,
+    #[serde(default)]
     refused: BTreeMap<String, u64>,
     #[serde(default)]
     checks: BTreeMap<String, u64>,
@@ -58,6 +60,13 @@ struct DaemonStatus {
     slowed_tills: Vec<String>,
     /// What does not end by itself; a daemon of an earlier build does not say.
     needs: Option<Vec<String>>,
+}
+
+/// A till whose token cannot be read.
+#[derive(Debug, Deserialize)]
+struct UnreadTillView {
+    till: String,
+    kept: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -257,6 +266,11 @@ fn head(status: &DaemonStatus) -> String {
             "not trusted for the codes that were refused to them: {}",
             status.slowed_tills.join(", ")
         );
+        text.push_str(&paragraph("tills", &words, INDENT));
+    }
+    for UnreadTillView { till, kept } in &status.unread_tills {
+        let what = if *kept { "the one before it holds" } else { "it is answered 401" };
+        let words = format!("the token of {till} cannot be read: {what}");
         text.push_str(&paragraph("tills", &words, INDENT));
     }
     if let Some(refused) = refused(&status.refused) {

@@ -133,6 +133,15 @@ impl Signals {
     }
 }
 
+/// A daemon whose store is open and that serves nobody yet.
+struct Begun {
+    options: LoadOptions,
+    signals: Signals,
+    clock: Clock,
+    notify: Arc<Notify>,
+    queue: Queue,
+}
+
 impl RunningDaemon {
     /// Starts everything that the settings ask for; `options` are for reloads.
     ///
@@ -143,63 +152,18 @@ impl RunningDaemon {
         process::keep_files_private();
         process::raise_open_files();
         let signals = Signals::new()?;
-        let (settings, credentials_dir) =
-            (&prepared.loaded.settings, &prepared.loaded.credentials_dir);
         let (clock, notify) = (Clock::system(), Arc::new(Notify::from_env()));
         // The store first: its lock says that nobody else serves here, and makes the place for the
         // commands' socket.
+        let settings = &prepared.loaded.settings;
         let queue = notify.while_it_takes(|| open_queue(settings, &clock))?;
-        let mut listeners = Listeners::bind(&prepared)?;
-        let (stop_helpers, stop) = watch::channel(false);
-        let mut helpers = JoinSet::new();
-        let network = watch_network(&mut helpers, stop.clone());
-        let context = UpstreamContext {
-            clock: clock.clone(),
-            state_dir: settings.gateway.state_dir.clone(),
-            credentials_dir: credentials_dir.clone(),
-            gateway: settings.gateway.name.clone(),
-        };
-        let alerts = Alerts::new(settings.alert.as_ref(), &context).map_err(|error| {
-            DaemonError::Provider { lane: "[alert]".to_owned(), why: error.to_string() }
-        })?;
-        helpers.spawn(alerts.clone().run(told_to_stop(stop)));
-        let (make_transport, watched) = (transport_maker(context), Arc::clone(&notify));
-        let credentials_dir = credentials_dir.clone();
-        let parts = Parts {
-            queue,
-            clock,
-            seed: seed(),
-            make_transport,
-            network,
-            alerts,
-            notify: watched,
-            credentials_dir,
-        };
-        let core = Core::start(settings, parts).await?;
-        listeners.serve(core.intake(), core.admin());
-        core.listening();
-        let settings = prepared.loaded.settings;
-        let begun_with = settings.clone();
-        let daemon = Self {
-            options,
-            settings,
-            begun_with,
-            signals,
-            core,
-            notify,
-            listeners,
-            helpers,
-            stop_helpers,
-        };
-        daemon.warn_of_orphans();
-        daemon.tell_status();
-        daemon.notify.ready();
-        tracing::info!(
-            version = env!("CARGO_PKG_VERSION"),
-            gateway = daemon.settings.gateway.name,
-            "ready"
-        );
-        Ok(daemon)
+        let begun = Begun { options, signals, clock, notify, queue: queue.clone() };
+        let started = begun.serve(prepared).await;
+        if started.is_err() {
+            // Nothing was on the wire, and the next start is to know it.
+            queue.stop().await;
+        }
+        started
     }
 
     /// Serves until it is told to stop, then stops in order.
@@ -275,6 +239,66 @@ impl RunningDaemon {
         while self.helpers.join_next().await.is_some() {}
         self.core.queue.stop().await;
         tracing::info!("stopped");
+    }
+}
+
+impl Begun {
+    /// Binds the addresses and starts all that works on the queue.
+    async fn serve(self, prepared: Prepared) -> Result<RunningDaemon, DaemonError> {
+        let Self { options, signals, clock, notify, queue } = self;
+        let (settings, credentials_dir) =
+            (&prepared.loaded.settings, &prepared.loaded.credentials_dir);
+        let mut listeners = Listeners::bind(&prepared)?;
+        let (stop_helpers, stop) = watch::channel(false);
+        let mut helpers = JoinSet::new();
+        let network = watch_network(&mut helpers, stop.clone());
+        let context = UpstreamContext {
+            clock: clock.clone(),
+            state_dir: settings.gateway.state_dir.clone(),
+            credentials_dir: credentials_dir.clone(),
+            gateway: settings.gateway.name.clone(),
+        };
+        let alerts = Alerts::new(settings.alert.as_ref(), &context).map_err(|error| {
+            DaemonError::Provider { lane: "[alert]".to_owned(), why: error.to_string() }
+        })?;
+        helpers.spawn(alerts.clone().run(told_to_stop(stop)));
+        let (make_transport, watched) = (transport_maker(context), Arc::clone(&notify));
+        let credentials_dir = credentials_dir.clone();
+        let parts = Parts {
+            queue,
+            clock,
+            seed: seed(),
+            make_transport,
+            network,
+            alerts,
+            notify: watched,
+            credentials_dir,
+        };
+        let core = Core::start(settings, parts).await?;
+        listeners.serve(core.intake(), core.admin());
+        core.listening();
+        let settings = prepared.loaded.settings;
+        let begun_with = settings.clone();
+        let daemon = RunningDaemon {
+            options,
+            settings,
+            begun_with,
+            signals,
+            core,
+            notify,
+            listeners,
+            helpers,
+            stop_helpers,
+        };
+        daemon.warn_of_orphans();
+        daemon.tell_status();
+        daemon.notify.ready();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            gateway = daemon.settings.gateway.name,
+            "ready"
+        );
+        Ok(daemon)
     }
 }
 

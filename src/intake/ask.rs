@@ -52,6 +52,16 @@ pub(super) enum TillRoute {
     Void(Id),
 }
 
+/// The path of a request as the log may have it: no id, and nothing that a stranger made up.
+pub(super) fn known_path<'a>(current: &'a Current, path: &str) -> &'a str {
+    match path {
+        _ if path == current.redeem_path => &current.redeem_path,
+        _ if path == current.check_path => &current.check_path,
+        _ if path.starts_with(REDEMPTIONS) => "/redemptions/ID",
+        _ => "an unknown path",
+    }
+}
+
 /// What is asked, or the answer to what does not exist.
 pub(super) fn route(
     current: &Current,

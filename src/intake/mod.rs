@@ -40,6 +40,8 @@ use tills::Tills;
 
 /// How long a till may take to send a body.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// The longest method that the log has as it came.
+const METHOD_CHARS_MAX: usize = 16;
 /// What a till that asks too much is told to wait.
 const CROWDED_RETRY_AFTER_S: u64 = 1;
 
@@ -76,7 +78,7 @@ struct Current {
 }
 
 impl Current {
-    fn new(settings: &Settings, credentials_dir: Option<&Path>) -> Self {
+    fn new(settings: &Settings, credentials_dir: Option<&Path>, earlier: Option<&Tills>) -> Self {
         let intake = &settings.intake;
         Self {
             redeem_path: intake.redeem_path.clone(),
@@ -84,7 +86,7 @@ impl Current {
             reply_within: intake.reply_within,
             accepted_status: StatusCode::from_u16(intake.accepted_status).unwrap_or(StatusCode::OK),
             max_body_bytes: intake.max_body_bytes,
-            tills: Tills::new(&intake.tills, credentials_dir),
+            tills: Tills::new(&intake.tills, credentials_dir, earlier),
             providers: settings.providers.clone(),
             listed: Arc::clone(&settings.offline.listed),
             texts: intake.texts.clone(),
@@ -118,19 +120,29 @@ async fn handle(State(intake): State<Arc<Intake>>, request: Request) -> Response
     let mut inbound = Inbound::new(&parts.headers, body);
     let current = intake.current();
     let Some(till) = current.tills.authenticate(&parts.headers) else {
-        return reply::in_own_words(
-            intake.turn_away(&current, &parts, inbound).await,
-            &current.texts,
-        );
+        let answer = intake.turn_away(&current, &parts, inbound).await;
+        log_answer(&current, None, &parts, &answer);
+        return reply::in_own_words(answer, &current.texts);
     };
     if let Some(guest) = parts.extensions.get::<Guest>() {
         guest.is_known();
     }
+    let named = Arc::clone(&till);
     let answer = intake.answer(Arc::clone(&current), till, &parts, &mut inbound).await;
+    log_answer(&current, Some(&named), &parts, &answer);
     let answer = reply::in_own_words(answer, &current.texts);
     answered::count(begun.elapsed());
     inbound.discard().await;
     if inbound.has_ended() { answer } else { reply::last(answer) }
+}
+
+/// A line for each request, whatever became of it.
+fn log_answer(current: &Current, till: Option<&str>, parts: &Parts, answer: &Response) {
+    let (method, status) = (parts.method.as_str(), answer.status().as_u16());
+    let path = ask::known_path(current, parts.uri.path());
+    let method = if method.len() > METHOD_CHARS_MAX { "a long method" } else { method };
+    let till = till.unwrap_or("nobody");
+    tracing::debug!(method, path, till, status, "{method} {path} of {till} was answered {status}");
 }
 
 impl Intake {
@@ -144,8 +156,8 @@ impl Intake {
         check: impl CheckReward,
         credentials_dir: Option<PathBuf>,
     ) -> Arc<Self> {
-        let current = Current::new(settings, credentials_dir.as_deref());
-        Arc::new(Self {
+        let current = Current::new(settings, credentials_dir.as_deref(), None);
+        let intake = Arc::new(Self {
             queue,
             check: Arc::new(check),
             credentials_dir,
@@ -156,13 +168,18 @@ impl Intake {
             guesses: Guesses::default(),
             deciding: Deciding::default(),
             checking: Deciding::default(),
-        })
+        });
+        let asked = Arc::downgrade(&intake);
+        let look = move || asked.upgrade().map(|intake| intake.current().tills.unread());
+        intake.queue.set_unread_tills(move || look().unwrap_or_default());
+        intake
     }
 
     /// Takes paths, tills with their tokens, lanes and limits from `settings`; requests under way
-    /// go on with the old.
+    /// go on with the old. A till's token that cannot be read now stays the one that it was.
     pub fn reload(&self, settings: &Settings) {
-        let current = Arc::new(Current::new(settings, self.credentials_dir.as_deref()));
+        let (earlier, credentials_dir) = (self.current(), self.credentials_dir.as_deref());
+        let current = Arc::new(Current::new(settings, credentials_dir, Some(&earlier.tills)));
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
     }
 

@@ -29,7 +29,7 @@ fn serving(providers: Vec<Provider>) -> Current {
         reply_within: Duration::from_millis(900),
         accepted_status: StatusCode::ACCEPTED,
         max_body_bytes: 1024,
-        tills: Tills::new(&[], None),
+        tills: Tills::new(&[], None, None),
         listed: crate::settings::listed(&providers),
         providers,
         texts: Texts::default(),

@@ -13,6 +13,7 @@ use crate::files::{self, LOOK_EVERY};
 use crate::fold;
 use crate::listen::bearer;
 use crate::message::{Fault, Language};
+use crate::queue::UnreadTill;
 use crate::redemption::Fingerprint;
 use crate::settings::{SecretSource, Till};
 
@@ -59,25 +60,31 @@ struct FollowedTills {
     tills: Vec<KnownTill>,
 }
 
+#[derive(Clone)]
 struct KnownTill {
     name: Arc<str>,
     source: SecretSource,
     /// Of its token; the token itself is not kept. `None` as long as it could not be read.
     token: Option<Fingerprint>,
+    /// The last reading was in vain.
+    is_unread: bool,
     /// Its file, from when it was last read, in vain or not.
     file: files::Followed,
 }
 
 impl Tills {
-    pub(super) fn new(tills: &[Till], credentials_dir: Option<&Path>) -> Self {
+    /// After a reload, a till whose token cannot be read keeps the one that it has in `earlier`.
+    pub(super) fn new(
+        tills: &[Till],
+        credentials_dir: Option<&Path>,
+        earlier: Option<&Self>,
+    ) -> Self {
+        let earlier = earlier.map(|earlier| earlier.unshared(tills, credentials_dir));
         let known = tills.iter().map(|till| {
-            let Till { name, token, .. } = till;
-            let mut known = KnownTill {
-                name: name.as_str().into(),
-                source: token.clone(),
-                token: None,
-                file: token.followed(credentials_dir),
-            };
+            let mut known = KnownTill::new(till, credentials_dir);
+            let token =
+                |earlier: &Vec<KnownTill>| earlier.iter().find_map(|one| one.token_of(till));
+            known.token = earlier.as_ref().and_then(token);
             known.read(credentials_dir);
             known
         });
@@ -95,6 +102,27 @@ impl Tills {
                 tills: known.collect(),
             }),
         }
+    }
+
+    /// Those known here, without the tokens that one of the new `tills` has in its file now: that
+    /// is whose they are.
+    fn unshared(&self, tills: &[Till], credentials_dir: Option<&Path>) -> Vec<KnownTill> {
+        let read = |till: &Till| till.token.token(credentials_dir).ok();
+        let taken: Vec<_> =
+            tills.iter().filter_map(read).map(|token| fingerprint(token.reveal())).collect();
+        let mut known = self.followed.lock().unwrap_or_else(PoisonError::into_inner).tills.clone();
+        known.retain(|till| till.token.is_none_or(|token| !taken.contains(&token)));
+        known
+    }
+
+    /// The tills whose tokens cannot be read now.
+    pub(super) fn unread(&self) -> Vec<UnreadTill> {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.follow_now_and_then(self.credentials_dir.as_deref());
+        let unread = followed.tills.iter().filter(|till| till.is_unread);
+        unread
+            .map(|till| UnreadTill { till: till.name.to_string(), kept: till.token.is_some() })
+            .collect()
     }
 
     /// Whether tokens are asked for.
@@ -130,9 +158,7 @@ impl Tills {
         }
         let offered = fingerprint(bearer(headers)?);
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        if followed.looked_at.elapsed() >= LOOK_EVERY {
-            followed.follow(self.credentials_dir.as_deref());
-        }
+        followed.follow_now_and_then(self.credentials_dir.as_deref());
         followed.till_of(offered)
     }
 
@@ -145,6 +171,12 @@ impl Tills {
 }
 
 impl FollowedTills {
+    fn follow_now_and_then(&mut self, credentials_dir: Option<&Path>) {
+        if self.looked_at.elapsed() >= LOOK_EVERY {
+            self.follow(credentials_dir);
+        }
+    }
+
     fn follow(&mut self, credentials_dir: Option<&Path>) {
         self.looked_at = Instant::now();
         let mut is_new = false;
@@ -185,11 +217,29 @@ impl FollowedTills {
 }
 
 impl KnownTill {
+    /// It is to be read.
+    fn new(till: &Till, credentials_dir: Option<&Path>) -> Self {
+        Self {
+            name: till.name.as_str().into(),
+            source: till.token.clone(),
+            token: None,
+            is_unread: false,
+            file: till.token.followed(credentials_dir),
+        }
+    }
+
+    /// Its token, if it is this `till` with the same file.
+    fn token_of(&self, till: &Till) -> Option<Fingerprint> {
+        self.token.filter(|_| *self.name == *till.name && self.source == till.token)
+    }
+
     /// Whether the token is another now. One that cannot be read leaves the earlier one in force: a
-    /// file that is being replaced must not turn a till away. A reload begins without earlier ones.
+    /// file that is being replaced must not turn a till away, nor must a reload.
     fn read(&mut self, credentials_dir: Option<&Path>) -> bool {
         let before = self.token;
-        match self.source.token(credentials_dir) {
+        let read = self.source.token(credentials_dir);
+        self.is_unread = read.is_err();
+        match read {
             Ok(token) => self.token = Some(fingerprint(token.reveal())),
             Err(error) => {
                 let kept = self.token.is_some();
@@ -235,7 +285,7 @@ mod tests {
             fs::write(folder.path().join(name), format!("{name}-token\n")).expect("written");
             Till::new(name, SecretSource::Credential(name.to_owned()))
         });
-        Tills::new(&tills, Some(folder.path()))
+        Tills::new(&tills, Some(folder.path()), None)
     }
 
     #[test]
@@ -246,7 +296,7 @@ mod tests {
             branches: vec!["\u{667}".to_owned()],
             ..Till::new("bound", token())
         };
-        let tills = Tills::new(&[bound, Till::new("free", token())], None);
+        let tills = Tills::new(&[bound, Till::new("free", token())], None, None);
         let beyond =
             |till: &str, business: &str, branch| tills.beyond_binding(till, business, branch).len();
         assert_eq!((beyond("bound", " SHOP-1", Some("7")), beyond("bound", "cafe", None)), (0, 0));
@@ -261,7 +311,7 @@ mod tests {
     fn a_till_is_spoken_to_in_its_own_language_and_else_in_the_one_it_asks_for() {
         let token = || SecretSource::Credential("none".to_owned());
         let arabic = Till { language: Some(Language::Arabic), ..Till::new("one", token()) };
-        let tills = Tills::new(&[arabic, Till::new("two", token())], None);
+        let tills = Tills::new(&[arabic, Till::new("two", token())], None, None);
         let mut asks = HeaderMap::new();
         assert_eq!(
             (tills.language("one", &asks), tills.language("two", &asks)),
@@ -275,7 +325,7 @@ mod tests {
 
     #[test]
     fn without_tills_everybody_is_anonymous() {
-        let tills = Tills::new(&[], None);
+        let tills = Tills::new(&[], None, None);
         assert_eq!(tills.authenticate(&HeaderMap::new()).as_deref(), Some("anonymous"));
         assert_eq!(asks(&tills, "any").as_deref(), Some("anonymous"));
     }
@@ -297,7 +347,7 @@ mod tests {
         for text in ["two words", "Bearer one-token"] {
             fs::write(folder.path().join("one"), text).expect("written");
             let till = Till::new("one", SecretSource::Credential("one".to_owned()));
-            assert_eq!(asks(&Tills::new(&[till], Some(folder.path())), text), None, "{text}");
+            assert_eq!(asks(&Tills::new(&[till], Some(folder.path()), None), text), None, "{text}");
         }
     }
 
@@ -324,17 +374,36 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_cannot_be_read_keeps_the_earlier_one_until_the_reload() {
+    fn a_token_that_cannot_be_read_keeps_the_earlier_one_over_a_reload_and_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
         let tills = two(&folder);
+        assert_eq!(tills.unread(), []);
         fs::write(folder.path().join("one"), " \n").expect("written");
         fs::remove_file(folder.path().join("two")).expect("removed");
         tills.look_now();
-        assert!(asks(&tills, "one-token").is_some() && asks(&tills, "two-token").is_some());
+        let known = |names: [&str; 2]| {
+            names.map(|name| Till::new(name, SecretSource::Credential(name.to_owned())))
+        };
+        let unread = |till: &str, kept| UnreadTill { till: till.to_owned(), kept };
+        let reloaded = Tills::new(&known(["one", "two"]), Some(folder.path()), Some(&tills));
+        for tills in [&tills, &reloaded] {
+            assert!(asks(tills, "one-token").is_some() && asks(tills, "two-token").is_some());
+            assert_eq!(tills.unread(), [unread("one", true), unread("two", true)]);
+        }
+        let others = Tills::new(&known(["one", "three"]), Some(folder.path()), Some(&reloaded));
+        assert!(asks(&others, "one-token").is_some() && asks(&others, "two-token").is_none());
+        assert_eq!(others.unread(), [unread("one", true), unread("three", false)]);
+        assert!(asks(&others, "").is_none(), "no token is nobody's token");
+    }
+
+    #[test]
+    fn a_token_that_was_put_into_another_tills_file_is_that_tills_after_a_reload() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tills = two(&folder);
+        fs::rename(folder.path().join("one"), folder.path().join("two")).expect("renamed");
         let known =
             ["one", "two"].map(|name| Till::new(name, SecretSource::Credential(name.to_owned())));
-        let reloaded = Tills::new(&known, Some(folder.path()));
-        assert!(asks(&reloaded, "one-token").is_none() && asks(&reloaded, "two-token").is_none());
-        assert!(asks(&reloaded, "").is_none(), "no token is nobody's token");
+        let reloaded = Tills::new(&known, Some(folder.path()), Some(&tills));
+        assert_eq!(asks(&reloaded, "one-token").as_deref(), Some("two"));
     }
 }

@@ -45,6 +45,29 @@ messages! {
         en: format!("these settings have changed and take a restart: {keys}"),
         ar: format!("تغيّرت هذه الإعدادات وتحتاج إلى إعادة تشغيل البوابة: {}", iso(keys));
 
+        /// A till's token cannot be read; the earlier one holds.
+        TillKept { till: String }
+        en: format!(
+            "the token of till {till} cannot be read: the one before it holds until redeemd \
+             starts again; mend its file"
+        ),
+        ar: format!(
+            "لا يمكن قراءة رمز نقطة البيع {}: يبقى رمزها السابق صالحًا حتى تشغيل البوابة من جديد؛ \
+             أصلح ملفه",
+            iso(till)
+        );
+
+        /// A till has no token, because it cannot be read.
+        TillUnread { till: String }
+        en: format!(
+            "the token of till {till} cannot be read: none of its requests is answered; mend its \
+             file, it is picked up at once"
+        ),
+        ar: format!(
+            "لا يمكن قراءة رمز نقطة البيع {}: لا يُجاب عن طلباتها؛ أصلح ملفه، ويُقرأ فورًا",
+            iso(till)
+        );
+
         /// A lane is not up, for a cause that does not end by itself.
         Lane { lane: String, cause: Cause }
         en: format!("{lane}: {}", cause.explanation(English)),

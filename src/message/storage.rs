@@ -84,12 +84,12 @@ messages! {
         /// As `TakenAway`, and what it held could not be saved.
         TakenUnsaved { why: String, error: String }
         en: format!(
-            "{why}: nothing is accepted or sent; what it held could not be saved ({error}); start \
-             redeemd again, or put it back"
+            "{why}: nothing is accepted or sent; what it held could not be saved ({error}), which \
+             is tried again each 10 s; mend that before redeemd ends, or put the file back"
         ),
         ar: format!(
-            "{}: لا يُقبل شيء ولا يُرسل؛ تعذّر حفظ ما فيها ({})؛ شغّل البوابة من جديد أو أعد الملف \
-             إلى مكانه",
+            "{}: لا يُقبل شيء ولا يُرسل؛ تعذّر حفظ ما فيها ({})، وتُعاد المحاولة كل 10 ثوانٍ؛ أصلح \
+             ذلك قبل أن تتوقف البوابة أو أعد الملف إلى مكانه",
             iso(why), iso(error)
         );
 

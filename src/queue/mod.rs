@@ -12,6 +12,7 @@ mod repeats;
 mod salvaging;
 mod tellings;
 mod undelivered;
+mod unread;
 mod waiters;
 mod writer;
 
@@ -49,6 +50,7 @@ use salvaging::Salvaging;
 pub use tellings::Audience;
 use tellings::Tellings;
 use undelivered::Undelivered;
+pub use unread::UnreadTill;
 use waiters::{Flights, Waiters};
 
 /// How many operations may wait for the writer; beyond that tills are told to come again.
@@ -127,6 +129,7 @@ struct Shared {
     reload_faults: Mutex<Vec<String>>,
     /// Keys that a reload has read and that only a restart applies.
     restart_keys: Mutex<Vec<&'static str>>,
+    unread_tills: unread::UnreadTills,
     waiters: Waiters,
     flights: Flights,
     tellings: Arc<Tellings>,
@@ -535,6 +538,17 @@ impl Queue {
     /// Keeps the keys whose values on the disk wait for a restart, for `status`.
     pub fn set_restart_keys(&self, keys: Vec<&'static str>) {
         *self.shared.restart_keys.lock().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    /// The tills whose tokens cannot be read now. Blocks on the file system.
+    #[must_use]
+    pub fn unread_tills(&self) -> Vec<UnreadTill> {
+        self.shared.unread_tills.look()
+    }
+
+    /// Whom to ask for [`Queue::unread_tills`]; the first who says it counts.
+    pub fn set_unread_tills(&self, look: impl Fn() -> Vec<UnreadTill> + Send + Sync + 'static) {
+        self.shared.unread_tills.set(look);
     }
 
     /// The offline policy for the requests to come.

@@ -119,6 +119,7 @@ impl Queue {
             salvaging: super::salvaging::Salvaging::default(),
             reload_faults: Mutex::default(),
             restart_keys: Mutex::default(),
+            unread_tills: super::unread::UnreadTills::default(),
             waiters: Waiters::default(),
             flights: Flights::default(),
             tellings: Arc::default(),
@@ -589,7 +590,8 @@ impl Writer {
     }
 
     fn set_room(&mut self, room: bool) {
-        if !self.health.set_full(!room) {
+        // In the place of a state directory that is gone another may stand, on another disk.
+        if self.watch.taken().is_some() || !self.health.set_full(!room) {
             return;
         }
         if room {

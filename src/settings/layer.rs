@@ -207,7 +207,11 @@ impl Walk<'_> {
             if let Some(key) = keys::find(&child.path) {
                 let value = KeyValue::from_node(key.kind, &node, self.folder);
                 let value = value.map_err(|message| self.fault(&child.label, message)).ok();
-                bag.insert(key.path, Item { value, origin: self.origin.to_owned() });
+                let item = Item { value, origin: self.origin.to_owned() };
+                if bag.insert(key.path, item).is_some() {
+                    let message = format!("this is another name of {}: keep one", key.path);
+                    self.fault(&child.label, message);
+                }
             } else if let Some(list) = List::at(&child.path) {
                 self.lists.push((list, node));
             } else if keys::is_section(&child.path) {

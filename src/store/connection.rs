@@ -27,6 +27,14 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// As [`open_reader`], of a database that nobody writes meanwhile and whose log is not needed: it
+/// is read where nothing may be written either, not even the log's index beside it.
+pub(super) fn open_still(path: &Path) -> Result<Connection, StoreError> {
+    let connection = open_as(path, "psow=0&immutable=1", OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
+    Ok(connection)
+}
+
 /// Opens the connection that moves the WAL into the database.
 pub(super) fn open_checkpointer(path: &Path) -> Result<Connection, StoreError> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -47,8 +55,12 @@ pub(super) fn prepare_to_write(connection: &Connection) -> Result<(), StoreError
 
 /// Opens a connection with the settings that all have.
 pub(super) fn open(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    open_as(path, "psow=0", flags)
+}
+
+fn open_as(path: &Path, how: &str, flags: OpenFlags) -> Result<Connection, StoreError> {
     let name = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let uri = format!("file:{name}?psow=0");
+    let uri = format!("file:{name}?{how}");
     let flags = flags | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;

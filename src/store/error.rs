@@ -8,9 +8,9 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another daemon works on this state directory.
-    #[error("another redeemd (pid {pid}) works on {dir}")]
+    #[error("another redeemd{} works on {dir}", in_brackets(pid))]
     Locked {
-        /// Its pid as it wrote it.
+        /// Its pid as it wrote it; empty where that cannot be told.
         pid: String,
         /// The state directory.
         dir: PathBuf,
@@ -178,9 +178,19 @@ impl StoreError {
         matches!(self, Self::Newer { .. } | Self::Foreign { .. } | Self::OldSqlite { .. })
     }
 
+    /// Whether SQLite could not agree with others on the log, as where it may not write beside it.
+    pub(super) fn is_of_locking(&self) -> bool {
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };
+        failure.code == ErrorCode::FileLockingProtocolFailed
+    }
+
     pub(crate) fn again(&self) -> Self {
         Self::Again { trouble: self.trouble(), text: self.to_string() }
     }
+}
+
+fn in_brackets(pid: &str) -> String {
+    if pid.is_empty() { String::new() } else { format!(" (pid {pid})") }
 }
 
 fn is_full(kind: std::io::ErrorKind) -> bool {

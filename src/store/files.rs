@@ -165,16 +165,19 @@ fn held(file: &mut File, path: &Path, dir: &Path) -> StoreError {
 /// told.
 #[must_use]
 pub fn free_bytes(dir: &Path) -> u64 {
-    rustix::fs::statvfs(dir).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
+    free(dir).unwrap_or(0)
+}
+
+fn free(dir: &Path) -> std::io::Result<u64> {
+    let fs = rustix::fs::statvfs(dir)?;
+    Ok(fs.f_bavail.saturating_mul(fs.f_frsize))
 }
 
 /// An error like that of a full disk where less than this is free.
 pub(super) fn demand_free(dir: &Path, bytes: u64) -> Result<(), StoreError> {
-    if free_bytes(dir) >= bytes {
-        Ok(())
-    } else {
-        Err(file_error(dir)(std::io::ErrorKind::StorageFull.into()))
-    }
+    let is_free = free(dir).map(|free| free >= bytes).map_err(file_error(dir))?;
+    let full = || file_error(dir)(std::io::ErrorKind::StorageFull.into());
+    is_free.then_some(()).ok_or_else(full)
 }
 
 /// Whether `dir` lies in memory, so that what is written there does not survive a power cut; `None`
@@ -250,7 +253,7 @@ fn reserve_path(dir: &Path) -> PathBuf {
 }
 
 pub(super) fn give_up_reserve_if_full(dir: &Path) {
-    if free_bytes(dir) < FREE_BYTES_MIN {
+    if free(dir).is_ok_and(|free| free < FREE_BYTES_MIN) {
         give_up_reserve(dir);
     }
 }
@@ -316,11 +319,12 @@ impl Store {
     /// Whether redemptions can be accepted without touching what settling needs.
     #[must_use]
     pub fn room(&self) -> DiskRoom {
-        match free_bytes(&self.dir) {
+        match free(&self.dir) {
             _ if self.is_put_off => DiskRoom::None,
-            0..FREE_BYTES_MIN => DiskRoom::None,
-            FREE_BYTES_MIN..FREE_BYTES_AMPLE => DiskRoom::Tight,
-            FREE_BYTES_AMPLE.. => DiskRoom::Ample,
+            Ok(0..FREE_BYTES_MIN) => DiskRoom::None,
+            // What is not known is looked at again; a folder that is gone is no full disk.
+            Ok(FREE_BYTES_MIN..FREE_BYTES_AMPLE) | Err(_) => DiskRoom::Tight,
+            Ok(FREE_BYTES_AMPLE..) => DiskRoom::Ample,
         }
     }
 }

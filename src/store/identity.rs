@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
@@ -24,6 +25,10 @@ pub struct Place {
 /// The names of the files, and of each so many bytes that do not go away again: SQLite keeps all of
 /// the database, cuts a long log back, and sets up the log's index as it likes.
 const FILES: [(&str, u64); 3] = [(FILE, u64::MAX), (LOG, LOG_BYTES_KEPT_MAX as u64), (SHARED, 0)];
+
+/// How often it is tried to save what was taken away and could not be saved: each time, all of it
+/// is copied.
+const SAVE_EVERY: Duration = Duration::from_secs(10);
 
 /// A file's device and inode, where they could be told, and how long it is at least.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,13 +100,15 @@ pub struct FileWatch {
     place: Place,
     taken: Option<Storage>,
     saved: Option<PathBuf>,
+    /// When it was last tried to save it.
+    tried_at: Instant,
 }
 
 impl FileWatch {
     /// Over the files of `store`.
     #[must_use]
     pub fn over(store: &Store) -> Self {
-        Self { place: store.place(), taken: None, saved: None }
+        Self { place: store.place(), taken: None, saved: None, tried_at: Instant::now() }
     }
 
     /// Why nothing may be taken in, if the database was taken away.
@@ -111,15 +118,16 @@ impl FileWatch {
     }
 
     /// Looks; whether something changed. What can still be reached is saved as soon as it is seen
-    /// to be gone.
+    /// to be gone, and where that fails each [`SAVE_EVERY`] again: there may be room since.
     ///
     /// # Errors
     /// A file was cut short: the store is to be rescued before anything else is done with it.
     pub fn look(&mut self, store: &Store) -> Result<bool, StoreError> {
         match (self.place.check(), self.taken.is_some()) {
             (Err(cut @ StoreError::Damaged(_)), false) => return Err(cut),
-            (Err(error), false) => self.set_taken(&error, store),
+            (Err(error), false) => return Ok(self.set_taken(&error, store)),
             (Ok(()), true) => self.set_back(),
+            (Err(error), true) if self.is_to_be_saved() => return Ok(self.set_taken(&error, store)),
             (Err(_), true) | (Ok(()), false) => return Ok(false),
         }
         Ok(true)
@@ -146,7 +154,13 @@ impl FileWatch {
         }
     }
 
-    fn set_taken(&mut self, error: &StoreError, store: &Store) {
+    fn is_to_be_saved(&self) -> bool {
+        self.saved.is_none() && self.tried_at.elapsed() >= SAVE_EVERY
+    }
+
+    /// Whether that is news: to be saved in vain for the same reason is none.
+    fn set_taken(&mut self, error: &StoreError, store: &Store) -> bool {
+        self.tried_at = Instant::now();
         let why = error.to_string();
         let taken = match store.save() {
             Ok(path) => {
@@ -156,8 +170,12 @@ impl FileWatch {
             }
             Err(error) => Storage::TakenUnsaved { why, error: error.to_string() },
         };
-        tracing::error!("{}", taken.text(Language::English));
+        let is_news = self.taken.as_ref() != Some(&taken);
+        if is_news {
+            tracing::error!("{}", taken.text(Language::English));
+        }
         self.taken = Some(taken);
+        is_news
     }
 
     fn set_back(&mut self) {

@@ -7,7 +7,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, Provider, redeemd, spoil};
+use crate::harness::{Gateway, Mount, Provider, redeemd, spoil};
 
 const DB: &str = "redeemd.db";
 const LOG: &str = "redeemd.db-wal";
@@ -157,6 +157,40 @@ fn a_dead_box_is_read_from_its_directory_unchanged_and_the_other_need_not_run_ei
     provider.restore();
     assert_eq!(b.wait_until_drained().confirmed, 5);
     assert_delivered(&provider, &ids);
+}
+
+/// Exports from `disk`, to which nothing can be written, what box A left there.
+fn export_read_only(a: &Gateway, disk: &Mount) -> (Value, String) {
+    disk.make_read_only();
+    let (state, file) = (a.state_dir(), a.folder().join("export"));
+    let args = ["--state-dir", state.to_str().unwrap(), file.to_str().unwrap()];
+    let output = command(a, "export", &args);
+    (result(&output, 0), said(&output))
+}
+
+#[test]
+fn a_dead_box_is_read_from_a_disk_that_cannot_be_written_however_it_ended() {
+    for is_killed in [false, true] {
+        let Some(disk) = Mount::tmpfs() else { return };
+        let provider = Provider::start();
+        let mut a = Gateway::with()
+            .lane("main", &provider, "")
+            .state_in(&disk.path().join("state"))
+            .start();
+        provider.cut();
+        assert_eq!(a.till("").redeem("LEFT-0").state(), "pending");
+        if is_killed {
+            a.kill9();
+            // Where there is no index of the log, none can be made.
+            fs::remove_file(a.state_dir().join("redeemd.db-shm")).unwrap();
+        } else {
+            assert!(a.terminate().success());
+        }
+        let (exported, said) = export_read_only(&a, &disk);
+        assert_eq!(exported["pending"], 1, "{said}");
+        assert!(!said.contains("damaged"), "{said}");
+        assert_eq!(said.contains("cannot be opened for reading here"), is_killed, "{said}");
+    }
 }
 
 #[test]

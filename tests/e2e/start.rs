@@ -43,6 +43,7 @@ fn an_address_that_is_taken_ends_the_start_with_70_and_names_its_key() {
         drop(taken);
     }
     gateway.start();
+    assert!(!gateway.log().contains("was not in order"), "{}", gateway.log());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::harness::{Gateway, Provider, eventually, until};
 
@@ -121,6 +122,34 @@ fn a_database_that_is_deleted_just_before_a_stop_is_saved_by_it() {
     assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
 }
 
+#[test]
+fn what_cannot_be_saved_when_it_is_taken_away_is_saved_as_soon_as_it_can_be() {
+    let provider = Provider::start();
+    let mut gateway = in_an_outage(&provider);
+    let may_give = |gateway: &Gateway| gateway.status()["lanes"][0]["may_give"].as_u64();
+    assert!(may_give(&gateway) > Some(0), "{:?}", may_give(&gateway));
+    fs::remove_dir_all(gateway.state_dir()).unwrap();
+    assert_eq!(gateway.till("").redeem("IN-VAIN").status, 503);
+    assert_eq!(may_give(&gateway), Some(0), "what cannot be stored is not given");
+    let detail = |gateway: &Gateway| gateway.status()["storage"]["detail"].to_string();
+    assert!(detail(&gateway).contains("could not be saved"), "{}", detail(&gateway));
+    let began = Instant::now();
+    until("it was looked for space where there is no folder", || {
+        assert_eq!(gateway.till("").redeem("IN-VAIN").status, 503);
+        began.elapsed() > Duration::from_millis(2200)
+    });
+    fs::create_dir(gateway.state_dir()).unwrap();
+    until("it is saved", || detail(&gateway).contains("all of it is saved as"));
+    assert_eq!(begins_with(&gateway.state_dir(), "redeemd.db.rescued-").len(), 1);
+    assert_eq!(gateway.log().matches("could not be saved").count(), 1, "{}", gateway.log());
+    for wrong in ["the disk is full", "there is space again"] {
+        assert!(!gateway.log().contains(wrong), "{wrong}: {}", gateway.log());
+    }
+    gateway.kill9();
+    gateway.start();
+    assert_eq!((gateway.counts().accepted, gateway.counts().pending), (3, 3));
+}
+
 fn remove_files(folder: &Path) {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     paths.filter(|path| path.is_file()).for_each(|path| fs::remove_file(path).unwrap());
@@ -161,7 +190,7 @@ fn no_second_daemon_starts_where_the_locks_file_was_removed() {
     fs::write(second.folder().join("redeemd.toml"), settings).unwrap();
     let said = second.command(&["run"]);
     assert_eq!(said.code, Some(75), "{} {}", said.out, said.err);
-    assert!(said.err.contains("another redeemd"), "{}", said.err);
+    assert!(said.err.contains("another redeemd works on"), "{}", said.err);
     assert_eq!(gateway.till("").redeem("KEPT-4").state(), "pending");
 }
 

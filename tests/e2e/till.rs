@@ -376,6 +376,28 @@ fn t6_an_unknown_or_missing_token_is_401_and_a_changed_one_without_a_reload() {
 }
 
 #[test]
+fn t6_a_token_that_cannot_be_read_is_told_and_keeps_its_till_in_over_a_reload() {
+    let provider = Provider::start();
+    let mut gateway = two_tills(&provider);
+    let (file, elsewhere) =
+        (gateway.folder().join("till-1.token"), gateway.folder().join("elsewhere"));
+    std::fs::rename(&file, &elsewhere).unwrap();
+    std::fs::write(gateway.folder().join("till-2.token"), "").unwrap();
+    gateway.reload();
+    until("it is read", || gateway.log().contains("the settings were read again"));
+    for till in ["till-1", "till-2"] {
+        assert_eq!(gateway.till(till).redeem(&format!("T6-{till}")).status, 200);
+    }
+    let needs = || gateway.status()["needs"].to_string();
+    let told = "the token of till till-1 cannot be read: the one before it holds";
+    assert!(needs().contains(told) && needs().contains("till-2"), "{}", needs());
+    let said = gateway.command(&["status"]).out;
+    assert!(said.contains("the token of till-1 cannot be read"), "{said}");
+    std::fs::rename(&elsewhere, &file).unwrap();
+    until("its file is read again", || !needs().contains("till-1"));
+}
+
+#[test]
 fn t6_a_till_that_is_taken_out_of_the_settings_is_401_after_the_reload() {
     let provider = Provider::start();
     let mut gateway = two_tills(&provider);

@@ -12,6 +12,7 @@ use super::{NOT_ASKED, hand_over, place, unopened};
 use crate::cli::args::ExportArgs;
 use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
+use crate::cli::interrupted::unless_interrupted;
 use crate::clock::{Clock, rfc3339};
 use crate::message::{Language, Noun, count};
 use crate::redemption::{Seq, State};
@@ -53,12 +54,16 @@ pub(in crate::cli) async fn export(
 ) -> Result<(), CliError> {
     let (source, gateway, first) = open(config, args).await?;
     if args.file == Path::new(STANDARD_OUTPUT) {
-        let written = write(&mut *out, &source, &gateway, first).await?;
-        out.flush()?;
+        let written = write(&mut *out, &source, &gateway, first).await;
+        // Rows that nobody took are not safe: that it was a pipe is no excuse.
+        let written = written
+            .and_then(|written| Ok(out.flush().map(|()| written)?))
+            .map_err(|error| error.about("standard output"))?;
         return warn(&written, &source, "what was written");
     }
     let mut file = BufWriter::new(create(&args.file)?);
-    let written = match write_file(&mut file, &source, &gateway, first).await {
+    let writing = write_file(&mut file, &source, &gateway, first);
+    let written = match unless_interrupted(writing).await {
         Ok(written) => written,
         Err(error) => {
             // Half an export only stands in the way of the next one.
@@ -80,7 +85,7 @@ async fn open(
     let daemon = Daemon::find(config)?;
     match ask(&daemon, Seq(0)).await {
         Ok(ExportAnswer { gateway, page }) => Ok((RowSource::Daemon(daemon), gateway, page)),
-        Err(CliError::Unavailable(why)) => {
+        Err(CliError::Unavailable(why) | CliError::Unanswered(why)) => {
             let (dir, gateway) = place(config)?;
             remains(&dir, gateway, &why)
         }
@@ -152,6 +157,8 @@ async fn write(
         page = match source {
             RowSource::Daemon(daemon) => ask(daemon, next).await?.page,
             RowSource::Remains(remains) => {
+                // Whoever stops it is heard between two pages.
+                tokio::task::yield_now().await;
                 remains.export(next, PAGE_ROWS).map_err(|error| unopened(&error, ""))?
             }
         };
@@ -223,10 +230,7 @@ fn warn(written: &Written, source: &RowSource, file: &str) -> Result<(), CliErro
 fn lost_nothing(source: &RowSource) -> bool {
     let RowSource::Remains(remains) = source else { return true };
     let Some((why, tally)) = remains.salvage() else { return true };
-    say(&format!(
-        "the database is damaged ({why}): its rows were read page by page, and nothing in it was \
-         changed"
-    ));
+    say(&format!("{why}: its rows were read page by page, and nothing in it was changed"));
     match tally.lost {
         Some(0) => {}
         Some(lost) => {

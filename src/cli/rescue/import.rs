@@ -128,7 +128,7 @@ async fn target(config: Option<&Path>) -> Result<RowTarget, CliError> {
     let daemon = Daemon::find(config)?;
     match daemon.get("/api/v1/status").await {
         Ok(_) => Ok(RowTarget::Daemon(daemon)),
-        Err(CliError::Unavailable(why)) => {
+        Err(CliError::Unavailable(why) | CliError::Unanswered(why)) => {
             let loaded = settings(config)?;
             let opened = Store::open(&loaded.settings.gateway.state_dir);
             let (store, report) = opened.map_err(|error| unopened(&error, &why))?;
@@ -149,7 +149,7 @@ impl RowTarget {
         match self {
             Self::Daemon(daemon) => {
                 let value =
-                    daemon.post("/api/v1/import", &json!({ "from": from, "rows": rows })).await?;
+                    daemon.act("/api/v1/import", &json!({ "from": from, "rows": rows })).await?;
                 serde_json::from_value(value).map_err(|_| {
                     CliError::Internal("the daemon's answer cannot be read".to_owned())
                 })

@@ -94,6 +94,12 @@ pub(super) fn look(dir: &Path) -> Result<u64, StoreError> {
     fault.map_or(Ok(image.log_bytes()), |fault| Err(StoreError::Damaged(fault)))
 }
 
+/// As [`look`]; whether the database holds all that its log does.
+pub(super) fn look_whether_moved(dir: &Path) -> Result<bool, StoreError> {
+    look(dir)?;
+    Ok(Image::open(&dir.join(FILE), &dir.join(LOG))?.is_moved())
+}
+
 /// The log, all of which is in the database, is empty from now on. Whoever replaces the database
 /// then does not get the log's pages into it.
 ///

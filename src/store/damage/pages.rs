@@ -146,9 +146,13 @@ impl Image {
         if frames.any(|frame| frame.standing == FrameStanding::Loose) {
             return Some("its log has a damaged place, and committed transactions after it");
         }
-        let is_moved = || self.newest.keys().all(|page| self.page(*page) == self.filed(*page));
-        let is_torn = self.log.header_fits || is_moved();
+        let is_torn = self.log.header_fits || self.is_moved();
         (!is_torn).then_some("the header of its log is damaged")
+    }
+
+    /// Whether the file has all that the log holds.
+    pub(super) fn is_moved(&self) -> bool {
+        self.newest.keys().all(|page| self.page(*page) == self.filed(*page))
     }
 
     /// How long the log is, in bytes; one in which nothing can be found is as good as none.

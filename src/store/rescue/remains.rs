@@ -163,13 +163,14 @@ impl Remains {
             // in its place.
             let path = dir.join(format!("{}{name}", aside::FINISHED));
             let no_log = dir.join(format!("{name}.none"));
-            return Self::salvaged((&path, &no_log), "a rescue of it was cut short", lock);
+            let why = "the database is damaged (a rescue of it was cut short)";
+            return Self::salvaged((&path, &no_log), why, lock);
         }
         match sound(dir) {
             Ok(reader) => Ok(Self { reader, salvage: None, _lock: lock }),
             Err(error) if calls_for_salvage(&error) => {
                 let (file, log) = (dir.join(FILE), dir.join(LOG));
-                Self::salvaged((&file, &log), &error.to_string(), lock)
+                Self::salvaged((&file, &log), &wrong(&error), lock)
             }
             Err(error) => Err(error),
         }
@@ -198,7 +199,7 @@ impl Remains {
         self.reader.export(after, rows_max)
     }
 
-    /// What was wrong with the database, and what could be read of it all the same.
+    /// What is wrong with the database, a sentence, and what could be read of it all the same.
     #[must_use]
     pub fn salvage(&self) -> Option<&(String, Tally)> {
         self.salvage.as_ref()
@@ -213,17 +214,28 @@ fn calls_for_salvage(error: &StoreError) -> bool {
         Trouble::Unwritable | Trouble::Full | Trouble::Fatal => {
             matches!(error, StoreError::Sqlite(_))
         }
-        Trouble::Operation => false,
+        Trouble::Operation => error.is_of_locking(),
     }
+}
+
+/// What is wrong with a database that is to be read page by page.
+fn wrong(error: &StoreError) -> String {
+    if matches!(error, StoreError::Damaged(_)) {
+        return error.to_string();
+    }
+    let is_damaged = error.trouble() == Trouble::Damaged;
+    let what = if is_damaged { "is damaged" } else { "cannot be opened for reading here" };
+    format!("the database {what} ({error})")
 }
 
 /// A reader on a database that stood every look: its header, its log, its schema, its pages, its
 /// books.
 fn sound(dir: &Path) -> Result<Reader, StoreError> {
     let path = dir.join(FILE);
-    damage::look(dir)
+    let is_moved = damage::look_whether_moved(dir)
         .map_err(|error| if dir.join(LOG).exists() { damaged(error) } else { error })?;
-    let mut connection = connection::open_reader(&path)?;
+    let open = if is_moved { connection::open_still } else { connection::open_reader };
+    let mut connection = open(&path)?;
     schema::check_schema(&connection)?;
     connection::quick_check(&mut connection, CHECK_WITHIN)?;
     for state in [State::Pending, State::Parked] {

@@ -100,6 +100,11 @@ impl Mount {
         });
     }
 
+    /// As a disk that was taken out of a dead box is best looked at.
+    pub(crate) fn make_read_only(&self) {
+        run(Command::new("mount").args(["-o", "remount,ro"]).arg(self.path())).unwrap();
+    }
+
     /// What ext4 does of itself when it meets an error: read-only from now on, whatever is open.
     pub(crate) fn break_off(&self) {
         run(Command::new("mount").args(["-o", "remount,abort"]).arg(self.path())).unwrap();
