@@ -65,9 +65,10 @@ impl World {
         }
     }
 
-    /// For how long processes have known that a lane is not up.
+    /// For how long processes have known that a lane is not up. One that was up when an operator
+    /// held it is in no outage.
     fn follow_outages(&mut self, house: &House) {
-        let (now, up) = (self.now(), house.links_are_up());
+        let (now, up, aside) = (self.now(), house.links_are_up(), house.lanes_are_aside());
         for (lane, outage) in self.outages.iter_mut().enumerate() {
             let spoke_at = self.providers[lane].state().spoke_at;
             if spoke_at > outage.spoke_at {
@@ -75,7 +76,8 @@ impl World {
             } else if outage.is_down && !up[lane] {
                 outage.seen += now.saturating_sub(outage.seen_until);
             }
-            (outage.seen_until, outage.is_down) = (now, !up[lane]);
+            let counts = !aside[lane] || !outage.seen.is_zero();
+            (outage.seen_until, outage.is_down) = (now, !up[lane] && counts);
         }
     }
 

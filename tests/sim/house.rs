@@ -14,7 +14,7 @@ use redeemd::clock::Clock;
 use redeemd::daemon::{Core, Parts};
 use redeemd::listen::Peer;
 use redeemd::notify::Notify;
-use redeemd::queue::{LaneSettings, Queue};
+use redeemd::queue::{LaneSettings, LaneStatus, Queue};
 use redeemd::settings::{Settings, parse};
 use redeemd::store::Store;
 use redeemd::upstream::UpstreamContext;
@@ -158,6 +158,14 @@ impl House {
     pub(crate) fn links_are_up(&self) -> [bool; 2] {
         let lanes = self.queue.lanes();
         LANES.map(|name| lanes.iter().any(|lane| lane.name == name && lane.link == "up"))
+    }
+
+    /// Whether an operator holds each lane, and no till is trusted meanwhile.
+    pub(crate) fn lanes_are_aside(&self) -> [bool; 2] {
+        let lanes = self.queue.lanes();
+        let is_aside =
+            |lane: &LaneStatus| lane.cause.as_deref() == Some("operator") && lane.trust == "never";
+        LANES.map(|name| lanes.iter().any(|lane| lane.name == name && is_aside(lane)))
     }
 
     /// Ends in order.
