@@ -636,7 +636,7 @@ impl Link {
     /// drain.
     pub fn nobody_else(&mut self, now: Duration) -> Effects {
         if self.streak.is_long() && self.hold.is_none() {
-            return self.hold(now, Cause::Declines, self.streak.detail());
+            return self.hold(now, (Cause::Declines, false), self.streak.detail());
         }
         Effects::default()
     }
@@ -660,19 +660,14 @@ impl Link {
             Some(hold) if hold.why.cause != Cause::Declines => Effects::default(),
             _ => {
                 self.hold = None;
-                let effects = self.hold(now, Cause::Operator, detail);
-                if let Some(hold) = &mut self.hold {
-                    hold.trust = trust;
-                }
-                self.book(now);
-                effects
+                self.hold(now, (Cause::Operator, trust), detail)
             }
         }
     }
 
-    fn hold(&mut self, now: Duration, cause: Cause, detail: String) -> Effects {
+    fn hold(&mut self, now: Duration, (cause, trust): (Cause, bool), detail: String) -> Effects {
         let since = self.trouble.as_ref().map_or(now, |why| why.since);
-        self.hold = Some(LinkHold { why: Why { cause, detail, since }, trust: false });
+        self.hold = Some(LinkHold { why: Why { cause, detail, since }, trust });
         self.window = 1;
         self.demand_at = None;
         self.book(now);
@@ -794,7 +789,7 @@ impl Link {
                     self.window = 1;
                 }
                 if self.streak.holds() && self.hold.is_none() {
-                    return self.hold(now, Cause::Declines, self.streak.detail());
+                    return self.hold(now, (Cause::Declines, false), self.streak.detail());
                 }
                 effects
             }

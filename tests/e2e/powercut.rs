@@ -312,6 +312,17 @@ fn power_cuts_in_traffic_outages_drains_and_starts_lose_nothing_and_double_nothi
     assert!(finding.acknowledged as u64 > cycles * 5, "{finding:?}");
 }
 
+/// So many times; `None` where the first of them could not be tried.
+fn again_and_again(times: u64, one: fn(&mut Chance, &mut Tally) -> Option<()>) -> Option<Tally> {
+    let (mut chance, mut tally, began) = (Chance::new(seed()), Tally::default(), Instant::now());
+    for _ in 0..times {
+        one(&mut chance, &mut tally)?;
+    }
+    print(tally.rows());
+    println!("{:<36} {:>9.1}s", "took", began.elapsed().as_secs_f64());
+    Some(tally)
+}
+
 /// A gateway that never ran, whose power goes in the middle of its first start, then once more as
 /// soon as it has acknowledged something. Its folder is its own making, or that of somebody who
 /// syncs nothing, as systemd is.
@@ -340,12 +351,7 @@ fn first_start(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
 
 #[test]
 fn a_power_cut_during_a_first_start_leaves_a_folder_that_starts_and_keeps() {
-    let (mut chance, mut tally, began) = (Chance::new(seed()), Tally::default(), Instant::now());
-    for _ in 0..cycles() {
-        let Some(()) = first_start(&mut chance, &mut tally) else { return };
-    }
-    print(tally.rows());
-    println!("{:<36} {:>9.1}s", "took", began.elapsed().as_secs_f64());
+    let Some(tally) = again_and_again(cycles(), first_start) else { return };
     assert!(
         tally.lossy * 4 > cycles() && tally.nameless * 4 > cycles(),
         "too few cuts took anything: {tally:?}"
@@ -376,14 +382,9 @@ fn rescue(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
 
 #[test]
 fn a_power_cut_during_a_rescue_leaves_the_damaged_file_and_every_row_that_was_in_it() {
-    let (mut chance, mut tally, began) = (Chance::new(seed()), Tally::default(), Instant::now());
     // Each takes as long as ten of the others.
     let cycles = cycles().div_ceil(4);
-    for _ in 0..cycles {
-        let Some(()) = rescue(&mut chance, &mut tally) else { return };
-    }
-    print(tally.rows());
-    println!("{:<36} {:>9.1}s", "took", began.elapsed().as_secs_f64());
+    let Some(tally) = again_and_again(cycles, rescue) else { return };
     assert!(tally.lossy * 5 > cycles, "too few cuts took anything: {tally:?}");
     assert!(cycles < 25 || tally.nameless * 25 > cycles, "too few cuts took names: {tally:?}");
 }
@@ -414,11 +415,6 @@ fn second_cut(chance: &mut Chance, tally: &mut Tally) -> Option<()> {
 
 #[test]
 fn a_second_power_cut_during_the_next_start_takes_nothing_that_the_first_one_left() {
-    let (mut chance, mut tally, began) = (Chance::new(seed()), Tally::default(), Instant::now());
-    for _ in 0..cycles() {
-        let Some(()) = second_cut(&mut chance, &mut tally) else { return };
-    }
-    print(tally.rows());
-    println!("{:<36} {:>9.1}s", "took", began.elapsed().as_secs_f64());
+    let Some(tally) = again_and_again(cycles(), second_cut) else { return };
     assert!(tally.garbled * 3 > cycles(), "too few cuts made noise: {tally:?}");
 }

@@ -78,6 +78,15 @@ impl fmt::Display for Salvage {
 /// Looks at the file and its log before SQLite does: SQLite would silently drop what lies behind a
 /// damaged place of the log. How long the log is, in bytes; zero where nothing is found in it.
 pub(super) fn look(dir: &Path) -> Result<u64, StoreError> {
+    look_at(dir).map(|image| image.log_bytes())
+}
+
+/// As [`look`]; whether the database holds all that its log does.
+pub(super) fn look_whether_moved(dir: &Path) -> Result<bool, StoreError> {
+    look_at(dir).map(|image| image.is_moved())
+}
+
+fn look_at(dir: &Path) -> Result<Image, StoreError> {
     let path = dir.join(FILE);
     let mut head = [0; 100];
     let read = File::open(&path)
@@ -91,13 +100,7 @@ pub(super) fn look(dir: &Path) -> Result<u64, StoreError> {
     // and SQLite reads it there.
     let head_fault = || head_fault(&head).filter(|_| !image.is_logged(1));
     let fault = image.log_fault().map(str::to_owned).or_else(head_fault);
-    fault.map_or(Ok(image.log_bytes()), |fault| Err(StoreError::Damaged(fault)))
-}
-
-/// As [`look`]; whether the database holds all that its log does.
-pub(super) fn look_whether_moved(dir: &Path) -> Result<bool, StoreError> {
-    look(dir)?;
-    Ok(Image::open(&dir.join(FILE), &dir.join(LOG))?.is_moved())
+    fault.map_or(Ok(image), |fault| Err(StoreError::Damaged(fault)))
 }
 
 /// The log, all of which is in the database, is empty from now on. Whoever replaces the database
