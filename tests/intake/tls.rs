@@ -49,6 +49,15 @@ async fn host(certificate: &Certificate, bounds: Bounds) -> Host {
     Host::with(bounds, |listener| Socket::Tls(listener, certificate.clone())).await
 }
 
+/// A host with a certificate that stays as it is.
+async fn served(bounds: Bounds) -> (Host, Made) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (files, made) = (files(&folder), made());
+    install(&files, &made);
+    let certificate = Certificate::open(&files).expect("good files");
+    (host(&certificate, bounds).await, made)
+}
+
 /// A connection that trusts `made` alone.
 pub(crate) async fn connect(host: &Host, made: &Made) -> std::io::Result<TlsStream<TcpStream>> {
     connect_for(host, made, &[]).await
@@ -129,12 +138,7 @@ async fn a_faulty_renewal_keeps_the_old_certificate_and_names_the_fault() {
 
 #[tokio::test]
 async fn a_client_of_http_1_0_is_served_as_without_tls_and_one_of_http_2_alone_is_not() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let files = files(&folder);
-    let made = made();
-    install(&files, &made);
-    let certificate = Certificate::open(&files).expect("good files");
-    let host = host(&certificate, Bounds::default()).await;
+    let (host, made) = served(Bounds::default()).await;
     for (protocols, version) in
         [(&["http/1.0"][..], "1.0"), (&["h2", "http/1.1", "http/1.0"], "1.1")]
     {
@@ -149,16 +153,8 @@ async fn a_client_of_http_1_0_is_served_as_without_tls_and_one_of_http_2_alone_i
 
 #[tokio::test]
 async fn a_handshake_that_trickles_is_given_up() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let files = files(&folder);
-    let made = made();
-    install(&files, &made);
-    let certificate = Certificate::open(&files).expect("good files");
-    let host = host(
-        &certificate,
-        Bounds { header_within: Duration::from_millis(200), ..Bounds::default() },
-    )
-    .await;
+    let bounds = Bounds { header_within: Duration::from_millis(200), ..Bounds::default() };
+    let (host, _) = served(bounds).await;
     let mut slow = host.connect().await;
     slow.write_all(&[22, 3, 1]).await.expect("written");
     assert!(is_closed(&mut slow).await);
@@ -166,12 +162,7 @@ async fn a_handshake_that_trickles_is_given_up() {
 
 #[tokio::test]
 async fn plain_http_gets_no_answer_and_stops_nobody() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let files = files(&folder);
-    let made = made();
-    install(&files, &made);
-    let certificate = Certificate::open(&files).expect("good files");
-    let host = host(&certificate, Bounds::default()).await;
+    let (host, made) = served(Bounds::default()).await;
     let mut plain = host.connect().await;
     plain.write_all(get_request("/").as_bytes()).await.expect("written");
     let mut client = connect(&host, &made).await.expect("TLS");
