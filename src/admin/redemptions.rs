@@ -17,6 +17,7 @@ use super::parked::ParkedFor;
 use super::rights::Asker;
 use super::{Admin, Problem};
 use crate::clock::{Days, rfc3339};
+use crate::contract;
 use crate::decide::Attempt;
 use crate::message::{self, Language};
 use crate::queue::Story;
@@ -220,20 +221,10 @@ fn said(answer: &Answer, code: &RewardCode) -> Option<String> {
     Some(code.masked_in(&words(answer)?).chars().take(SAID_CHARS_MAX).collect())
 }
 
-/// The first of `message` and the strings of `errors`.
+/// What the provider said in words; nothing where it is too long to be words.
 fn words(answer: &Answer) -> Option<String> {
-    if answer.body.len() > SAID_BYTES_MAX {
-        return None;
-    }
-    let body: Value = serde_json::from_slice(&answer.body).ok()?;
-    let message = body.get("message").and_then(Value::as_str);
-    let errors = body
-        .get("errors")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    message.into_iter().chain(errors).find(|text| !text.trim().is_empty()).map(str::to_owned)
+    let body = Some(&answer.body).filter(|body| body.len() <= SAID_BYTES_MAX)?;
+    Some(contract::words(body)).filter(|words| !words.is_empty())
 }
 
 #[derive(Debug, Serialize)]

@@ -76,9 +76,7 @@ fn without_exponent(number: &str) -> Option<String> {
 #[must_use]
 pub fn words(body: &[u8]) -> String {
     let Some(members) = members(body) else { return String::new() };
-    let said = |name: &str| {
-        members.get(name).and_then(|raw| first_text(raw)).filter(|text| !text.is_empty())
-    };
+    let said = |name: &str| members.get(name).and_then(|raw| first_text(raw));
     said("message").or_else(|| said("errors")).unwrap_or_default()
 }
 
@@ -100,14 +98,19 @@ fn plain(raw: &RawValue) -> Cow<'_, str> {
     serde_json::from_str::<String>(raw.get()).map_or(Cow::Borrowed(raw.get()), Cow::Owned)
 }
 
+/// The first string that is not blank.
 fn first_text(raw: &RawValue) -> Option<String> {
-    let one = serde_json::from_str(raw.get()).ok();
-    one.or_else(|| {
-        serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()?.into_iter().find_map(first_text)
-    })
-    .or_else(|| {
-        serde_json::from_str::<RawMembers<'_>>(raw.get()).ok()?.into_values().find_map(first_text)
-    })
+    let one = serde_json::from_str::<String>(raw.get()).ok();
+    one.filter(|text| !text.trim().is_empty())
+        .or_else(|| {
+            serde_json::from_str::<Vec<&RawValue>>(raw.get()).ok()?.into_iter().find_map(first_text)
+        })
+        .or_else(|| {
+            serde_json::from_str::<RawMembers<'_>>(raw.get())
+                .ok()?
+                .into_values()
+                .find_map(first_text)
+        })
 }
 
 #[cfg(test)]

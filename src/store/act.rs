@@ -8,6 +8,7 @@ use super::row::{self, Stored};
 use super::types::{Acted, Concluded, Event, Kept, VoidOutcome};
 use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
+use crate::contract;
 use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
@@ -390,7 +391,7 @@ impl Desk<'_> {
 
     fn keep_what_was_said(&mut self, row: &Stored) -> Result<(), StoreError> {
         let (answer, note) = row.note(self.sql)?;
-        let said = answer.as_ref().and_then(|answer| unescaped(&answer.body));
+        let said = answer.as_ref().and_then(|answer| said(&answer.body));
         let said =
             said.map(|text| row.code.masked_in(&text).chars().take(SAID_CHARS_MAX).collect());
         let before = message::Event::AnsweredBefore {
@@ -529,7 +530,13 @@ fn less_one(lane: LaneNow) -> LaneNow {
     LaneNow { pending, till_pending, ..lane }
 }
 
-/// What is said in an answer, as it is read: a code that is escaped in it could not be found.
+/// An answer's words; where it has none, the whole of it.
+fn said(body: &[u8]) -> Option<String> {
+    let words = contract::words(body);
+    if words.is_empty() { unescaped(body) } else { Some(words) }
+}
+
+/// An answer as it is read: a code that is escaped in it could not be found.
 /// `None`: it is escaped and no JSON.
 fn unescaped(body: &[u8]) -> Option<String> {
     match serde_json::from_slice::<serde_json::Value>(body) {

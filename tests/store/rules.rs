@@ -1132,6 +1132,7 @@ fn what_the_provider_said_before_a_retry_stays_in_the_rows_history_with_its_code
     for language in [Language::English, Language::Arabic] {
         let text = message::Event::from_stored(&kept.detail).text(language);
         assert!(text.contains("expired on the 3rd of May"), "{text}");
+        assert!(!text.contains(['{', '[']), "in words, not as it came: {text}");
         assert!(!kept.detail.contains("X-12345678") && !text.contains("X-12345678"), "{text}");
     }
 }
