@@ -388,6 +388,8 @@ const steps = {
     await browser.click('#activity h2');
     await until('the lane follows', async () => (await browser.text('.lane .state')) === 'down');
     assert.match(await browser.text('.lane'), /Waiting: 2/);
+    const note = await browser.run('return document.getElementById("hold-1").value;');
+    assert.equal(note, 'a note that is not finis', 'what is half written goes over to the new part');
     await control('line', { state: 'up' });
     await browser.close();
     await until('the line is up', async () => (await status()).lanes[0].link === 'up');

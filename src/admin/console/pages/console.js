@@ -32,6 +32,18 @@ const kept = new Map();
 const isAtWork = (part) => part.contains(pressed)
   || (part.contains(document.activeElement) && document.activeElement !== document.body);
 
+// What was written and not yet sent goes over to the new part.
+function carryOver(old, part) {
+  const forms = [...part.querySelectorAll('form')];
+  for (const form of old.querySelectorAll('form')) {
+    const same = forms.find((other) => other.getAttribute('action') === form.getAttribute('action'));
+    for (const field of form.querySelectorAll('[name]')) {
+      const its = same && same.elements.namedItem(field.name);
+      if (its) its.value = field.value;
+    }
+  }
+}
+
 // A part in which somebody is at work is left alone until the work has ended.
 function takeOver(html) {
   const part = new DOMParser().parseFromString(html, 'text/html').body.firstElementChild;
@@ -43,6 +55,7 @@ function takeOver(html) {
   }
   kept.delete(part.id);
   localTimes(part);
+  carryOver(old, part);
   old.replaceWith(document.adoptNode(part));
 }
 
