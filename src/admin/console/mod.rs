@@ -70,34 +70,26 @@ pub(super) fn routes(shared: &Arc<Admin>) -> Router<Arc<Admin>> {
         .route("/redemptions/{id}", get(story::page))
         .route("/trail", get(trail::page))
         .route("/events", get(live::events))
-        .layer(from_fn_with_state(Arc::clone(shared), see));
+        .layer(from_fn_with_state((Arc::clone(shared), Role::See), gate));
     let decisions = Router::new()
         .route("/redemptions/{id}/{action}", post(act::on_one))
         .route("/bulk", get(jobs::dry_run).post(jobs::begin))
         .route("/jobs/{number}", get(jobs::page))
         .route("/jobs/{number}/stop", post(jobs::stop))
-        .layer(from_fn_with_state(Arc::clone(shared), decide));
+        .layer(from_fn_with_state((Arc::clone(shared), Role::Decide), gate));
     let lanes = Router::new()
         .route("/lanes/{name}/{action}", post(act::on_lane))
-        .layer(from_fn_with_state(Arc::clone(shared), engineer));
+        .layer(from_fn_with_state((Arc::clone(shared), Role::Engineer), gate));
     free.merge(views).merge(decisions).merge(lanes).layer(from_fn(in_language))
-}
-
-async fn see(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    gate(&admin, Role::See, request, next).await
-}
-
-async fn decide(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    gate(&admin, Role::Decide, request, next).await
-}
-
-async fn engineer(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    gate(&admin, Role::Engineer, request, next).await
 }
 
 /// Somebody unknown is led to the sign-in, which says that what was pressed was not done; somebody
 /// who may not is told so. Nothing of a form stands in an address.
-async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Response {
+async fn gate(
+    State((admin, needed)): State<(Arc<Admin>, Role)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let asker = Asker::of(request.extensions());
     if asker.may(needed) {
         return next.run(request).await;
@@ -107,7 +99,7 @@ async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Resp
         let undone = if request.method() == Method::POST { "&undone=true" } else { "" };
         return Redirect::to(&format!("/sign-in?to={to}{undone}")).into_response();
     }
-    let frame = Frame::new(admin, &asker, request.headers(), request.uri());
+    let frame = Frame::new(&admin, &asker, request.headers(), request.uri());
     let text = frame.w.decide_hint.to_owned();
     told(frame, StatusCode::FORBIDDEN, text)
 }
