@@ -14,17 +14,18 @@ mod story;
 mod trail;
 mod words;
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Router;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use serde::de::DeserializeOwned;
 
 use super::filter::written;
@@ -105,24 +106,13 @@ async fn gate(
 }
 
 /// An address that leads nowhere, mistyped by a person or a machine.
-pub(super) async fn no_path(
-    State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    nothing((&admin, &asker), (&headers, &uri), (StatusCode::NOT_FOUND, &Denied::NoPath))
+pub(super) async fn no_path(f: Frame, headers: HeaderMap, uri: Uri) -> Response {
+    nothing(f, (&headers, &uri), (StatusCode::NOT_FOUND, &Denied::NoPath))
 }
 
 /// As [`no_path`], where something else than was asked can be done.
-pub(super) async fn no_method(
-    State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let why = (StatusCode::METHOD_NOT_ALLOWED, &Denied::NoMethod);
-    nothing((&admin, &asker), (&headers, &uri), why)
+pub(super) async fn no_method(f: Frame, headers: HeaderMap, uri: Uri) -> Response {
+    nothing(f, (&headers, &uri), (StatusCode::METHOD_NOT_ALLOWED, &Denied::NoMethod))
 }
 
 /// What an address asks for after its question mark. Whoever asks for what cannot be read is told
@@ -134,8 +124,9 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Admin>> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Response> {
         asked(&parts.uri).map(Self).map_err(|why| {
-            let (asker, from) = (Asker::of(&parts.extensions), (&parts.headers, &parts.uri));
-            nothing((admin, &asker), from, (StatusCode::BAD_REQUEST, &why))
+            let asker = Asker::of(&parts.extensions);
+            let frame = Frame::new(admin, &asker, &parts.headers, &parts.uri);
+            nothing(frame, (&parts.headers, &parts.uri), (StatusCode::BAD_REQUEST, &why))
         })
     }
 }
@@ -161,7 +152,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Admin>> for Filled<T> {
 
 /// A page for a browser, a problem for a machine.
 fn nothing(
-    (admin, asker): (&Admin, &Asker),
+    frame: Frame,
     (headers, uri): (&HeaderMap, &Uri),
     (status, why): (StatusCode, &Denied),
 ) -> Response {
@@ -170,7 +161,7 @@ fn nothing(
     {
         return Problem::denied(status, why.clone()).into_response();
     }
-    let mut response = denied(Frame::new(admin, asker, headers, uri), status, why);
+    let mut response = denied(frame, status, why);
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
     response
 }
@@ -199,6 +190,14 @@ pub(super) struct Frame {
     here: String,
     /// Where the form is that was sent, unless it is on the first page.
     came_from: Option<String>,
+}
+
+impl FromRequestParts<Arc<Admin>> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Infallible> {
+        Ok(Self::new(admin, &Asker::of(&parts.extensions), &parts.headers, &parts.uri))
+    }
 }
 
 impl Frame {
