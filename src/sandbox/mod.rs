@@ -275,14 +275,5 @@ fn check_rules(rules: &[FaultRule], has_tls: bool) -> Result<(), RuleError> {
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::books::BareAnswer;
 use crate::redemption::Secret;
+use crate::text::hex;
 
 /// Access tokens that are valid at a time; the oldest grants beyond it are refused.
 const ACCESS_TOKENS_MAX: usize = 10_000;
@@ -135,7 +136,7 @@ fn refused(status: u16, error: &str, message: &str) -> BareAnswer {
 fn random_token() -> Option<String> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).ok()?;
-    Some(super::hex(&bits))
+    Some(hex(&bits))
 }
 
 /// `application/x-www-form-urlencoded`.

@@ -26,7 +26,7 @@ use super::order::{self, SentOrder};
 use super::rule::{ActiveRules, FaultRule, Paths, SeenRequest};
 use super::wire::Tap;
 use crate::listen;
-use crate::text::fits;
+use crate::text::{fits, hex};
 
 /// The largest request body that is read, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -478,5 +478,5 @@ fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
 
 /// Enough of a SHA-256 to tell tokens apart.
 fn hashed(secret: &str) -> String {
-    super::hex(Sha256::digest(secret.as_bytes()).get(..8).unwrap_or_default())
+    hex(Sha256::digest(secret.as_bytes()).get(..8).unwrap_or_default())
 }

@@ -38,6 +38,7 @@ use crate::message::{Denied, Language};
 use crate::queue::QueueError;
 use crate::redemption::Fingerprint;
 use crate::settings::Role;
+use crate::text::percent_encoded;
 use words::{Words, words};
 
 /// What the console keeps while the process runs.
@@ -314,14 +315,7 @@ impl Moment {
 
 /// `text` as one part of an address.
 fn encoded(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
-    text.bytes().fold(String::with_capacity(text.len()), |url, byte| {
-        if plain(&byte) {
-            url + char::from(byte).encode_utf8(&mut [0; 4])
-        } else {
-            url + &format!("%{byte:02X}")
-        }
-    })
+    percent_encoded(text, |byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
 }
 
 /// An address of this console that a form brought; anything else is the first page.
