@@ -3,38 +3,26 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What answered a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answerer {
-    /// The provider.
-    Passed,
-    /// What the provider had said before.
-    Remembered,
-    /// This store: the code is held here.
-    Held,
-    /// Nobody: the provider could not be asked, and nothing was known.
-    Unknown,
+use crate::message::worded;
+
+worded! {
+    /// What answered a check.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Answerer {
+        /// The provider.
+        Passed = "passed",
+        /// What the provider had said before.
+        Remembered = "remembered",
+        /// This store: the code is held here.
+        Held = "held",
+        /// Nobody: the provider could not be asked, and nothing was known.
+        Unknown = "unknown",
+    }
 }
 
 /// Of the process, as every counter of its metrics is.
 static COUNTS: [AtomicU64; Answerer::ALL.len()] =
     [const { AtomicU64::new(0) }; Answerer::ALL.len()];
-
-impl Answerer {
-    /// Every one, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [Self::Passed, Self::Remembered, Self::Held, Self::Unknown];
-
-    /// A word for metrics and the API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Passed => "passed",
-            Self::Remembered => "remembered",
-            Self::Held => "held",
-            Self::Unknown => "unknown",
-        }
-    }
-}
 
 /// One more check was answered so.
 pub fn count(answerer: Answerer) {

@@ -10,7 +10,7 @@
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 0 | [`answered`] | how long tills waited for their answers |
 //! | 0 | [`value`] | what a redemption is worth, exactly |
-//! | 0 | [`checked`] | how many checks of tills were answered, by what answered them |
+//! | 2 | [`checked`] | how many checks of tills were answered, by what answered them |
 //! | 2 | [`refused`] | how many requests of tills were refused, by reason |
 //! | 1 | [`message`] | what people read, as data: a code with parameters, in English and Arabic |
 //! | 2 | [`redemption`] | the domain: ids, states, fingerprints, masked values |

@@ -1,5 +1,5 @@
-//! Strings from outside: made safe to show on a terminal or in a line of a log, held against a
-//! pattern.
+//! Strings from outside: made safe to show on a terminal or in a line of a log, written as part of
+//! an address, held against a pattern.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -45,6 +45,30 @@ pub fn push_field(line: &mut String, key: &str, value: &str) {
 #[must_use]
 pub fn without_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
+}
+
+/// Two small hexadecimal digits a byte.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut digits, byte| {
+        // Writing to a String cannot fail.
+        write!(digits, "{byte:02x}").unwrap_or_default();
+        digits
+    })
+}
+
+/// `text` with each byte as `%XX` that is not plain here.
+#[must_use]
+pub fn percent_encoded(text: &str, is_plain: impl Fn(u8) -> bool) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if is_plain(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            write!(encoded, "%{byte:02X}").unwrap_or_default();
+        }
+        encoded
+    })
 }
 
 /// Whether the whole of `text` fits `pattern`, where `*` stands for anything. Each part is looked

@@ -49,7 +49,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["log"]),
     ("tz", &["clock"]),
     ("unicode_width", &["cli"]),
-    ("url", &["settings", "upstream"]),
+    ("url", &["sandbox", "settings", "upstream"]),
 ];
 /// Rooms inside of a room, and the files of the outer one that may name them.
 const INNER_ROOMS: &[(&str, &[&str])] = &[(

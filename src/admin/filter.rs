@@ -6,6 +6,7 @@ use crate::clock::{Day, Days};
 use crate::message::FilterFault;
 use crate::redemption::{Fingerprint, RewardCode, Seq, State};
 use crate::store::Search;
+use crate::text::hex;
 
 /// How many rows a page has unless `limit` says otherwise.
 pub const LIMIT_DEFAULT: usize = 100;
@@ -147,7 +148,7 @@ fn time(key: &str, text: &str, of: impl FnOnce(Day) -> i64) -> Result<i64, Filte
 
 /// A hash as it stands in an address.
 pub(super) fn written(hash: Fingerprint) -> String {
-    hash.0.iter().fold(String::with_capacity(32), |text, byte| text + &format!("{byte:02x}"))
+    hex(&hash.0)
 }
 
 fn hash(text: &str) -> Option<Fingerprint> {

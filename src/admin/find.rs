@@ -15,6 +15,7 @@ use crate::message::Denied;
 use crate::queue::QueueError;
 use crate::redemption::{Fingerprint, RewardCode};
 use crate::store::{CodeHash, FoundRows};
+use crate::text::hex;
 
 /// The key's file in the state directory.
 const KEY_FILE: &str = "search.key";
@@ -64,8 +65,7 @@ fn kept_key(state_dir: Option<&Path>) -> String {
             "the kernel gives no random bytes: searched codes have a weak hash in addresses"
         );
     }
-    let new =
-        bytes.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"));
+    let new = hex(&bytes);
     let Some(file) = state_dir.map(|folder| folder.join(KEY_FILE)) else { return new };
     let read = files::read(&file, 64).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     if let Some(kept) = read.filter(|kept| kept.len() == new.len()) {

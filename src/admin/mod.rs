@@ -38,6 +38,7 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::queue::Queue;
+use crate::settings::Role;
 use access::Access;
 
 pub use access::AccessRules;
@@ -110,12 +111,12 @@ pub fn router(shared: Arc<Admin>) -> Router {
         .route("/api/v1/redemptions", get(redemptions::list))
         .route("/api/v1/search", post(redemptions::search))
         .route("/api/v1/redemptions/{id}", get(redemptions::show))
-        .layer(from_fn(rights::see));
+        .layer(from_fn_with_state(Role::See, rights::needed));
     let decisions = Router::new()
         .route("/api/v1/redemptions/{id}/retry", post(actions::retry))
         .route("/api/v1/redemptions/{id}/void", post(actions::void))
         .route("/api/v1/redemptions/{id}/handled", post(actions::handled))
-        .layer(from_fn(rights::decide));
+        .layer(from_fn_with_state(Role::Decide, rights::needed));
     let access = Arc::clone(&shared.access);
     let console = console::routes(&shared);
     let api = free.merge(views).merge(decisions).merge(engineering());
@@ -144,7 +145,7 @@ fn engineering() -> Router<Arc<Admin>> {
             "/api/v1/import",
             post(rescue::import).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX)),
         )
-        .layer(from_fn(rights::engineer))
+        .layer(from_fn_with_state(Role::Engineer, rights::needed))
 }
 
 /// What holds for every route, the missing ones included.

@@ -1,6 +1,6 @@
 //! Who asks, and what a role may do.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -76,22 +76,8 @@ impl Asker {
     }
 }
 
-/// The middleware of the views.
-pub(super) async fn see(request: Request, next: Next) -> Response {
-    passed(Role::See, request, next).await
-}
-
-/// The middleware of what is decided about single redemptions.
-pub(super) async fn decide(request: Request, next: Next) -> Response {
-    passed(Role::Decide, request, next).await
-}
-
-/// The middleware of what changes lanes or lets whole codes in and out.
-pub(super) async fn engineer(request: Request, next: Next) -> Response {
-    passed(Role::Engineer, request, next).await
-}
-
-async fn passed(role: Role, request: Request, next: Next) -> Response {
+/// The middleware of what takes this role.
+pub(super) async fn needed(State(role): State<Role>, request: Request, next: Next) -> Response {
     match Asker::of(request.extensions()).refusal(role) {
         None => next.run(request).await,
         Some(problem) => challenged(problem.into_response()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::redemption::Fingerprint;
+use crate::text::hex;
 
 /// How long a session lasts, whatever is done in it.
 pub(super) const AGE_MAX: Duration = Duration::from_secs(12 * 3600);
@@ -43,8 +44,7 @@ impl Sessions {
     pub(super) fn begin(&self, name: &str, hash: Fingerprint) -> Option<String> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).ok()?;
-        let id =
-            bytes.iter().fold(String::with_capacity(64), |id, byte| id + &format!("{byte:02x}"));
+        let id = hex(&bytes);
         let now = Instant::now();
         let mut all = self.all();
         all.retain(|session| !session.is_over());

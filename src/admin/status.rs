@@ -62,6 +62,8 @@ pub(super) struct Status {
 pub(super) struct LaneView {
     #[serde(flatten)]
     pub(super) status: LaneStatus,
+    /// What its cause means and what to do, for whoever asks; `None` while up.
+    explanation: Option<String>,
     pub(super) counts: Counts,
     #[serde(flatten)]
     pub(super) risk: LaneRisk,
@@ -121,8 +123,12 @@ fn lane_views(
         let at_once_ms = (status.trust == "at_once").then_some(now_ms);
         standing.map(|standing| LaneRisk::of(standing, at_once_ms)).unwrap_or_default()
     };
-    let view =
-        |status: LaneStatus| LaneView { counts: books(&status.name), risk: risk(&status), status };
+    let view = |status: LaneStatus| LaneView {
+        counts: books(&status.name),
+        risk: risk(&status),
+        status,
+        explanation: None,
+    };
     lanes.into_iter().map(view).collect()
 }
 
@@ -137,9 +143,9 @@ pub(super) async fn status(
 impl Status {
     /// For whoever reads this language.
     fn told(mut self, language: Language) -> Value {
-        for LaneView { status, .. } in &mut self.lanes {
-            let cause = status.cause.as_deref().and_then(Cause::from_word);
-            status.explanation = cause.map(|cause| cause.explanation(language));
+        for lane in &mut self.lanes {
+            let cause = lane.status.cause.as_deref().and_then(Cause::from_word);
+            lane.explanation = cause.map(|cause| cause.explanation(language));
         }
         let mut value = json!(self);
         let needs = self.needs().iter().map(|need| need.text(language)).collect();
@@ -223,8 +229,6 @@ pub(super) mod tests {
             link,
             seen: link,
             cause: cause.map(str::to_owned),
-            explanation: cause
-                .map(|_| "the provider cannot be reached: look at the line".to_owned()),
             since: cause.map(|_| "2026-11-01T00:00:00Z".to_owned()),
             pending: 3,
             window: 1,

@@ -77,7 +77,7 @@ pub enum Command {
     #[command(hide = true)]
     Names(NamesArgs),
     /// Be a provider to test against: the contract, and every fault on demand
-    Sandbox(Box<crate::sandbox::SandboxArgs>),
+    Sandbox(Box<crate::sandbox::Options>),
     /// Play an outage against a sandbox provider with these settings; ends with the books
     Rehearse(crate::rehearse::RehearseArgs),
 }

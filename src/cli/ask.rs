@@ -1,7 +1,6 @@
 //! The commands' way to the daemon: its Unix socket, found without being told.
 
 use std::ffi::OsString;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use serde_json::Value;
 use super::exit::{CliError, say};
 use crate::client::{self, ClientError, Target};
 use crate::settings::{DEFAULT_FILE, LoadOptions, Problems, commands_socket, load};
+use crate::text::percent_encoded;
 
 /// The socket's name in whichever directory it is.
 const SOCKET: &str = "admin.sock";
@@ -170,16 +170,7 @@ fn judged(response: &client::Response) -> Result<Value, CliError> {
 
 /// `text` as one segment of a path or one value of a query.
 pub(super) fn encoded(text: &str) -> String {
-    let mut url = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~') {
-            url.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            write!(url, "%{byte:02X}").unwrap_or_default();
-        }
-    }
-    url
+    percent_encoded(text, |byte| byte.is_ascii_alphanumeric() || b"-_~".contains(&byte))
 }
 
 /// The machine's name: the default of `gateway.name`.

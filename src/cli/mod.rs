@@ -43,7 +43,7 @@ pub use options::{
 };
 pub use row::Column;
 
-use crate::sandbox::{SandboxArgs, SandboxError};
+use crate::sandbox::{self, SandboxError};
 
 /// The command line as clap knows it: for completions, the man page's test and help.
 #[must_use]
@@ -101,11 +101,9 @@ async fn carry_out(cli: Cli, out: &mut dyn Write) -> Result<(), CliError> {
         Command::Import(args) => rescue::import(file.as_deref(), &args, json, out).await,
         Command::Rehearse(args) => rehearse::rehearse(file, &args, json, out).await,
         Command::Sandbox(args) => {
-            crate::sandbox::run(SandboxArgs { json, ..*args }).await.map_err(|error| match error {
+            sandbox::run(sandbox::Options { json, ..*args }).await.map_err(|error| match error {
                 SandboxError::System(_) => CliError::Internal(error.to_string()),
-                SandboxError::File { .. } | SandboxError::Rule(_) | SandboxError::Start(_) => {
-                    CliError::Unusable(error.to_string())
-                }
+                SandboxError::Start(_) => CliError::Unusable(error.to_string()),
             })
         }
     }

@@ -78,7 +78,6 @@ pub(super) fn status(
         status.tried = link.is_tried();
         status.since = why.as_ref().map(|_| rfc3339(since_ms));
         status.cause = why.as_ref().map(|why| why.cause.as_str().to_owned());
-        status.explanation = why.as_ref().map(|why| why.cause.explanation(Language::English));
         status.detail = why.map(|why| why.detail);
         status.hold = link.persons_hold().map(|hold| hold.cause.as_str().to_owned());
         status.checks_deaf = scheduler.evidence().checks_are_deaf();

@@ -42,7 +42,6 @@ impl Transport for Upstream {
 
     async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
         let attempt = RedeemAttempt {
-            seq: row.seq,
             id: row.id.clone(),
             number: row.attempt,
             accepted_at_ms: row.accepted_at_ms,

@@ -198,4 +198,5 @@ macro_rules! worded {
     };
 }
 
-pub(super) use {meaning, messages, worded};
+pub(crate) use worded;
+pub(super) use {meaning, messages};

@@ -37,6 +37,7 @@ pub use event::Event;
 pub use fault::Fault;
 pub use hold::{held_by, who_holds};
 pub use language::{Language, Plural, UnknownLanguage};
+pub(crate) use macros::worded;
 pub use need::Need;
 pub use note::Note;
 pub use refusal::{Reason, Refusal};

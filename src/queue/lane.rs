@@ -36,8 +36,6 @@ pub struct LaneStatus {
     pub seen: &'static str,
     /// The cause's short word (`link::Cause`); `None` while it is seen up, as of the next ones.
     pub cause: Option<String>,
-    /// What it means and what to do, in plain words; `None` while up.
-    pub explanation: Option<String>,
     /// What was seen; `None` while up.
     pub detail: Option<String>,
     /// The cause's word of the hold that only a person ends; it may stand behind `settings`.

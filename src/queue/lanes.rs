@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use super::lane::{Lane, LaneStatus};
 use crate::limits::LaneNow;
 use crate::link::Cause;
-use crate::message::Language;
 use crate::redemption::Seq;
 use crate::store::{Claimed, Counts};
 use crate::trust::Trust;
@@ -87,7 +86,6 @@ fn orphan(name: &str, pending: u64) -> LaneStatus {
         drain: "held",
         trust: Trust::Never.as_str(),
         cause: Some(cause.as_str().to_owned()),
-        explanation: Some(cause.explanation(Language::English)),
         pending,
         ..LaneStatus::default()
     }

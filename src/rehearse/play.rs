@@ -53,7 +53,7 @@ impl Play {
         let token = random_token()?;
         let options = Options {
             token: Some(Secret::new(token.clone())),
-            records_max: 0,
+            no_record: true,
             ..Options::default()
         };
         let provider = Sandbox::start(options).await?;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser};
@@ -11,8 +12,8 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    CertificateKind, FaultRule, HttpVersions, LogKind, OAuthClient, Options, RECORDS_MAX_DEFAULT,
-    RuleError, RunningSandbox, Sandbox, StartError, WORDS, WrittenDuration, parse_rules,
+    CertificateKind, FaultRule, HttpVersions, LogKind, OAuthClient, RECORDS_MAX_DEFAULT,
+    RunningSandbox, Sandbox, StartError, WORDS, WrittenDuration, parse_rules,
 };
 use crate::files;
 use crate::redemption::Secret;
@@ -24,7 +25,7 @@ const RULES_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = help())]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub struct SandboxArgs {
+pub struct Options {
     /// Where gateways or tills connect; port 0 picks one and prints it
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7799")]
     pub listen: SocketAddr,
@@ -116,20 +117,46 @@ pub struct SandboxArgs {
     pub json: bool,
 }
 
+impl Default for Options {
+    /// For tests: quiet, at a port that is free.
+    fn default() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            control: None,
+            redeem_path: "/redeem".to_owned(),
+            check_path: "/check".to_owned(),
+            token_path: "/oauth/token".to_owned(),
+            webhook_path: "/webhook".to_owned(),
+            rules: Vec::new(),
+            rules_file: None,
+            seed: None,
+            delay: WrittenDuration(Duration::ZERO),
+            honour_keys: false,
+            strict: false,
+            reusable: Vec::new(),
+            check_data: None,
+            token_file: None,
+            token: None,
+            oauth: None,
+            oauth_expires: WrittenDuration(Duration::from_hours(1)),
+            oauth_refresh: None,
+            oauth_code: None,
+            tls: None,
+            tls_name: Vec::new(),
+            ca_out: None,
+            http1: false,
+            http2: false,
+            records: RECORDS_MAX_DEFAULT,
+            no_record: false,
+            quiet: true,
+            json: false,
+        }
+    }
+}
+
 /// Why `redeemd sandbox` ended at once.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// A file that cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: std::io::Error,
-    },
-    /// A rule in the rules' file.
-    #[error(transparent)]
-    Rule(#[from] RuleError),
     /// It could not be started.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -138,21 +165,21 @@ pub enum SandboxError {
     System(#[from] std::io::Error),
 }
 
-/// Runs until SIGINT or SIGTERM; `args.json` is the caller's to set.
+/// Runs until SIGINT or SIGTERM; `options.json` is the caller's to set.
 ///
 /// # Errors
-/// It cannot start as the arguments ask.
-pub async fn run(args: SandboxArgs) -> Result<(), SandboxError> {
+/// It cannot start as the options ask.
+pub async fn run(options: Options) -> Result<(), SandboxError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let options = args.options()?;
-    let seed = options.seed;
-    let running = Sandbox::start(options).await?;
-    if let (Some(path), Some(pem)) = (&args.ca_out, &running.ca_pem) {
+    let seed = options.seed.map_or_else(random_seed, Ok)?;
+    let running = Sandbox::start(Options { seed: Some(seed), ..options }).await?;
+    let options = &running.provider.options;
+    if let (Some(path), Some(pem)) = (&options.ca_out, &running.ca_pem) {
         std::fs::write(path, pem).map_err(file(path))?;
     }
     let mut out = std::io::stdout();
-    out.write_all(args.greeting(&running, seed).as_bytes())?;
+    out.write_all(options.greeting(&running).as_bytes())?;
     out.flush()?;
     tokio::select! {
         _ = terminate.recv() => {}
@@ -162,50 +189,36 @@ pub async fn run(args: SandboxArgs) -> Result<(), SandboxError> {
     Ok(())
 }
 
-impl SandboxArgs {
-    /// The options that the arguments stand for; reads their files.
-    pub fn options(&self) -> Result<Options, SandboxError> {
-        let mut rules = self.rules.clone();
+impl Options {
+    /// Takes in what the files hold.
+    pub(super) fn read_files(&mut self) -> Result<(), StartError> {
         if let Some(path) = &self.rules_file {
-            rules.extend(parse_rules(&read_rules(path).map_err(file(path))?)?);
+            self.rules.extend(parse_rules(&read_rules(path).map_err(file(path))?)?);
         }
-        let token = match &self.token_file {
-            Some(path) => Some(Secret::new(
-                std::fs::read_to_string(path).map_err(file(path))?.trim().to_owned(),
-            )),
-            None => self.token.clone(),
-        };
-        Ok(Options {
-            listen: self.listen,
-            control: self.control,
-            redeem_path: self.redeem_path.clone(),
-            check_path: self.check_path.clone(),
-            token_path: self.token_path.clone(),
-            webhook_path: self.webhook_path.clone(),
-            token,
-            oauth: self.oauth_client(),
-            honour_keys: self.honour_keys,
-            strict: self.strict,
-            reusable: self.reusable.clone(),
-            check_data: self.check_data.clone().unwrap_or_default(),
-            delay: self.delay.0,
-            rules,
-            seed: self.seed.map_or_else(random_seed, Ok)?,
-            records_max: if self.no_record { 0 } else { self.records },
-            log: self.log_kind(),
-            tls: self.tls,
-            tls_names: self.tls_name.clone(),
-            http: self.http_versions(),
-        })
+        if let Some(path) = &self.token_file {
+            let token = std::fs::read_to_string(path).map_err(file(path))?;
+            self.token = Some(Secret::new(token.trim().to_owned()));
+        }
+        Ok(())
     }
 
-    fn oauth_client(&self) -> Option<OAuthClient> {
+    /// For the rules' shares.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed.unwrap_or_default()
+    }
+
+    /// Requests kept for the control API; 0 keeps none.
+    pub(super) fn records_max(&self) -> usize {
+        if self.no_record { 0 } else { self.records }
+    }
+
+    pub(super) fn oauth_client(&self) -> Option<OAuthClient> {
         let (id, secret) = self.oauth.clone()?;
         let (refresh_token, code) = (self.oauth_refresh.clone(), self.oauth_code.clone());
         Some(OAuthClient { id, secret, expires_in: self.oauth_expires.0, refresh_token, code })
     }
 
-    fn log_kind(&self) -> LogKind {
+    pub(super) fn log_kind(&self) -> LogKind {
         match (self.quiet, self.json) {
             (true, _) => LogKind::Quiet,
             (false, true) => LogKind::Json,
@@ -213,7 +226,7 @@ impl SandboxArgs {
         }
     }
 
-    fn http_versions(&self) -> HttpVersions {
+    pub(super) fn http_versions(&self) -> HttpVersions {
         match (self.http1, self.http2) {
             (true, _) => HttpVersions::One,
             (false, true) => HttpVersions::Two,
@@ -221,7 +234,8 @@ impl SandboxArgs {
         }
     }
 
-    fn greeting(&self, running: &RunningSandbox, seed: u64) -> String {
+    fn greeting(&self, running: &RunningSandbox) -> String {
+        let seed = self.seed();
         let base = running.base_url();
         let control =
             running.control.map_or_else(|| base.clone(), |control| format!("http://{control}"));
@@ -248,9 +262,9 @@ fn named_file() -> impl TypedValueParser<Value = PathBuf> {
     PathBufValueParser::new().try_map(files::named)
 }
 
-fn file(path: &Path) -> impl FnOnce(std::io::Error) -> SandboxError {
+fn file(path: &Path) -> impl FnOnce(std::io::Error) -> StartError {
     let path = path.to_owned();
-    move |source| SandboxError::File { path, source }
+    move |source| StartError::File { path, source }
 }
 
 fn read_rules(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -377,7 +391,7 @@ mod tests {
     #[derive(Parser)]
     struct CommandLine {
         #[command(flatten)]
-        args: SandboxArgs,
+        options: Options,
     }
 
     #[test]
@@ -413,12 +427,12 @@ mod tests {
         let line = "redeemd --token t0ps3cret --oauth gw:s3cret --delay 20ms --no-record --http2 \
             --rule fault=500";
         let line = CommandLine::parse_from(line.split_whitespace());
-        let options = line.args.options().unwrap();
+        let options = line.options;
         assert_eq!(
-            (options.records_max, options.http, options.rules.len()),
+            (options.records_max(), options.http_versions(), options.rules.len()),
             (0, HttpVersions::Two, 1)
         );
-        let shown = format!("{:?} {options:?}", line.args);
+        let shown = format!("{options:?}");
         assert!(!shown.contains("s3cret") && !shown.contains("t0ps3cret"), "{shown}");
         assert!(CommandLine::try_parse_from(["redeemd", "--rule", "fault=nothing"]).is_err());
     }

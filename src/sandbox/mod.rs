@@ -32,13 +32,13 @@ mod server;
 mod tls;
 mod wire;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-pub use args::{SandboxArgs, SandboxError, run};
+pub use args::{Options, SandboxError, run};
 pub use books::{RequestRecord, Summary};
 pub use fault::{Fault, UnknownFault, WORDS, Word};
 pub use line::LineState;
@@ -49,7 +49,6 @@ pub use rule::{
 };
 pub use tls::{CertificateKind, TlsError};
 
-use crate::redemption::Secret;
 use provider::SandboxProvider;
 use server::Port;
 
@@ -69,82 +68,17 @@ pub enum HttpVersions {
     Both,
 }
 
-/// Everything that can be set before the start.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where the gateway connects; port 0 picks one.
-    pub listen: SocketAddr,
-    /// The control API's own listener; without it, it is on the provider's, and the line cannot be
-    /// cut there.
-    pub control: Option<SocketAddr>,
-    /// Redeem.
-    pub redeem_path: String,
-    /// Check Reward.
-    pub check_path: String,
-    /// The OAuth token endpoint.
-    pub token_path: String,
-    /// The error webhook's receiver.
-    pub webhook_path: String,
-    /// The bearer token that is asked for.
-    pub token: Option<Secret>,
-    /// The OAuth client that may get tokens.
-    pub oauth: Option<OAuthClient>,
-    /// Whether a repeated `Idempotency-Key` gets its first answer again.
-    pub honour_keys: bool,
-    /// Whether an order with a field that the contract does not have is refused.
-    pub strict: bool,
-    /// Patterns with `*` of codes that are never used up.
-    pub reusable: Vec<String>,
-    /// What a check tells of a good code, in place of, or beside, what the sandbox tells by itself.
-    pub check_data: serde_json::Map<String, serde_json::Value>,
-    /// Before every answer.
-    pub delay: Duration,
-    /// The faults.
-    pub rules: Vec<FaultRule>,
-    /// For the rules' shares.
-    pub seed: u64,
-    /// Requests kept for the control API; 0 keeps none.
-    pub records_max: usize,
-    /// What is printed.
-    pub log: LogKind,
-    /// TLS with this certificate.
-    pub tls: Option<CertificateKind>,
-    /// Further host names in the certificate.
-    pub tls_names: Vec<String>,
-    /// HTTP/1.1, HTTP/2 or both.
-    pub http: HttpVersions,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            control: None,
-            redeem_path: "/redeem".to_owned(),
-            check_path: "/check".to_owned(),
-            token_path: "/oauth/token".to_owned(),
-            webhook_path: "/webhook".to_owned(),
-            token: None,
-            oauth: None,
-            honour_keys: false,
-            strict: false,
-            reusable: Vec::new(),
-            check_data: serde_json::Map::new(),
-            delay: Duration::ZERO,
-            rules: Vec::new(),
-            seed: 0,
-            records_max: RECORDS_MAX_DEFAULT,
-            log: LogKind::Quiet,
-            tls: None,
-            tls_names: Vec::new(),
-            http: HttpVersions::Both,
-        }
-    }
-}
-
 /// Why the sandbox did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A file that cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The address is taken or not this machine's.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -182,14 +116,15 @@ pub struct Sandbox;
 
 impl Sandbox {
     /// Listens and serves on the current runtime until the returned value is dropped or stopped.
-    pub async fn start(options: Options) -> Result<RunningSandbox, StartError> {
+    pub async fn start(mut options: Options) -> Result<RunningSandbox, StartError> {
+        options.read_files()?;
         check_rules(&options.rules, options.tls.is_some())?;
         let failed = |address| move |source| StartError::Listen { address, source };
         let port = Port::reserve(options.listen).map_err(failed(options.listen))?;
         let (addr, listener) = (port.address(), port.listen().map_err(failed(options.listen))?);
         let made = match options.tls {
             Some(certificate) => {
-                Some(tls::make(certificate, addr.ip(), &options.tls_names, options.http)?)
+                Some(tls::make(certificate, addr.ip(), &options.tls_name, options.http_versions())?)
             }
             None => None,
         };
@@ -273,15 +208,6 @@ fn check_rules(rules: &[FaultRule], has_tls: bool) -> Result<(), RuleError> {
         why.map_err(|why| RuleError { rule: (index + 1).to_string(), why })?;
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").unwrap_or_default();
-        text
-    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::books::BareAnswer;
 use crate::redemption::Secret;
+use crate::text::hex;
 
 /// Access tokens that are valid at a time; the oldest grants beyond it are refused.
 const ACCESS_TOKENS_MAX: usize = 10_000;
@@ -135,39 +136,14 @@ fn refused(status: u16, error: &str, message: &str) -> BareAnswer {
 fn random_token() -> Option<String> {
     let mut bits = [0; 16];
     getrandom::fill(&mut bits).ok()?;
-    Some(super::hex(&bits))
+    Some(hex(&bits))
 }
 
 /// `application/x-www-form-urlencoded`.
 fn form(body: &[u8]) -> TokenRequest {
-    let mut ask = TokenRequest::default();
-    for pair in body.split(|byte| *byte == b'&') {
-        let mut halves = pair.splitn(2, |byte| *byte == b'=');
-        let (name, value) =
-            (halves.next().unwrap_or_default(), decoded(halves.next().unwrap_or_default()));
-        match name {
-            b"grant_type" => ask.grant_type = Some(value),
-            b"client_id" => ask.client_id = Some(value),
-            b"client_secret" => ask.client_secret = Some(Secret::new(value)),
-            b"refresh_token" => ask.refresh_token = Some(Secret::new(value)),
-            b"code" => ask.code = Some(Secret::new(value)),
-            _ => {}
-        }
-    }
-    ask
-}
-
-fn decoded(value: &[u8]) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        let escaped =
-            escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *first == b'%');
-        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
-        rest = if escaped.is_some() { after.get(2..).unwrap_or_default() } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    let fields =
+        url::form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into()));
+    serde_json::from_value(serde_json::Value::Object(fields.collect())).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use super::order::{self, SentOrder};
 use super::rule::{ActiveRules, FaultRule, Paths, SeenRequest};
 use super::wire::Tap;
 use crate::listen;
-use crate::text::fits;
+use crate::text::{fits, hex};
 
 /// The largest request body that is read, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -111,13 +111,13 @@ impl SandboxProvider {
     pub(super) fn new(options: Options) -> Self {
         let now = Instant::now();
         let inner = ProviderState {
-            books: ProviderBooks::new(options.records_max),
-            rules: ActiveRules::new(options.rules.clone(), Paths::of(&options), options.seed),
-            tokens: Tokens::new(options.token.clone(), options.oauth.clone()),
-            check_data: options.check_data.clone(),
+            books: ProviderBooks::new(options.records_max()),
+            rules: ActiveRules::new(options.rules.clone(), Paths::of(&options), options.seed()),
+            tokens: Tokens::new(options.token.clone(), options.oauth_client()),
+            check_data: options.check_data.clone().unwrap_or_default(),
             rules_set_at: now,
         };
-        let log = RequestLog::new(options.log);
+        let log = RequestLog::new(options.log_kind());
         Self {
             options,
             line: watch::Sender::new(LineState::Up),
@@ -136,7 +136,7 @@ impl SandboxProvider {
     /// Replaces the rules; their counts and time windows begin anew.
     pub(super) fn set_rules(&self, rules: Vec<FaultRule>) {
         let mut inner = self.inner();
-        inner.rules = ActiveRules::new(rules, Paths::of(&self.options), self.options.seed);
+        inner.rules = ActiveRules::new(rules, Paths::of(&self.options), self.options.seed());
         inner.rules_set_at = Instant::now();
     }
 
@@ -226,7 +226,7 @@ impl SandboxProvider {
 
     async fn pause(&self, rule: Option<&FaultRule>) {
         let own = rule.and_then(|rule| rule.delay).map(|delay| delay.0).unwrap_or_default();
-        let delay = self.options.delay + own;
+        let delay = self.options.delay.0 + own;
         if delay > Duration::ZERO {
             tokio::time::sleep(delay).await;
         }
@@ -307,7 +307,7 @@ impl SandboxProvider {
 
     fn note_answer(&self, record: &mut RequestRecord, said: &BareAnswer) {
         record.status = Some(said.status);
-        if self.options.records_max > 0 {
+        if self.options.records_max() > 0 {
             let start = said.body.get(..RECORDED_ANSWER_BYTES_MAX).unwrap_or(&said.body);
             record.answer = Some(String::from_utf8_lossy(start).into_owned());
         }
@@ -478,5 +478,5 @@ fn header<'a>(head: &'a Parts, name: &str) -> Option<&'a str> {
 
 /// Enough of a SHA-256 to tell tokens apart.
 fn hashed(secret: &str) -> String {
-    super::hex(Sha256::digest(secret.as_bytes()).get(..8).unwrap_or_default())
+    hex(Sha256::digest(secret.as_bytes()).get(..8).unwrap_or_default())
 }

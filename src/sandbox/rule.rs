@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Options;
 use super::fault::{Cut, Fault, Spoil, Stage, WORDS, When, Word};
+use crate::link::Dice;
 use crate::text::fits;
 
 /// The most rules at a time.
@@ -359,7 +360,8 @@ impl Paths {
 #[derive(Debug)]
 struct Active {
     rule: FaultRule,
-    chance: Chance,
+    /// The same seed hits the same requests.
+    dice: Dice,
     matched: u64,
     fired: u64,
     /// Hits.
@@ -390,7 +392,7 @@ impl ActiveRules {
     pub(super) fn new(rules: Vec<FaultRule>, paths: Paths, seed: u64) -> Self {
         let start = |(index, rule): (usize, FaultRule)| Active {
             rule,
-            chance: Chance(seed.wrapping_add((index as u64).wrapping_mul(0xA076_1D64_78BD_642F))),
+            dice: Dice::new(seed.wrapping_add((index as u64).wrapping_mul(0xA076_1D64_78BD_642F))),
             matched: 0,
             fired: 0,
             by_code: HashMap::new(),
@@ -429,7 +431,7 @@ impl Active {
             .copied()
             .collect();
         let fault =
-            moods.get(self.chance.next_below(moods.len())).copied().unwrap_or(self.rule.fault);
+            moods.get(next_below(&mut self.dice, moods.len())).copied().unwrap_or(self.rule.fault);
         FaultRule { fault, ..self.rule.clone() }
     }
 
@@ -446,7 +448,7 @@ impl Active {
         let due =
             turn.is_multiple_of(every.unwrap_or(1)) && count.is_none_or(|count| self.fired < count);
         let hit = due
-            && share.is_none_or(|share| self.chance.next_unit() < share)
+            && share.is_none_or(|share| self.dice.fraction() < share)
             && self.counts_for_code(seen.code);
         self.fired += u64::from(hit);
         hit
@@ -490,29 +492,9 @@ fn counted(counts: &mut HashMap<String, u64>, code: &str) -> Option<u64> {
     Some(*count)
 }
 
-/// `SplitMix64`: the same seed hits the same requests.
-#[derive(Clone, Debug)]
-struct Chance(u64);
-
-impl Chance {
-    /// The next number from 0 to below 1.
-    #[expect(clippy::cast_precision_loss, reason = "53 bits are what an f64 holds exactly")]
-    fn next_unit(&mut self) -> f64 {
-        (self.next_bits() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// The next number from 0 to below `count`; 0 for none.
-    fn next_below(&mut self, count: usize) -> usize {
-        usize::try_from(self.next_bits().checked_rem(count as u64).unwrap_or(0)).unwrap_or(0)
-    }
-
-    fn next_bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
+/// The next number from 0 to below `count`; 0 for none.
+fn next_below(dice: &mut Dice, count: usize) -> usize {
+    usize::try_from(dice.bits().checked_rem(count as u64).unwrap_or(0)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ async fn serve(
     }
     match tls {
         None => {
-            let http2 = provider.options.http == HttpVersions::Two;
+            let http2 = provider.options.http_versions() == HttpVersions::Two;
             serve_http(provider, wire, tap, number, http2).await;
         }
         Some(tls) => {

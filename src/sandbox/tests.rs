@@ -1,7 +1,7 @@
 //! The sandbox over real sockets: each fault as its peer sees it.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +9,7 @@ use hyper::Method;
 
 use super::*;
 use crate::client::{ClientError, Target, call};
+use crate::redemption::Secret;
 
 mod faults;
 

@@ -3,13 +3,12 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::fault::Cut;
 
@@ -19,40 +18,22 @@ const CLOSE_DRAIN_MAX: Duration = Duration::from_secs(2);
 /// How long a hanging connection is kept.
 const HANG_MAX: Duration = Duration::from_hours(1);
 
-const WHOLE: u8 = 0;
-const RESET: u8 = 1;
-const CLOSE: u8 = 2;
-const HANG: u8 = 3;
-
 /// Lets a handler break the connection that carries its request.
 #[derive(Debug, Default)]
-pub(super) struct Tap {
-    how: AtomicU8,
-    wake: Notify,
-}
+pub(super) struct Tap(watch::Sender<Option<Cut>>);
 
 impl Tap {
     /// Breaks the connection. The handler is dropped with it and must not answer.
     pub(super) fn cut(&self, how: Cut) {
-        let how = match how {
-            Cut::Reset => RESET,
-            Cut::Close => CLOSE,
-            Cut::Hang => HANG,
-        };
-        self.how.store(how, Ordering::Release);
-        self.wake.notify_one();
+        self.0.send_replace(Some(how));
     }
 
     /// Returns when a handler has asked for it.
     pub(super) async fn cut_asked(&self) -> Cut {
-        loop {
-            match self.how.load(Ordering::Acquire) {
-                WHOLE => self.wake.notified().await,
-                RESET => return Cut::Reset,
-                CLOSE => return Cut::Close,
-                _ => return Cut::Hang,
-            }
-        }
+        let mut asked = self.0.subscribe();
+        let how = asked.wait_for(Option::is_some).await.ok().and_then(|how| *how);
+        // The sender is here, so the wait cannot fail.
+        how.unwrap_or(Cut::Hang)
     }
 }
 

@@ -169,7 +169,7 @@ impl Reader {
         Ok(row.map(|row| row.accepted_ms))
     }
 
-    fn by_seq(&self, seq: Seq) -> Result<Option<Redemption>, StoreError> {
+    pub(super) fn by_seq(&self, seq: Seq) -> Result<Option<Redemption>, StoreError> {
         row::by_seq(&self.connection, seq)?.map(|row| self.shown(&row)).transpose()
     }
 

@@ -194,7 +194,7 @@ impl Reader {
             bound.looked += 1;
             last = Some(seq);
             if self.fits(row, search, business.as_deref())? {
-                found.rows.extend(self.shown_by_seq(seq)?);
+                found.rows.extend(self.by_seq(seq)?);
             }
         }
         found.looked = bound.looked;
@@ -251,7 +251,7 @@ impl Reader {
         seqs.dedup();
         seqs.truncate(OF_ONE_CODE_MAX);
         let next = seqs.get(OF_ONE_CODE_MAX - 1).copied();
-        let rows = seqs.into_iter().filter_map(|seq| self.shown_by_seq(seq).transpose());
+        let rows = seqs.into_iter().filter_map(|seq| self.by_seq(seq).transpose());
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
         Ok(FoundRows { looked: rows.len(), rows, next, cut_short: false })
     }
@@ -327,7 +327,7 @@ impl Reader {
                 state == State::Declined && accepted_ms >= since_ms && marks & mark::HANDLED == 0;
             let is_shown = needs_a_person(state, kind, marks) || is_refused_lately;
             if its == state as i64 && is_shown {
-                self.shown_by_seq(seq)?.into_iter().for_each(&mut *found);
+                self.by_seq(seq)?.into_iter().for_each(&mut *found);
             }
         }
         Ok(None)
@@ -393,12 +393,6 @@ impl Reader {
             found(RowSpan { accepted_ms, settled_ms, answered: (1..=3).contains(&state) });
         }
         Ok(true)
-    }
-
-    fn shown_by_seq(&self, seq: Seq) -> Result<Option<Redemption>, StoreError> {
-        let Some(row) = row::by_seq(&self.connection, seq)? else { return Ok(None) };
-        let lane = self.lanes.get(&row.lane).map_or("", String::as_str);
-        row.redemption(&self.connection, lane).map(Some)
     }
 }
 

@@ -10,7 +10,7 @@ use reqwest::header::{ACCEPT_LANGUAGE, AUTHORIZATION, HeaderMap, HeaderName, Hea
 use tokio::time::Instant;
 
 use crate::clock::{self, Clock};
-use crate::redemption::{Fingerprint, Id, Seq};
+use crate::redemption::{Fingerprint, Id};
 use crate::settings::Provider;
 use crate::verdict::{self, Failure, Outcome, Phase, Rules, Verdict};
 
@@ -38,8 +38,6 @@ pub use webhook::Webhook;
 /// One attempt to deliver a redemption.
 #[derive(Clone, Debug)]
 pub struct RedeemAttempt {
-    /// The row.
-    pub seq: Seq,
     /// Sent as `Idempotency-Key`.
     pub id: Id,
     /// Which attempt this is, from 1: `Redeemd-Attempt`.

@@ -1,6 +1,5 @@
 //! The proxy between us and the provider, and the password that it may want.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use reqwest::Url;
@@ -9,6 +8,7 @@ use super::secret::{FollowedSecret, SecretFile};
 use super::{UpstreamContext, UpstreamError, authority, parse_url};
 use crate::redemption::Secret;
 use crate::settings::Provider;
+use crate::text::percent_encoded;
 
 /// Cheap to clone; clones share the password's file.
 #[derive(Clone)]
@@ -62,9 +62,5 @@ impl Proxy {
 
 /// Every byte as `%XX`, because the client keeps them in a URL and unescapes them there.
 fn escaped(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut escaped, byte| {
-        // Writing to a string cannot fail.
-        write!(escaped, "%{byte:02X}").unwrap_or_default();
-        escaped
-    })
+    percent_encoded(text, |_| false)
 }

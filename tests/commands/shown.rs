@@ -8,7 +8,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use redeemd::message::{Cause, Language};
 use redeemd::redemption::{Answer, Id, Seq};
 use redeemd::store::{About, Claim, Ended, Settlement};
 
@@ -118,7 +117,6 @@ pub(super) async fn story(gateway: &Gateway) -> Vec<String> {
     gateway.queue.configured()[0].publish(|status| {
         (status.link, status.seen) = ("down", "down");
         (status.tried, status.cause) = (true, Some("connect".to_owned()));
-        status.explanation = Some(Cause::Connect.explanation(Language::English));
         status.since = Some("2024-11-01T09:18:00Z".to_owned());
     });
     ids

@@ -1,8 +1,10 @@
 //! What a reader shows: lists by state, lane and number, each with its bound.
 
-use redeemd::redemption::{Seq, State};
+use redeemd::message::Note;
+use redeemd::redemption::{RewardCode, Seq, State};
 use redeemd::store::{Filter, NewRedemption, Search, Void};
 
+use crate::salvage::behind_its_back;
 use crate::world::{LANE, NOW_MS, World, confirmed, declined, new, parked};
 
 fn elsewhere(code: &str) -> NewRedemption {
@@ -101,4 +103,24 @@ fn the_oldest_pending_row_is_that_of_any_lane_in_flight_or_not() {
     world.one(Void { id: first, note: "n".to_owned(), by: "op".to_owned() });
     assert_eq!(world.claim().len(), 1, "the second is on the wire");
     assert_eq!(world.reader().oldest_pending_ms().unwrap(), Some(moments[1]));
+}
+
+#[test]
+fn a_damaged_row_says_so_however_it_is_found() {
+    let mut world = World::up();
+    let taken = world.settled("till-1", "A", parked());
+    behind_its_back(&mut world, "UPDATE redemption SET branch = 'elsewhere'");
+    let (reader, mut waiting) = (world.reader(), Vec::new());
+    reader.waiting(&[(State::Parked, None)], 0, |row| waiting.push(row)).unwrap();
+    let search = Search { till: Some("till-1".to_owned()), limit: 10, ..Search::default() };
+    for (how, rows) in [
+        ("by its id", reader.by_id(&taken.id).unwrap().into_iter().collect()),
+        ("in a list", reader.list(&all()).unwrap()),
+        ("by its till", reader.search(&search).unwrap().rows),
+        ("by its code", reader.of_code(&RewardCode::new("A".to_owned()), &[]).unwrap().rows),
+        ("as one that waits", waiting),
+    ] {
+        let notes: Vec<_> = rows.into_iter().map(|row| row.note).collect();
+        assert_eq!(notes, [Some(Note::Damaged)], "{how}");
+    }
 }

@@ -83,7 +83,6 @@ pub(crate) const BODY: &str = r#"{"reward_code":"1234","extra":[1,2]}"#;
 
 pub(crate) fn attempt() -> RedeemAttempt {
     RedeemAttempt {
-        seq: Seq(42),
         id: Id::new(Seq(42), [7; 12]),
         number: 3,
         accepted_at_ms: 1_793_527_200_000,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
@@ -92,11 +92,10 @@ pub(super) fn texts(word: &str, w: &Words) -> (&'static str, &'static str) {
 pub(super) async fn on_one(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
+    f: Frame,
     Path((text, word)): Path<(String, String)>,
-    (headers, uri): (HeaderMap, Uri),
     Filled(ActionForm { note, .. }): Filled<ActionForm>,
 ) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
     let (Some(id), Some(deed)) = (Id::parse(&text), Deed::of(&word, &note)) else {
         return denied(f, StatusCode::NOT_FOUND, &Denied::NoPath);
     };
@@ -116,11 +115,10 @@ pub(super) async fn on_one(
 pub(super) async fn on_lane(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
+    f: Frame,
     Path((lane, word)): Path<(String, String)>,
-    (headers, uri): (HeaderMap, Uri),
     Filled(ActionForm { note, hours }): Filled<ActionForm>,
 ) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
     let by = asker.name().to_owned();
     if word == "trust-off" || word == "trust-on" {
         return switch_trust(&admin, (f, &asker), lane, (&word, &note, &hours)).await;

@@ -41,14 +41,7 @@ pub(super) struct To {
 }
 
 /// `GET /sign-in`
-pub(super) async fn page(
-    State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
-    Asked(To { to, undone }): Asked<To>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
+pub(super) async fn page(f: Frame, Asked(To { to, undone }): Asked<To>) -> Response {
     let fault = undone.then(|| capital(&sentence(&Denied::SignedOut.text(f.lang))));
     rendered(StatusCode::OK, &SignInPage { f, to: own_path(&to).to_owned(), fault })
 }

@@ -7,16 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::chart::{Activity, Chart, HEIGHT, SHOWN_AGAIN_FOR, WEEK_MS, WIDTH};
 use super::inbox;
 use super::say::{Facts, Sentence, meaning, sentences};
 use super::{Frame, Moment, capital, encoded, rendered, sentence, shown};
-use crate::admin::rights::Asker;
 use crate::admin::status::{LaneView, Status};
 use crate::admin::{Admin, figures};
 use crate::checked::{self, Answerer};
@@ -135,13 +133,7 @@ struct ActivityPart<'a> {
 }
 
 /// `GET /`
-pub(super) async fn page(
-    State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
+pub(super) async fn page(State(admin): State<Arc<Admin>>, f: Frame) -> Response {
     match fragments(&admin, &f).await {
         Ok(fragments) => rendered(StatusCode::OK, &HomePage { f, fragments }),
         Err(error) => super::unshown(f, error),

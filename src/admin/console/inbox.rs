@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
@@ -16,7 +15,6 @@ use crate::admin::Admin;
 use crate::admin::given::held_for_declines;
 use crate::admin::parked::ParkedFor;
 use crate::admin::redemptions::{kind_of, said_of};
-use crate::admin::rights::Asker;
 use crate::message::{Denied, FilterFault, Language, Note, Noun, count, grouped};
 use crate::queue::QueueError;
 use crate::redemption::{Redemption, Seq, State as RowState};
@@ -445,12 +443,9 @@ pub(super) struct From {
 /// `GET /inbox`
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
+    f: Frame,
     Asked(From { from }): Asked<From>,
-    headers: HeaderMap,
-    uri: Uri,
 ) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
     let looks = match looks_of(&from) {
         Ok(looks) => looks,
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tokio::task::JoinSet;
@@ -437,12 +437,9 @@ impl BulkJob {
 /// `GET /bulk`: what would be done, and to how many. Nothing is.
 pub(super) async fn dry_run(
     State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
+    f: Frame,
     Asked(order): Asked<BulkOrder>,
-    headers: HeaderMap,
-    uri: Uri,
 ) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
     let which = match Which::of(&order, "not asked for yet", &admin) {
         Ok((which, _)) => which,
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
@@ -457,10 +454,9 @@ pub(super) async fn dry_run(
 pub(super) async fn begin(
     State(admin): State<Arc<Admin>>,
     Extension(asker): Extension<Asker>,
-    (headers, uri): (HeaderMap, Uri),
+    f: Frame,
     Filled(order): Filled<BulkOrder>,
 ) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
     let meant = Which::of(&order, &order.note, &admin);
     // Whoever touches many says why, whatever is done.
     let meant = match meant.and_then(|meant| noted(&order.note).map(|_| meant)) {
@@ -476,12 +472,9 @@ pub(super) async fn begin(
 /// `GET /jobs/{number}`
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
+    f: Frame,
     Path(number): Path<String>,
-    headers: HeaderMap,
-    uri: Uri,
 ) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
     match number.parse().ok().and_then(|number| admin.desk.jobs.find(number)) {
         Some(job) => rendered(StatusCode::OK, &page_of(f, &job)),
         None => denied(f, StatusCode::NOT_FOUND, &Denied::NoJob),
@@ -527,12 +520,10 @@ fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
 /// `POST /jobs/{number}/stop`
 pub(super) async fn stop(
     State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
+    f: Frame,
     Path(number): Path<String>,
-    (headers, uri): (HeaderMap, Uri),
 ) -> Response {
     let Some(job) = number.parse().ok().and_then(|number| admin.desk.jobs.find(number)) else {
-        let f = Frame::new(&admin, &asker, &headers, &uri);
         return denied(f, StatusCode::NOT_FOUND, &Denied::NoJob);
     };
     job.stop.store(true, Ordering::Release);

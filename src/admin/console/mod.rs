@@ -14,17 +14,18 @@ mod story;
 mod trail;
 mod words;
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Router;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use serde::de::DeserializeOwned;
 
 use super::filter::written;
@@ -37,6 +38,7 @@ use crate::message::{Denied, Language};
 use crate::queue::QueueError;
 use crate::redemption::Fingerprint;
 use crate::settings::Role;
+use crate::text::percent_encoded;
 use words::{Words, words};
 
 /// What the console keeps while the process runs.
@@ -70,34 +72,26 @@ pub(super) fn routes(shared: &Arc<Admin>) -> Router<Arc<Admin>> {
         .route("/redemptions/{id}", get(story::page))
         .route("/trail", get(trail::page))
         .route("/events", get(live::events))
-        .layer(from_fn_with_state(Arc::clone(shared), see));
+        .layer(from_fn_with_state((Arc::clone(shared), Role::See), gate));
     let decisions = Router::new()
         .route("/redemptions/{id}/{action}", post(act::on_one))
         .route("/bulk", get(jobs::dry_run).post(jobs::begin))
         .route("/jobs/{number}", get(jobs::page))
         .route("/jobs/{number}/stop", post(jobs::stop))
-        .layer(from_fn_with_state(Arc::clone(shared), decide));
+        .layer(from_fn_with_state((Arc::clone(shared), Role::Decide), gate));
     let lanes = Router::new()
         .route("/lanes/{name}/{action}", post(act::on_lane))
-        .layer(from_fn_with_state(Arc::clone(shared), engineer));
+        .layer(from_fn_with_state((Arc::clone(shared), Role::Engineer), gate));
     free.merge(views).merge(decisions).merge(lanes).layer(from_fn(in_language))
-}
-
-async fn see(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    gate(&admin, Role::See, request, next).await
-}
-
-async fn decide(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    gate(&admin, Role::Decide, request, next).await
-}
-
-async fn engineer(State(admin): State<Arc<Admin>>, request: Request, next: Next) -> Response {
-    gate(&admin, Role::Engineer, request, next).await
 }
 
 /// Somebody unknown is led to the sign-in, which says that what was pressed was not done; somebody
 /// who may not is told so. Nothing of a form stands in an address.
-async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Response {
+async fn gate(
+    State((admin, needed)): State<(Arc<Admin>, Role)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let asker = Asker::of(request.extensions());
     if asker.may(needed) {
         return next.run(request).await;
@@ -107,30 +101,19 @@ async fn gate(admin: &Admin, needed: Role, request: Request, next: Next) -> Resp
         let undone = if request.method() == Method::POST { "&undone=true" } else { "" };
         return Redirect::to(&format!("/sign-in?to={to}{undone}")).into_response();
     }
-    let frame = Frame::new(admin, &asker, request.headers(), request.uri());
+    let frame = Frame::new(&admin, &asker, request.headers(), request.uri());
     let text = frame.w.decide_hint.to_owned();
     told(frame, StatusCode::FORBIDDEN, text)
 }
 
 /// An address that leads nowhere, mistyped by a person or a machine.
-pub(super) async fn no_path(
-    State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    nothing((&admin, &asker), (&headers, &uri), (StatusCode::NOT_FOUND, &Denied::NoPath))
+pub(super) async fn no_path(f: Frame, headers: HeaderMap, uri: Uri) -> Response {
+    nothing(f, (&headers, &uri), (StatusCode::NOT_FOUND, &Denied::NoPath))
 }
 
 /// As [`no_path`], where something else than was asked can be done.
-pub(super) async fn no_method(
-    State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    let why = (StatusCode::METHOD_NOT_ALLOWED, &Denied::NoMethod);
-    nothing((&admin, &asker), (&headers, &uri), why)
+pub(super) async fn no_method(f: Frame, headers: HeaderMap, uri: Uri) -> Response {
+    nothing(f, (&headers, &uri), (StatusCode::METHOD_NOT_ALLOWED, &Denied::NoMethod))
 }
 
 /// What an address asks for after its question mark. Whoever asks for what cannot be read is told
@@ -142,8 +125,9 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Admin>> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Response> {
         asked(&parts.uri).map(Self).map_err(|why| {
-            let (asker, from) = (Asker::of(&parts.extensions), (&parts.headers, &parts.uri));
-            nothing((admin, &asker), from, (StatusCode::BAD_REQUEST, &why))
+            let asker = Asker::of(&parts.extensions);
+            let frame = Frame::new(admin, &asker, &parts.headers, &parts.uri);
+            nothing(frame, (&parts.headers, &parts.uri), (StatusCode::BAD_REQUEST, &why))
         })
     }
 }
@@ -169,7 +153,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Admin>> for Filled<T> {
 
 /// A page for a browser, a problem for a machine.
 fn nothing(
-    (admin, asker): (&Admin, &Asker),
+    frame: Frame,
     (headers, uri): (&HeaderMap, &Uri),
     (status, why): (StatusCode, &Denied),
 ) -> Response {
@@ -178,7 +162,7 @@ fn nothing(
     {
         return Problem::denied(status, why.clone()).into_response();
     }
-    let mut response = denied(Frame::new(admin, asker, headers, uri), status, why);
+    let mut response = denied(frame, status, why);
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
     response
 }
@@ -207,6 +191,14 @@ pub(super) struct Frame {
     here: String,
     /// Where the form is that was sent, unless it is on the first page.
     came_from: Option<String>,
+}
+
+impl FromRequestParts<Arc<Admin>> for Frame {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, admin: &Arc<Admin>) -> Result<Self, Infallible> {
+        Ok(Self::new(admin, &Asker::of(&parts.extensions), &parts.headers, &parts.uri))
+    }
 }
 
 impl Frame {
@@ -323,14 +315,7 @@ impl Moment {
 
 /// `text` as one part of an address.
 fn encoded(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
-    text.bytes().fold(String::with_capacity(text.len()), |url, byte| {
-        if plain(&byte) {
-            url + char::from(byte).encode_utf8(&mut [0; 4])
-        } else {
-            url + &format!("%{byte:02X}")
-        }
-    })
+    percent_encoded(text, |byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
 }
 
 /// An address of this console that a form brought; anything else is the first page.

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::uri::InvalidUri;
-use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
@@ -17,7 +16,6 @@ use crate::admin::Admin;
 use crate::admin::filter::{RowFilter, written, yes_or_no};
 use crate::admin::find::{find, wanted};
 use crate::admin::given::{all_lanes, asked};
-use crate::admin::rights::Asker;
 use crate::message::{self, Denied};
 use crate::redemption::{Id, Redemption, State as RowState};
 use crate::store::FoundRows;
@@ -80,12 +78,9 @@ impl SearchPage {
 /// `GET /search`
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
+    f: Frame,
     Asked(values): Asked<Vec<(String, String)>>,
-    headers: HeaderMap,
-    uri: Uri,
 ) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
     let id = values.iter().find(|(key, id)| key == "id" && !id.trim().is_empty());
     match id.map(|(_, id)| Id::parse(id.trim())) {
         Some(Some(id)) => return Redirect::to(&format!("/redemptions/{id}")).into_response(),

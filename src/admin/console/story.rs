@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::inbox::{self, CustomerHas, was_given};
@@ -15,7 +14,6 @@ use super::words::Words;
 use super::{Frame, Moment, denied, rendered, sentence, shown};
 use crate::admin::Admin;
 use crate::admin::redemptions::said_of;
-use crate::admin::rights::Asker;
 use crate::decide::Attempt;
 use crate::message::{self, Denied};
 use crate::queue::Story;
@@ -66,12 +64,9 @@ struct StoryPage {
 /// `GET /redemptions/{id}`
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
+    f: Frame,
     Path(text): Path<String>,
-    headers: HeaderMap,
-    uri: Uri,
 ) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
     let Some(id) = Id::parse(&text) else { return missing(f) };
     match admin.queue.show(&id).await {
         Ok(Some(story)) => rendered(StatusCode::OK, &page_of(f, &story)),

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::{Asked, Frame, Moment, rendered, sentence, shown, unshown};
 use crate::admin::Admin;
-use crate::admin::rights::Asker;
 use crate::message::{self, Event as Told, Language};
 use crate::store::Event;
 
@@ -65,12 +63,9 @@ struct TrailPage {
 /// `GET /trail?before=`
 pub(super) async fn page(
     State(admin): State<Arc<Admin>>,
-    Extension(asker): Extension<Asker>,
+    f: Frame,
     Asked(Before { before }): Asked<Before>,
-    headers: HeaderMap,
-    uri: Uri,
 ) -> Response {
-    let f = Frame::new(&admin, &asker, &headers, &uri);
     match admin.queue.look(move |reader| reader.trail(before, ENTRIES_ON_A_PAGE)).await {
         Ok((events, next)) => {
             let entries = events.iter().map(|event| TrailEntry::of(event, &f)).collect();

@@ -147,7 +147,9 @@ async fn bodies_that_are_slow_endless_or_huge_go_on_as_long_as_they_say() {
 async fn a_mood_ends_every_request_one_way_or_another() {
     let rule = "fault=mood".parse().unwrap();
     let sandbox =
-        Sandbox::start(Options { rules: vec![rule], seed: 7, ..Options::default() }).await.unwrap();
+        Sandbox::start(Options { rules: vec![rule], seed: Some(7), ..Options::default() })
+            .await
+            .unwrap();
     let one = |n| async move {
         let ended = redeem(sandbox.addr, &format!("C{n}")).await;
         ended.map_or(0, |answer| answer.status)

@@ -15,6 +15,7 @@ use crate::contract;
 use crate::decide::{self, kind, mark};
 use crate::message::{self, Language, Note, RowFault};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
+use crate::text;
 use crate::value::{Amount, Worth};
 
 pub use format::{EndLine, ExportLine, FORMAT, Header, LineFault, seal, unseal};
@@ -124,10 +125,7 @@ impl Octets {
     }
 
     fn digits(bytes: &[u8]) -> Self {
-        let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
-        Self::Hex {
-            hex: bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect(),
-        }
+        Self::Hex { hex: text::hex(bytes) }
     }
 
     fn bytes(&self) -> Option<Vec<u8>> {

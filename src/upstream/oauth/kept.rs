@@ -1,7 +1,6 @@
 //! The refresh token that the endpoint gave last, kept across restarts and power cuts:
 //! `oauth/NAME`.
 
-use std::fmt::Write as _;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -10,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::super::secret::SecretFile;
 use crate::redemption::Secret;
 use crate::settings::SecretSource;
+use crate::text::percent_encoded;
 
 /// A provider's file.
 #[derive(Clone, Debug)]
@@ -67,19 +67,11 @@ impl KeptToken {
 
 /// The provider's name where it is one for a file too; what is not is written as `%2F`.
 fn file_name(provider: &str) -> String {
-    let mut name = String::new();
-    for (at, byte) in provider.bytes().enumerate() {
-        let plain = byte.is_ascii_alphanumeric()
-            || byte == b'-'
-            || byte == b'_'
-            || (byte == b'.' && at > 0);
-        if plain {
-            name.push(char::from(byte));
-        } else if let Err(error) = write!(name, "%{byte:02X}") {
-            tracing::error!(%error, "a string took no text");
-        }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match provider.strip_prefix('.') {
+        Some(rest) => format!("%2E{}", percent_encoded(rest, plain)),
+        None => percent_encoded(provider, plain),
     }
-    name
 }
 
 #[cfg(test)]
