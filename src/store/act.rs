@@ -1,18 +1,18 @@
 //! What tills and operators do to a row besides its normal way: conclude a wait, void, retry,
 //! handle.
 
+use bytes::Bytes;
 use rusqlite::OptionalExtension;
 
-use super::accept::Rivals;
 use super::row::{self, Stored};
-use super::types::{Acted, Concluded, Event, Kept, VoidOutcome};
+use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
-use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
+use crate::decide::{self, Asking, Conclude, Guard, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
-use crate::redemption::{Id, Redemption, Seq, State};
+use crate::redemption::{Id, Redemption, Request, Seq, State};
 use crate::value::Remembered;
 
 /// How many declines one `retry --held` takes back at most. Ten hold a lane, and a hold marks 64.
@@ -201,7 +201,7 @@ impl Desk<'_> {
             self.risk(row.lane, &lane, subject_of(&row, checked.as_ref()), row.is(kind::REUSABLE));
         let given = Given::of(&risk, self.around.offline);
         let evidence = (self.around.evidence)(&name, row.seq, &row.till);
-        let is_held_elsewhere = self.is_held_elsewhere(&row)?;
+        let is_held_elsewhere = !matches!(self.held_elsewhere(&row)?, Guard::Free);
         let offline = self.around.offline;
         let at = WaitContext {
             end: op.end,
@@ -258,14 +258,18 @@ impl Desk<'_> {
         Ok(Concluded::Trusted { headroom })
     }
 
-    /// Whether the same code was used, given, or may have been, for another business of the lane.
-    fn is_held_elsewhere(&self, row: &Stored) -> Result<bool, StoreError> {
+    /// What another business's redemption of the lane says of the code, now that nobody can be
+    /// asked.
+    fn held_elsewhere(&self, row: &Stored) -> Result<Guard, StoreError> {
         if row.is(kind::REUSABLE) {
-            return Ok(false);
+            return Ok(Guard::Free);
         }
-        let Rivals { rows, kept, .. } = self.elsewhere(row.lane, &row.business, &row.code)?;
-        let is_held = rows.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST));
-        Ok(is_held || kept == Some(Kept::Used))
+        let rivals = self.elsewhere(row.lane, &row.business, &row.code)?;
+        let (till, request) = (row.till.as_str(), &as_request(row));
+        let exact = self.around.offline.tells_apart(self.books.name(row.lane));
+        let now_min = self.around.elapsed_min();
+        let asking = Asking { till, request, can_ask: false, exact, now_min };
+        Ok(decide::guard(rivals.earlier(), asking))
     }
 
     fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
@@ -521,6 +525,18 @@ impl Desk<'_> {
 fn subject_of<'a>(row: &'a Stored, checked: Option<&'a Remembered>) -> Subject<'a> {
     let (business, branch, code) = (&row.business, &row.branch, row.code.reveal());
     Subject { till: &row.till, business, branch, code, checked, cause: None, now_s: 0 }
+}
+
+/// What a row asks for, as far as what holds its code depends on it.
+fn as_request(row: &Stored) -> Request {
+    Request {
+        reward_code: row.code.clone(),
+        business_refrence: row.business.clone(),
+        branch_id: row.branch.clone(),
+        date: row.date.clone(),
+        timestamp: String::new(),
+        body: Bytes::new(),
+    }
 }
 
 /// The limits are asked for one more row than there are without this one.

@@ -693,6 +693,40 @@ fn what_a_code_was_for_one_business_holds_it_for_the_others_of_the_lane_when_its
     assert!(matches!(world.decide(other(later("till-2", "a"))), Decision::Used(_)));
 }
 
+/// A till's redemption of the code for another business of the lane, which is known there.
+fn for_another(till: &str, code: &str) -> NewRedemption {
+    let mut new = later(till, code);
+    new.request.business_refrence = "other".to_owned();
+    new
+}
+
+#[test]
+fn a_code_that_was_refused_or_taken_back_is_not_given_for_another_business_after_a_wait_either() {
+    let mut world = World::up();
+    let Decision::Taken(known) = world.decide(for_another("till-1", "KNOWN")) else { panic!() };
+    world.settle(known.seq, 1, confirmed());
+    world.settled("till-1", "KEPT", declined("Reward expired"));
+    world.settled("till-1", "NEWEST", confirmed());
+    assert_eq!(world.prune().rows, 2);
+    world.settled("till-1", "STRONG", declined("Reward expired"));
+    let Ended::Declined { answer, .. } = declined("Reward expired") else { panic!() };
+    let weak = Ended::Declined { answer, already_used: false, strong: false };
+    world.settled("till-1", "WEAK", weak);
+    world.lane = LaneNow::down();
+    let back = world.take("till-1", "BACK");
+    void_by_till(&mut world, &back.id, "till-1", false);
+    let seen_to = world.settled("till-1", "FREED", declined("Reward expired"));
+    free(&mut world, &seen_to.id);
+    for code in ["STRONG", "WEAK", "BACK", "KEPT", "FREED", "NEW"] {
+        world.lane = LaneNow::default();
+        let Decision::Taken(waits) = world.decide(for_another("till-2", code)) else { panic!() };
+        world.lane = LaneNow::down();
+        let concluded = conclude(&mut world, waits.seq, false);
+        let is_given = matches!(concluded, Concluded::Trusted { .. });
+        assert_eq!(is_given, ["FREED", "NEW"].contains(&code), "{code}: {concluded:?}");
+    }
+}
+
 #[test]
 fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     let weak = |ended| match ended {
