@@ -297,8 +297,18 @@ fn lane(trust: Trust) -> LaneNow {
 }
 
 fn waiting(end: WaitEnd, lane: LaneNow, evidence: bool, offline: &Offline) -> WaitContext<'_> {
-    let (withdrawn, is_held_elsewhere) = (false, false);
-    WaitContext { end, withdrawn, lane, evidence, offline, risk: Risk::none(), is_held_elsewhere }
+    let (withdrawn, is_held_elsewhere, was_refused_last) = (false, false, false);
+    let risk = Risk::none();
+    WaitContext {
+        end,
+        withdrawn,
+        lane,
+        evidence,
+        offline,
+        risk,
+        is_held_elsewhere,
+        was_refused_last,
+    }
 }
 
 fn concluded(row: &Row, end: WaitEnd, trust: Trust, evidence: bool) -> Conclude {
@@ -343,6 +353,33 @@ fn a_wait_in_vain_is_trusted_with_evidence_from_others_or_where_the_provider_can
     );
     let given = row(State::Pending, 0, mark::TRUSTED);
     assert_eq!(concluded(&given, vain, Trust::Never, false), Conclude::Trusted);
+}
+
+#[test]
+fn a_row_that_the_provider_refused_is_not_given_after_a_wait_and_stays_pending() {
+    let at_once = Trust::AtOnce { tenth: false };
+    let no = Conclude::RefuseAtTill(NotGiven::Unanswered);
+    for marks in [mark::STRONG, mark::ANSWERED, mark::ANSWERED | mark::UNCERTAIN] {
+        let again = row(State::Pending, 0, marks);
+        assert_eq!(concluded(&again, WaitEnd::InVain, at_once, true), no, "{marks:#x}");
+    }
+    let (offline, unsure) = (offline(), row(State::Pending, 0, mark::UNCERTAIN));
+    let at = waiting(WaitEnd::InVain, lane(at_once), true, &offline);
+    assert_eq!(conclude(&unsure, at), Conclude::Trust);
+    assert_eq!(conclude(&unsure, WaitContext { was_refused_last: true, ..at }), no);
+    let given = row(State::Pending, 0, mark::TRUSTED | mark::STRONG);
+    assert_eq!(concluded(&given, WaitEnd::InVain, at_once, true), Conclude::Trusted, "it was");
+}
+
+#[test]
+fn the_last_attempt_that_was_answered_says_whether_a_row_is_refused() {
+    let busy = || Attempt { outcome: "in_progress".to_owned(), ..attempt(2, 0, None) };
+    let failed = || Attempt { outcome: "parked".to_owned(), ..attempt(2, 0, None) };
+    let (silent, refused) = (|| attempt(2, 0, None), || attempt(1, 0, Some(7)));
+    assert!(was_refused_last(&[refused()]) && was_refused_last(&[refused(), silent()]));
+    assert!(was_refused_last(&[busy(), failed(), silent()]));
+    assert!(!was_refused_last(&[]) && !was_refused_last(&[silent()]));
+    assert!(!was_refused_last(&[refused(), busy(), silent()]));
 }
 
 #[test]

@@ -211,6 +211,7 @@ impl Desk<'_> {
             offline,
             risk,
             is_held_elsewhere,
+            was_refused_last: self.was_refused_last(&row)?,
         };
         let marks = decide::marks_given_late(&row, &at);
         match decide::conclude(&row, at) {
@@ -256,6 +257,15 @@ impl Desk<'_> {
         row.marks |= marks;
         let headroom = Some(self.accept_on_trust(&row, given)?);
         Ok(Concluded::Trusted { headroom })
+    }
+
+    /// Whether the provider refused the row when it last answered about it. A first attempt that is
+    /// under way is the only one.
+    fn was_refused_last(&self, row: &Stored) -> Result<bool, StoreError> {
+        if row.attempts <= u32::from(row.in_flight) {
+            return Ok(false);
+        }
+        Ok(decide::was_refused_last(&row::attempts(self.sql, row.seq)?))
     }
 
     /// What another business's redemption of the lane says of the code, now that nobody can be

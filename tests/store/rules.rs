@@ -728,6 +728,29 @@ fn a_code_that_was_refused_or_taken_back_is_not_given_for_another_business_after
 }
 
 #[test]
+fn a_redemption_that_the_provider_refused_is_not_given_when_its_till_asks_again_without_a_line() {
+    let mut world = World::up();
+    let unsure = world.take("till-1", "UNSURE");
+    world.one(Settlement::new(unsure.seq, 1, Ended::Unclear));
+    let again = world.claim().pop().unwrap();
+    let about = About { refusal: Some("expired".to_owned()), ..About::default() };
+    let ended = declined("Reward expired");
+    world.one(Settlement { about, ..Settlement::new(unsure.seq, again.attempt, ended) });
+    let heard = world.settled("till-1", "HEARD", declined("Reward expired"));
+    assert!(matches!(world.retry(&heard.id), Acted::Done(_)));
+    world.lane = LaneNow::down();
+    for (asked, code) in [(unsure, "UNSURE"), (heard, "HEARD")] {
+        let told = world.decide(new("till-1", code));
+        assert!(
+            matches!(told, Decision::StillPending(row) if row.seq == asked.seq && !row.trusted)
+        );
+        let concluded = conclude(&mut world, asked.seq, false);
+        assert!(matches!(concluded, Concluded::Refused { .. }), "{code}: {concluded:?}");
+        assert_eq!(world.show(&asked.id).state, State::Pending, "{code} is asked about again");
+    }
+}
+
+#[test]
 fn a_weak_refusal_ends_what_its_till_hears_and_nothing_that_was_given() {
     let weak = |ended| match ended {
         Ended::Declined { answer, already_used, .. } => {
