@@ -80,7 +80,8 @@ impl Row {
     /// The row as a process finds it that began with the number `first`: what was pending before,
     /// and of which no till was told no, counts as given on trust. Its 2xx may have left a moment
     /// before the end. One that a person sends again after its till had heard the provider's
-    /// refusal was told no.
+    /// refusal was told no. One that the provider alone could say yes to was never given on trust:
+    /// its till heard nothing, and counts as told no.
     #[must_use]
     pub fn found_by(mut self, first: Seq) -> Self {
         if self.seq < first {
@@ -185,8 +186,11 @@ pub fn needs_a_person(state: State, kind: i64, marks: i64) -> bool {
 #[must_use]
 pub fn marks_found(state: State, kind: i64, marks: i64) -> i64 {
     let told = marks & (mark::TRUSTED | mark::REFUSED_AT_TILL | mark::ANSWERED) != 0;
-    let may_be_given = kind & kind::MARKED != 0 && kind & kind::PROVIDER_ONLY == 0 && !told;
-    if state == State::Pending && may_be_given { marks | mark::TRUSTED } else { marks }
+    if state != State::Pending || kind & kind::MARKED == 0 || told {
+        return marks;
+    }
+    let is_given = kind & kind::PROVIDER_ONLY == 0;
+    marks | if is_given { mark::TRUSTED } else { mark::REFUSED_AT_TILL }
 }
 
 /// As [`Row::day`], of a row's bits and time alone.

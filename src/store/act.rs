@@ -300,6 +300,8 @@ impl Desk<'_> {
         let found = row.clone().found_by(self.books.first);
         if found.marks != row.marks {
             self.mark(row, found.marks)?;
+        }
+        if found.is_trusted() && !row.is_trusted() {
             self.give(&found, &self.books.ledger.nothing_known(), false)?;
         }
         Ok(found)

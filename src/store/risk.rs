@@ -385,7 +385,7 @@ impl Ledger {
     }
 
     /// Rows that a crash left, of which a 2xx may have left: they count as given
-    /// ([`decide::marks_found`], whose bits these are).
+    /// ([`decide::marks_found`], whose bits these are: those of the rows that it calls given).
     pub(super) fn adopt(
         &mut self,
         sql: &Connection,

@@ -1499,6 +1499,24 @@ fn what_an_earlier_process_left_and_a_person_voids_holds_its_code_offline_as_wha
 }
 
 #[test]
+fn what_the_provider_took_of_a_code_it_had_refused_when_the_process_ended_is_owed() {
+    let mut world = World::up();
+    world.settled("till-1", "A", declined("Reward is not active yet"));
+    let Decision::Taken(again) = world.decide(later("till-1", "A")) else { panic!() };
+    assert!(again.provider_only);
+    world.crash();
+    let third =
+        NewRedemption { request: request_at("A", "2027-01-15 12:00:00"), ..new("till-1", "A") };
+    let Decision::StillPending(joined) = world.decide(third) else { panic!() };
+    assert!(joined.id == again.id && !joined.trusted, "nothing can have been given: {joined:?}");
+    world.one(Settlement::new(again.seq, 2, declined("has been used")));
+    let row = world.show(&again.id);
+    assert!(row.owed && row.duplicate_of_ours && row.value.is_none(), "{row:?}");
+    let told = world.decide(later("till-2", "A"));
+    assert!(matches!(told, Decision::Owed(row) if row.id == again.id));
+}
+
+#[test]
 fn one_operation_that_fails_leaves_its_neighbours_committed() {
     let mut world = World::new();
     let [mut one, mut two] = ["A", "B"].map(|code| Job::new(accept_op(new("till-1", code))));
