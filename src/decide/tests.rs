@@ -94,7 +94,11 @@ fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
         (row(Declined, 0, mark::ANSWERED | mark::STRONG | mark::OF_THE_FORM), "free", "free"),
         (row(Voided, 0, trusted), "provider", "used"),
         (row(Voided, 0, mark::TURNED_AWAY), "free", "free"),
+        (row(Voided, 0, mark::TURNED_AWAY | mark::HANDLED), "free", "free"),
         (row(Voided, 0, 0), "free", "free"),
+        (row(Voided, 0, mark::HANDLED), "provider", "used"),
+        (row(Voided, 0, mark::HANDLED | mark::STRONG), "provider", "used"),
+        (row(Voided, 0, mark::HANDLED | mark::FREED), "free", "free"),
         (row(Confirmed, 0, mark::OWED), "owed", "owed"),
         (row(Confirmed, 0, trusted | mark::FREED), "free", "free"),
         (row(Declined, 0, trusted | mark::LOST | mark::FREED), "free", "free"),
@@ -130,7 +134,8 @@ fn other_bytes_that_fold_alike_are_the_providers_question() {
 
 #[test]
 fn what_was_taken_back_is_its_tills_once_more_within_ten_minutes() {
-    let back = row(State::Voided, 0, mark::TRUSTED);
+    let taken_back = mark::TRUSTED | mark::TAKEN_BACK;
+    let back = row(State::Voided, 0, taken_back);
     for (till, now_min, expected) in [
         ("till-1", 100, "free"),
         ("till-1", 109, "free"),
@@ -139,8 +144,13 @@ fn what_was_taken_back_is_its_tills_once_more_within_ten_minutes() {
     ] {
         assert_eq!(held(&back, till, CODE, false, now_min), expected, "{till} at {now_min}");
     }
-    let again = row(State::Voided, kind::TAKEN_AGAIN, mark::TRUSTED);
+    let again = row(State::Voided, kind::TAKEN_AGAIN, taken_back);
     assert_eq!(held(&again, "till-1", CODE, false, 100), "used", "once");
+    let closed = mark::TRUSTED | mark::HANDLED;
+    for marks in [mark::TRUSTED, closed, taken_back | mark::LOST, taken_back | mark::HANDLED] {
+        let row = row(State::Voided, 0, marks);
+        assert_eq!(held(&row, "till-1", CODE, false, 100), "used", "{marks:#x}");
+    }
 }
 
 #[test]

@@ -258,6 +258,32 @@ fn a_code_that_was_taken_back_long_ago_is_used_for_its_till_too() {
 }
 
 #[test]
+fn a_code_that_a_person_closed_is_held_for_its_till_too_until_a_person_frees_it() {
+    let mut world = World::new();
+    let lost = world.settled("till-1", "LOST", declined("Reward expired"));
+    let gone = world.settled("till-1", "GONE", declined("Reward expired"));
+    world.retry(&lost.id);
+    world.retry(&gone.id);
+    world.lane = LaneNow::default();
+    let refused = world.settled("till-1", "REFUSED", declined("Reward expired"));
+    world.retry(&refused.id);
+    world.lane = LaneNow::down();
+    let stolen = world.take("till-1", "STOLEN");
+    for row in [&stolen, &lost, &refused] {
+        assert!(matches!(void(&mut world, &row.id), Acted::Done(_)));
+    }
+    let given = void_by_till(&mut world, &gone.id, "till-1", false);
+    assert!(matches!(given, VoidOutcome::Voided(_)));
+    for (row, code) in [(stolen, "STOLEN"), (lost, "LOST"), (gone, "GONE"), (refused, "REFUSED")] {
+        let told = world.decide(later("till-1", code));
+        assert!(matches!(told, Decision::Used(_)), "{code}: {told:?}");
+        free(&mut world, &row.id);
+        let told = world.decide(later("till-1", code));
+        assert!(matches!(told, Decision::Taken(_)), "{code}: {told:?}");
+    }
+}
+
+#[test]
 fn a_code_is_one_code_in_whatever_clothes_it_comes() {
     for other in [
         "a-1",
