@@ -110,7 +110,9 @@ fn kept_by_what_was_not_read(earlier: Earlier<'_>) -> Option<Kept> {
 fn hold(row: &Row, asking: Asking<'_>) -> CodeHold {
     let Request { business_refrence, reward_code, .. } = asking.request;
     let is_other = !row.is_to_the_byte(asking.request);
-    if row.has(mark::FREED | mark::OF_THE_FORM) || (asking.exact && row.code != *reward_code) {
+    // What became owed after a person had freed the code is owed all the same.
+    let is_free = row.has(mark::FREED | mark::OF_THE_FORM) && !row.has(mark::OWED);
+    if is_free || (asking.exact && row.code != *reward_code) {
         return CodeHold::Free;
     }
     match plain_hold(row, asking) {

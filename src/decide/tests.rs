@@ -100,6 +100,7 @@ fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
         (row(Voided, 0, mark::HANDLED | mark::STRONG), "provider", "used"),
         (row(Voided, 0, mark::HANDLED | mark::FREED), "free", "free"),
         (row(Confirmed, 0, mark::OWED), "owed", "owed"),
+        (row(Confirmed, 0, mark::OWED | mark::FREED), "owed", "owed"),
         (row(Confirmed, 0, trusted | mark::FREED), "free", "free"),
         (row(Declined, 0, trusted | mark::LOST | mark::FREED), "free", "free"),
     ] {
@@ -626,6 +627,11 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
     );
     let marks = handled(&row(Declined, 0, 0), true).map(|marks| marks & mark::ALL);
     assert_eq!(marks, Ok(mark::HANDLED | mark::FREED));
+    let owed = row(Confirmed, 0, mark::OWED);
+    assert_eq!(
+        (handled(&owed, true), handled(&owed, false).is_ok()),
+        (Err(Denied::StillOwed), true)
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
-use redeemd::message::{self, Language, Note};
+use redeemd::message::{self, Denied, Language, Note};
 use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
     About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Claim, Concluded,
@@ -656,6 +656,17 @@ fn a_code_that_a_person_freed_is_not_held_by_what_a_check_or_another_till_heard_
     free(&mut world, &lost.id);
     assert!(world.one(asked).held.is_none());
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
+}
+
+#[test]
+fn what_is_owed_is_not_freed_and_is_given_all_the_same() {
+    let (mut world, asked) = told_no();
+    world.one(Settlement::new(asked.seq, 1, confirmed()));
+    let (id, note, by) = (asked.id.clone(), "let her have it".to_owned(), "ann".to_owned());
+    let freed = world.one(Handling { id, note, free: true, by });
+    assert!(matches!(freed, Acted::Refused { why: Denied::StillOwed }), "{freed:?}");
+    let told = world.decide(later("till-2", "A"));
+    assert!(matches!(told, Decision::Owed(row) if row.id == asked.id && !row.freed));
 }
 
 #[test]
