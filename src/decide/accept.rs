@@ -229,8 +229,10 @@ fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
     // A row from another store, whose till has the name of one of ours and used the key for
     // something else.
     let is_a_namesakes = row.origin.is_some() && !is_same;
+    // Without a key nobody used it for something else: it was made of the folded code.
+    let is_anothers = is_a_namesakes || !is_same && !at.keyed;
     let asks = if is_same { AsksAbout::Its } else { AsksAbout::SomethingElse };
-    (!is_a_namesakes).then_some((row, asks))
+    (!is_anothers).then_some((row, asks))
 }
 
 /// A request with a key repeats one without, and the other way round; two different keys are two

@@ -1296,6 +1296,48 @@ fn where_codes_are_told_apart_one_that_folds_alike_forbids_no_retry_and_is_no_ho
     }
 }
 
+/// The n-th way to write a code of eleven letters.
+fn spelling(nth: usize) -> String {
+    let letter = |at: usize, c: char| if nth >> at & 1 == 1 { c } else { c.to_ascii_uppercase() };
+    "abcdefghijk".char_indices().map(|(at, c)| letter(at, c)).collect()
+}
+
+#[test]
+fn where_codes_are_told_apart_no_number_of_others_that_fold_alike_hides_a_used_one() {
+    let mut world = World::exact();
+    let rules = CodeRules { reusable: false, exact: true };
+    let ask = |world: &mut World, new| world.one(Accept { new, rules }).decision;
+    world.settled("till-1", &spelling(0), confirmed());
+    let others: Vec<Accept> =
+        (1..300).map(|nth| Accept { new: new("till-2", &spelling(nth)), rules }).collect();
+    let down = |world: &mut World| world.lane = LaneNow::down();
+    world.run(&others[..100]);
+    down(&mut world);
+    let told = ask(&mut world, later("till-3", &spelling(0)));
+    assert!(matches!(told, Decision::Used(_)), "{told:?}");
+    let told = ask(&mut world, later("till-3", &spelling(2000)));
+    assert!(matches!(told, Decision::Taken(_)), "another code: {told:?}");
+    world.lane = LaneNow::default();
+    world.run(&others[100..]);
+    down(&mut world);
+    let told = ask(&mut world, later("till-3", &spelling(0)));
+    assert!(matches!(told, Decision::Gone(Kept::Used)), "beyond what is read: {told:?}");
+}
+
+#[test]
+fn where_codes_are_told_apart_one_that_folds_alike_is_no_other_request_of_a_key_that_nobody_gave() {
+    let mut world = World::exact();
+    let rules = CodeRules { reusable: true, exact: true };
+    for code in ["SUMMER10", "summer10"] {
+        let told = world.one(Accept { new: new("till-1", code), rules }).decision;
+        assert!(matches!(told, Decision::Taken(_)), "{code}: {told:?}");
+        let again = world.one(Accept { new: new("till-1", code), rules }).decision;
+        assert!(matches!(again, Decision::StillPending(_)), "{code}: {again:?}");
+    }
+    let again = world.one(Accept { new: new("till-1", "SUMMER10"), rules }).decision;
+    assert!(matches!(again, Decision::StillPending(row) if row.seq == Seq(1)));
+}
+
 /// What the lane's link keeps: held for these declines.
 fn held_for(world: &mut World, streak: &[Seq]) {
     let (cause, detail) = ("declines".to_owned(), String::new());
