@@ -452,7 +452,7 @@ impl Desk<'_> {
 
     /// The newest redemptions of a row's business and code, itself among them, as its lane's
     /// provider tells codes apart.
-    fn rivals_of(&self, row: &Stored) -> Result<Rivals, StoreError> {
+    pub(super) fn rivals_of(&self, row: &Stored) -> Result<Rivals, StoreError> {
         let exact = self.around.offline.tells_apart(self.books.name(row.lane));
         self.rivals(row.guard, (&row.business, &row.code), exact)
     }
@@ -576,12 +576,6 @@ impl Desk<'_> {
             Ok(UsedBy { till, date, accepted_at_ms: row.get(2)?, state: State::Confirmed })
         };
         Ok(self.sql.prepare_cached(sql)?.query_row([seq.0], given).optional()?)
-    }
-
-    /// The newest earlier redemption that a till can be told of.
-    pub(super) fn holder(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
-        let holds = |other: &Stored| other.seq != row.seq && other.state != State::Voided;
-        Ok(self.rivals_of(row)?.rows.into_iter().rev().find(holds))
     }
 }
 

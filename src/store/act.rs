@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use rusqlite::OptionalExtension;
 
+use super::accept::Rivals;
 use super::row::{self, Stored};
-use super::types::{Acted, Concluded, Event, VoidOutcome};
+use super::types::{Acted, Concluded, Event, Holder, VoidOutcome};
 use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
@@ -219,7 +220,6 @@ impl Desk<'_> {
             Conclude::Trust => self.trust_after_waiting(row, &given, marks),
             Conclude::TurnAway(why) => {
                 let holder = if row.is(kind::PROVIDER_ONLY) { self.holder(&row)? } else { None };
-                let holder = holder.map(|holder| self.used_by(&holder)).transpose()?;
                 self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
                 Ok(Concluded::TurnedAway { why, holder })
             }
@@ -274,12 +274,28 @@ impl Desk<'_> {
         if row.is(kind::REUSABLE) {
             return Ok(Guard::Free);
         }
-        let rivals = self.elsewhere(row.lane, &row.business, &row.code)?;
+        Ok(self.held_offline(row, &self.elsewhere(row.lane, &row.business, &row.code)?))
+    }
+
+    /// The earlier redemption of its business and code that a till can be told of: it was used, or
+    /// refused in the provider's words.
+    fn holder(&self, row: &Stored) -> Result<Option<Holder>, StoreError> {
+        let mut rivals = self.rivals_of(row)?;
+        rivals.rows.retain(|other| other.seq != row.seq);
+        Ok(match self.held_offline(row, &rivals) {
+            Guard::Used(by) => Some(Holder::Used(self.used_by(&by)?)),
+            Guard::Refused(by) => Some(Holder::Refused(Box::new(self.shown_of(&by)?))),
+            Guard::Free | Guard::ProviderOnly | Guard::Gone(_) | Guard::Owed(_) => None,
+        })
+    }
+
+    /// What these say of the row's code while nobody can be asked.
+    fn held_offline(&self, row: &Stored, rivals: &Rivals) -> Guard {
         let (till, request) = (row.till.as_str(), &as_request(row));
         let exact = self.around.offline.tells_apart(self.books.name(row.lane));
         let now_min = self.around.elapsed_min();
         let asking = Asking { till, request, can_ask: false, exact, now_min };
-        Ok(decide::guard(rivals.earlier(), asking))
+        decide::guard(rivals.earlier(), asking)
     }
 
     fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use redeemd::message::{self, Denied, Language, Note};
 use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
     About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Claim, Concluded,
-    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, Kept,
+    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Holder, Job, Kept,
     LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement,
     Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory, relayed,
 };
@@ -858,7 +858,8 @@ fn a_question_for_the_provider_alone_is_taken_back_when_no_byte_had_left() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
     let asked = world.take("till-2", "A");
-    let Concluded::TurnedAway { holder: Some(by), .. } = conclude(&mut world, asked.seq, true)
+    let Concluded::TurnedAway { holder: Some(Holder::Used(by)), .. } =
+        conclude(&mut world, asked.seq, true)
     else {
         panic!()
     };
@@ -878,7 +879,7 @@ fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_i
     let asked = world.take("till-2", "A");
     world.one(Unclaim(vec![(asked.seq, 1)]));
     let concluded = conclude(&mut world, asked.seq, false);
-    let Concluded::TurnedAway { holder: Some(by), .. } = concluded else {
+    let Concluded::TurnedAway { holder: Some(Holder::Used(by)), .. } = concluded else {
         panic!("it was not sent")
     };
     assert_eq!(by.till, "till-1");
@@ -892,6 +893,20 @@ fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_i
     world.settle(only.seq, 1, confirmed());
     let Concluded::Settled { row, .. } = conclude(&mut world, only.seq, true) else { panic!() };
     assert_eq!(row.lane, LANE);
+}
+
+#[test]
+fn a_question_that_never_left_is_answered_as_the_provider_refused_the_code_before() {
+    let mut world = World::up();
+    let refused = world.settled("till-1", "A", declined("Reward expired"));
+    let asked = world.take("till-2", "A");
+    assert!(asked.provider_only);
+    let concluded = conclude(&mut world, asked.seq, true);
+    let Concluded::TurnedAway { holder: Some(Holder::Refused(row)), .. } = concluded else {
+        panic!("nobody used it: {concluded:?}")
+    };
+    assert_eq!((&row.id, relayed(&row).status), (&refused.id, 400));
+    assert_eq!(world.show(&asked.id).state, State::Voided);
 }
 
 #[test]
@@ -1288,7 +1303,8 @@ fn where_codes_are_told_apart_one_that_folds_alike_forbids_no_retry_and_is_no_ho
         world.settled("till-1", "EF-1", confirmed());
         world.settled("till-2", "ef-1", confirmed());
         let asked = world.take("till-3", "EF-1");
-        let Concluded::TurnedAway { holder: Some(by), .. } = conclude(&mut world, asked.seq, true)
+        let Concluded::TurnedAway { holder: Some(Holder::Used(by)), .. } =
+            conclude(&mut world, asked.seq, true)
         else {
             panic!()
         };
