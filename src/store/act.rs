@@ -400,13 +400,21 @@ impl Desk<'_> {
         self.moved(row, row.state, marks)
     }
 
-    /// A person frees a row's code: what the provider refused before, to a till or to a check,
-    /// holds it no more. What was given or taken does.
+    /// A person frees a row's code: what the provider refused before, to a till or to a check, for
+    /// whichever business of the lane, holds it no more. What was given or taken does.
     fn forget_refusals(&mut self, row: &Stored) -> Result<(), StoreError> {
-        for refused in self.others(row)?.iter().filter(|other| decide::is_bare_refusal(other)) {
+        let mut others = self.others(row)?;
+        if !row.is(kind::REUSABLE) {
+            others.extend(self.elsewhere(row.lane, &row.business, &row.code)?.rows);
+        }
+        for refused in others.iter().filter(|other| decide::is_bare_refusal(other)) {
             self.mark(refused, mark::FREED)?;
         }
-        self.forget_checks_refusal(row.lane, (&row.business, &row.code))
+        self.forget_checks_refusal(row.lane, (&row.business, &row.code))?;
+        for business in self.businesses_beside(row.lane, &row.business) {
+            self.forget_checks_refusal(row.lane, (&business, &row.code))?;
+        }
+        Ok(())
     }
 
     /// What was known of the row's doubt stays known. What was said before is kept among its

@@ -778,6 +778,12 @@ impl Desk<'_> {
         Ok(all)
     }
 
+    /// The other businesses of the lane that are known.
+    pub(super) fn businesses_beside(&self, lane: i64, business: &str) -> BTreeSet<String> {
+        let listed = self.around.offline.listed.get(self.books.name(lane));
+        self.books.ledger.others(lane, business, listed)
+    }
+
     /// Which code a limit refuses, counted like one that the provider refused.
     pub(super) fn refused_by(
         &mut self,

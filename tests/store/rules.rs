@@ -670,6 +670,32 @@ fn what_is_owed_is_not_freed_and_is_given_all_the_same() {
 }
 
 #[test]
+fn a_code_that_a_person_freed_is_not_held_by_what_another_business_of_the_lane_heard() {
+    let mut world = World::up();
+    let Decision::Taken(known) = world.decide(for_another("till-1", "KNOWN")) else { panic!() };
+    world.settle(known.seq, 1, confirmed());
+    for code in ["ROW", "KEPT"] {
+        world.settled("till-1", code, declined("Reward is not for this business"));
+    }
+    world.settled("till-1", "TAKEN", confirmed());
+    world.settled("till-1", "NEWEST", confirmed());
+    assert_eq!(world.prune().rows, 4);
+    world.settled("till-1", "ROW", declined("Reward is not for this business"));
+    for code in ["ROW", "KEPT", "TAKEN"] {
+        world.lane = LaneNow::default();
+        let Decision::Taken(here) = world.decide(for_another("till-2", code)) else { panic!() };
+        world.settle(here.seq, 1, declined("Reward is not for this business"));
+        free(&mut world, &here.id);
+        world.lane = LaneNow::down();
+        let mut again = for_another("till-2", code);
+        again.request.timestamp = "later".to_owned();
+        let told = world.decide(again);
+        let is_given = matches!(told, Decision::Taken(_));
+        assert_eq!(is_given, code != "TAKEN", "{code}: {told:?}");
+    }
+}
+
+#[test]
 fn to_free_one_redemption_frees_no_other_that_was_taken() {
     let mut world = World::up();
     let refused = world.settled("till-1", "A", declined("no"));
