@@ -242,10 +242,13 @@ fn an_answer_that_was_not_delivered_is_told_for_its_own_code_alone() {
 }
 
 #[test]
-fn what_was_taken_back_unasked_has_no_answer_that_was_missed() {
+fn what_was_taken_back_has_no_answer_that_was_missed_and_what_a_person_closed_has() {
     let (offline, request) = (offline(), request(CODE));
     let at = situation(&request, &offline, CodeRules::default());
-    for (marks, repeats) in [(0, true), (mark::TURNED_AWAY, false)] {
+    let given_back = mark::TRUSTED | mark::TAKEN_BACK;
+    for (marks, repeats) in
+        [(0, false), (given_back, false), (mark::TURNED_AWAY, false), (mark::HANDLED, true)]
+    {
         let row = Row { kind: kind::MARKED, ..row(State::Voided, 0, marks) };
         let admission = accept(&Situation { undelivered: Some(&row), ..at });
         assert_eq!(matches!(admission, Admission::Retold(_)), repeats, "{marks:#x}");

@@ -249,6 +249,18 @@ fn a_code_that_was_taken_back_after_it_was_given_is_its_tills_once_more_and_nobo
 }
 
 #[test]
+fn a_till_that_resets_each_connection_takes_again_what_it_took_back() {
+    let mut world = World::new();
+    let given = world.take("till-1", "A");
+    void_by_till(&mut world, &given.id, "till-1", false);
+    world.missed = Some(given.seq);
+    let Decision::Taken(again) = world.decide(later("till-1", "A")) else {
+        panic!("it has read the answer: it took the sale back")
+    };
+    assert!(again.trusted && again.id != given.id);
+}
+
+#[test]
 fn a_code_that_was_taken_back_long_ago_is_used_for_its_till_too() {
     let mut world = World::new();
     let given = world.take("till-1", "A");
@@ -629,6 +641,19 @@ fn a_reusable_codes_request_with_a_key_repeats_one_without() {
     another.request = request_at("SUMMER10", "2027-01-15 11:00:00");
     let another = world.one(Accept { new: another, rules });
     assert!(matches!(another.decision, Decision::Taken(_)));
+}
+
+#[test]
+fn a_keyless_request_is_repeated_with_a_key_where_its_code_is_not_reusable_any_more() {
+    let mut world = World::new();
+    let rules = CodeRules { reusable: true, exact: false };
+    let first = world.one(Accept { new: new("till-1", "SUMMER10"), rules });
+    let Decision::Taken(first) = first.decision else { panic!() };
+    let again = world.decide(keyed("till-1", "k", "SUMMER10"));
+    assert!(matches!(again, Decision::StillPending(row) if row.id == first.id));
+    world.one(Accept { new: keyed("till-1", "k", "WINTER10"), rules });
+    let other = world.decide(keyed("till-1", "k2", "WINTER10"));
+    assert!(matches!(other, Decision::Used(_)), "two keys are two requests: {other:?}");
 }
 
 #[test]
