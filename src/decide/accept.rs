@@ -113,7 +113,7 @@ pub fn accept(at: &Situation<'_>) -> Admission {
 /// What a request is told that is about a row which is there.
 fn told(row: &Row, asks: AsksAbout, till: &str) -> Admission {
     let found = Box::new(row.clone());
-    let is_owed = row.has(mark::OWED);
+    let is_owed = row.is_owed();
     let is_too_late = row.has(mark::PAID_ELSEWHERE) && row.till == till;
     match asks {
         AsksAbout::SomethingElse => Admission::KeyReused,

@@ -79,7 +79,7 @@ pub fn handled(row: &Row, free: bool) -> Result<i64, Denied> {
     if row.state == State::Pending {
         return Err(Denied::StillPending);
     }
-    if free && row.has(mark::OWED) {
+    if free && row.is_owed() {
         return Err(Denied::StillOwed);
     }
     let freed = if free { mark::FREED } else { 0 };

@@ -111,7 +111,7 @@ fn hold(row: &Row, asking: Asking<'_>) -> CodeHold {
     let Request { business_refrence, reward_code, .. } = asking.request;
     let is_other = !row.is_to_the_byte(asking.request);
     // What became owed after a person had freed the code is owed all the same.
-    let is_free = row.has(mark::FREED | mark::OF_THE_FORM) && !row.has(mark::OWED);
+    let is_free = row.has(mark::FREED | mark::OF_THE_FORM) && !row.is_owed();
     if is_free || (asking.exact && row.code != *reward_code) {
         return CodeHold::Free;
     }
@@ -136,7 +136,7 @@ fn plain_hold(row: &Row, asking: Asking<'_>) -> CodeHold {
         State::Parked => CodeHold::Provider,
         State::Voided if !row.is_trusted() && !is_closed_by_a_person(row) => CodeHold::Free,
         State::Voided => after_taking_back(row, asking),
-        State::Confirmed if row.has(mark::OWED) => CodeHold::Owed,
+        State::Confirmed if row.is_owed() => CodeHold::Owed,
         State::Confirmed => CodeHold::Provider,
         State::Declined if row.has(mark::LOST) || row.is_trusted() => CodeHold::Provider,
         // A till heard it: what was refused a moment ago is not given since the line is cut. Weak

@@ -103,6 +103,12 @@ impl Row {
         self.has(mark::REFUSED_AT_TILL | mark::ANSWERED) && !self.is_trusted()
     }
 
+    /// Whether the next request for its code is given it. Of what is in vain a person decides.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.has(mark::OWED) && !self.has(mark::IN_VAIN)
+    }
+
     /// Whether what the provider said last may be its till's last word. A row that is parked and
     /// may have been taken by an earlier attempt is refused for now alone.
     #[must_use]
@@ -281,7 +287,8 @@ pub mod mark {
     pub const ON_HOLD: i64 = 1 << 20;
     /// No till had heard of it when it was given, and it was owed once more.
     pub const UNHEARD: i64 = 1 << 21;
-    /// No till had heard of it then either: it is given to nobody any more, and a person decides.
+    /// No till had heard of it then either; or it was owed in a database of which this one is a
+    /// copy, and may have been given since. It is given to nobody any more, and a person decides.
     pub const IN_VAIN: i64 = 1 << 22;
     /// Refused for the form of its request, which says nothing of its code.
     pub const OF_THE_FORM: i64 = 1 << 23;

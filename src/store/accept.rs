@@ -322,7 +322,7 @@ impl Desk<'_> {
             // each connection would get it with each sale.
             let is_a_persons = was(RETOLD) || row.has(mark::IN_VAIN);
             let may_be = !is_a_persons && (was(PAID) || !row.has(mark::OWED_PAID));
-            if is_noted && !row.has(mark::OWED) || is_undelivered && may_be {
+            if is_noted && !row.is_owed() || is_undelivered && may_be {
                 return Ok(Some(row.seq));
             }
         }

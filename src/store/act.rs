@@ -235,7 +235,7 @@ impl Desk<'_> {
             self.remark(row, marks)?;
         }
         let shown = Box::new(self.shown(row.seq)?);
-        Ok(Concluded::Settled { row: shown, pays: row.has(mark::OWED) })
+        Ok(Concluded::Settled { row: shown, pays: row.is_owed() })
     }
 
     /// What its till was refused before, and did not hear of now either, is owed, or a person's.
