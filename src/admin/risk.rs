@@ -207,31 +207,26 @@ pub(super) async fn switch(
 ) -> JsonAnswer {
     let switch = arguments(body)?;
     known(&admin, &lane)?;
-    switched(&admin, (vec![lane], None), &asker, switch).await
+    switched(&admin, vec![lane], &asker, switch).await
 }
 
-/// `POST /api/v1/trust`: all lanes, also those that the settings do not name yet.
+/// `POST /api/v1/trust`: all lanes, also those that the settings do not name yet or any more.
 pub(super) async fn switch_all(
     State(admin): SharedAdmin,
     Extension(asker): ByAsker,
     body: RawBody,
 ) -> JsonAnswer {
     let switch = arguments(body)?;
-    let lanes = admin.queue.lanes().into_iter().map(|lane| lane.name).collect();
-    switched(&admin, (lanes, Some(LANES_TO_COME.to_owned())), &asker, switch).await
+    let named = admin.queue.lanes().into_iter().map(|lane| lane.name);
+    let lanes = named.chain([LANES_TO_COME.to_owned()]).collect();
+    switched(&admin, lanes, &asker, switch).await
 }
 
-async fn switched(
-    admin: &Admin,
-    (lanes, to_come): (Vec<String>, Option<String>),
-    asker: &Asker,
-    switch: Switch,
-) -> JsonAnswer {
+async fn switched(admin: &Admin, lanes: Vec<String>, asker: &Asker, switch: Switch) -> JsonAnswer {
     let Switch { on, note, for_s } = switch;
     let off =
         if on { None } else { Some((checked(&note)?.to_owned(), for_s.map(within).transpose()?)) };
-    let all = lanes.iter().cloned().chain(to_come).collect();
-    admin.queue.switch_trust(all, off, asker.name()).await?;
+    let lanes = admin.queue.switch_trust(lanes, off, asker.name()).await?;
     Ok(Json(json!({ "lanes": lanes })))
 }
 

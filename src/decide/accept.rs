@@ -113,7 +113,7 @@ pub fn accept(at: &Situation<'_>) -> Admission {
 /// What a request is told that is about a row which is there.
 fn told(row: &Row, asks: AsksAbout, till: &str) -> Admission {
     let found = Box::new(row.clone());
-    let is_owed = row.has(mark::OWED);
+    let is_owed = row.is_owed();
     let is_too_late = row.has(mark::PAID_ELSEWHERE) && row.till == till;
     match asks {
         AsksAbout::SomethingElse => Admission::KeyReused,
@@ -217,8 +217,7 @@ enum AsksAbout {
 fn repeat<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
     let its_own = || by_its_fields(at).map(|row| (row, AsksAbout::Its));
     let pending = || joined(at).map(|row| (row, AsksAbout::WhatIsPending));
-    // What was taken back unasked has no answer that could have been missed.
-    let is_missed = |row: &&Row| is_its_code(row, at) && !is_asked_anew(row);
+    let is_missed = |row: &&Row| is_its_code(row, at) && !is_taken_back(row);
     let missed = || at.undelivered.filter(is_missed).map(|row| (row, AsksAbout::WhatItMissed));
     by_its_key(at).or_else(its_own).or_else(pending).or_else(missed)
 }
@@ -229,8 +228,10 @@ fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
     // A row from another store, whose till has the name of one of ours and used the key for
     // something else.
     let is_a_namesakes = row.origin.is_some() && !is_same;
+    // Without a key nobody used it for something else: it was made of the folded code.
+    let is_anothers = is_a_namesakes || !is_same && !at.keyed;
     let asks = if is_same { AsksAbout::Its } else { AsksAbout::SomethingElse };
-    (!is_a_namesakes).then_some((row, asks))
+    (!is_anothers).then_some((row, asks))
 }
 
 /// A request with a key repeats one without, and the other way round; two different keys are two
@@ -238,7 +239,10 @@ fn by_its_key<'a>(at: &Situation<'a>) -> Option<(&'a Row, AsksAbout)> {
 fn by_its_fields<'a>(at: &Situation<'a>) -> Option<&'a Row> {
     let its_own = |row: &Row| row.till == at.till && is_of_this_store(row, at);
     let repeats = |row: &&Row| its_own(row) && !is_asked_anew(row) && is_the_same(row, at);
-    let may_repeat = |row: &&Row| !at.keyed || row.is(kind::KEYLESS);
+    // A reusable code's row had no key where its key was made of its fields.
+    let has_no_key =
+        |row: &Row| row.is(kind::KEYLESS) || field_keys(at.till, at.request).contains(&row.key);
+    let may_repeat = |row: &&Row| !at.keyed || has_no_key(row);
     // Of the two only one had a key, or the row would not be here.
     let reusable = at.by_fields.filter(repeats);
     let newest_first = || at.earlier.rows.iter().rev().filter(may_repeat).filter(repeats);
@@ -295,6 +299,12 @@ fn is_being_asked(row: &Row, at: &Situation<'_>) -> bool {
 fn is_asked_anew(row: &Row) -> bool {
     let may_be_by_us = !row.is(kind::MARKED) && row.is(kind::PROVIDER_ONLY) && !row.is_trusted();
     row.state == State::Voided && (row.has(mark::TURNED_AWAY) || may_be_by_us)
+}
+
+/// What was taken back, by its till or since that was told no, has no answer that could have been
+/// missed: asked for once more it is a new sale. What a person closed has.
+fn is_taken_back(row: &Row) -> bool {
+    row.state == State::Voided && (!row.has(mark::HANDLED) || is_asked_anew(row))
 }
 
 /// What names a till's request: its own key, else the till and the five fields, code and business

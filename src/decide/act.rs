@@ -73,10 +73,14 @@ pub fn retry(row: &Row, others: &[Row]) -> Result<i64, Denied> {
 /// it is none of those for which its lane is held any more.
 ///
 /// # Errors
-/// The provider has not answered about it.
+/// The provider has not answered about it; or its code is to be free, and what the provider took of
+/// it is still owed: freed, the code would be no good, and what is owed given to nobody.
 pub fn handled(row: &Row, free: bool) -> Result<i64, Denied> {
     if row.state == State::Pending {
         return Err(Denied::StillPending);
+    }
+    if free && row.is_owed() {
+        return Err(Denied::StillOwed);
     }
     let freed = if free { mark::FREED } else { 0 };
     Ok(seen_to(row) | freed)

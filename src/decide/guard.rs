@@ -110,7 +110,9 @@ fn kept_by_what_was_not_read(earlier: Earlier<'_>) -> Option<Kept> {
 fn hold(row: &Row, asking: Asking<'_>) -> CodeHold {
     let Request { business_refrence, reward_code, .. } = asking.request;
     let is_other = !row.is_to_the_byte(asking.request);
-    if row.has(mark::FREED | mark::OF_THE_FORM) || (asking.exact && row.code != *reward_code) {
+    // What became owed after a person had freed the code is owed all the same.
+    let is_free = row.has(mark::FREED | mark::OF_THE_FORM) && !row.is_owed();
+    if is_free || (asking.exact && row.code != *reward_code) {
         return CodeHold::Free;
     }
     match plain_hold(row, asking) {
@@ -132,9 +134,9 @@ fn plain_hold(row: &Row, asking: Asking<'_>) -> CodeHold {
         State::Pending => CodeHold::Used,
         State::Parked | State::Voided if row.has(mark::UNCERTAIN) => CodeHold::Used,
         State::Parked => CodeHold::Provider,
-        State::Voided if !row.is_trusted() => CodeHold::Free,
+        State::Voided if !row.is_trusted() && !is_closed_by_a_person(row) => CodeHold::Free,
         State::Voided => after_taking_back(row, asking),
-        State::Confirmed if row.has(mark::OWED) => CodeHold::Owed,
+        State::Confirmed if row.is_owed() => CodeHold::Owed,
         State::Confirmed => CodeHold::Provider,
         State::Declined if row.has(mark::LOST) || row.is_trusted() => CodeHold::Provider,
         // A till heard it: what was refused a moment ago is not given since the line is cut. Weak
@@ -144,21 +146,29 @@ fn plain_hold(row: &Row, asking: Asking<'_>) -> CodeHold {
     }
 }
 
-/// Voided after its 2xx left: the reward may be in the customer's hands. Its till may take it once
-/// again soon after, since a cashier corrects a sale; once, or accept, hand out, take back would go
-/// on for ever.
+/// Taken back after its 2xx left: the reward may be in the customer's hands. Its till may take it
+/// once again soon after, since a cashier corrects a sale; once, or accept, hand out, take back
+/// would go on for ever. Neither what was lost before nor what a person has closed is a sale that a
+/// cashier corrects.
 fn after_taking_back(row: &Row, asking: Asking<'_>) -> CodeHold {
     let is_soon =
         row.settled_min().is_some_and(|at| asking.now_min.saturating_sub(at) < TAKE_AGAIN_MIN);
     let is_first = !row.is(kind::PROVIDER_ONLY) && !row.is(kind::TAKEN_AGAIN);
-    if is_soon && is_first && row.till == asking.till { CodeHold::Free } else { CodeHold::Provider }
+    let is_a_sale = row.has(mark::TAKEN_BACK) && !row.has(mark::LOST | mark::HANDLED);
+    let is_its = row.till == asking.till && is_a_sale;
+    if is_soon && is_first && is_its { CodeHold::Free } else { CodeHold::Provider }
+}
+
+/// A person closed it: its code is held until a person frees it. What was voided since its till was
+/// told to ask again was nobody's decision.
+fn is_closed_by_a_person(row: &Row) -> bool {
+    row.has(mark::HANDLED) && !row.has(mark::TURNED_AWAY)
 }
 
 /// Whether the new redemption is a till's second for a code that it took back.
 #[must_use]
 pub(super) fn is_taken_again(rows: &[Row], asking: Asking<'_>) -> bool {
-    let took_back =
-        |row: &Row| row.state == State::Voided && row.is_trusted() && !row.has(mark::UNCERTAIN);
+    let took_back = |row: &Row| row.state == State::Voided && row.has(mark::TAKEN_BACK);
     rows.iter().any(|row| took_back(row) && row.till == asking.till)
 }
 

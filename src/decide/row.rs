@@ -80,7 +80,8 @@ impl Row {
     /// The row as a process finds it that began with the number `first`: what was pending before,
     /// and of which no till was told no, counts as given on trust. Its 2xx may have left a moment
     /// before the end. One that a person sends again after its till had heard the provider's
-    /// refusal was told no.
+    /// refusal was told no. One that the provider alone could say yes to was never given on trust:
+    /// its till heard nothing, and counts as told no.
     #[must_use]
     pub fn found_by(mut self, first: Seq) -> Self {
         if self.seq < first {
@@ -100,6 +101,12 @@ impl Row {
     #[must_use]
     pub fn was_refused(&self) -> bool {
         self.has(mark::REFUSED_AT_TILL | mark::ANSWERED) && !self.is_trusted()
+    }
+
+    /// Whether the next request for its code is given it. Of what is in vain a person decides.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.has(mark::OWED) && !self.has(mark::IN_VAIN)
     }
 
     /// Whether what the provider said last may be its till's last word. A row that is parked and
@@ -185,8 +192,11 @@ pub fn needs_a_person(state: State, kind: i64, marks: i64) -> bool {
 #[must_use]
 pub fn marks_found(state: State, kind: i64, marks: i64) -> i64 {
     let told = marks & (mark::TRUSTED | mark::REFUSED_AT_TILL | mark::ANSWERED) != 0;
-    let may_be_given = kind & kind::MARKED != 0 && kind & kind::PROVIDER_ONLY == 0 && !told;
-    if state == State::Pending && may_be_given { marks | mark::TRUSTED } else { marks }
+    if state != State::Pending || kind & kind::MARKED == 0 || told {
+        return marks;
+    }
+    let is_given = kind & kind::PROVIDER_ONLY == 0;
+    marks | if is_given { mark::TRUSTED } else { mark::REFUSED_AT_TILL }
 }
 
 /// As [`Row::day`], of a row's bits and time alone.
@@ -277,7 +287,8 @@ pub mod mark {
     pub const ON_HOLD: i64 = 1 << 20;
     /// No till had heard of it when it was given, and it was owed once more.
     pub const UNHEARD: i64 = 1 << 21;
-    /// No till had heard of it then either: it is given to nobody any more, and a person decides.
+    /// No till had heard of it then either; or it was owed in a database of which this one is a
+    /// copy, and may have been given since. It is given to nobody any more, and a person decides.
     pub const IN_VAIN: i64 = 1 << 22;
     /// Refused for the form of its request, which says nothing of its code.
     pub const OF_THE_FORM: i64 = 1 << 23;

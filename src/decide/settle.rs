@@ -17,6 +17,10 @@ pub(super) const UNCERTAIN_REFUSALS_MAX: usize = 4;
 pub(super) const WEAK_REFUSALS_MIN: usize = 5;
 /// How many attempts of a row are kept.
 const ATTEMPTS_KEPT_MAX: usize = 10;
+/// The words for an attempt about which the provider is still at work, and for a success that says
+/// that it failed.
+const IN_PROGRESS: &str = "in_progress";
+const PARKED: &str = "parked";
 
 /// How an attempt ended, as far as the row is concerned.
 #[derive(Clone, Debug)]
@@ -262,7 +266,7 @@ fn refused_alike(attempts: &[Attempt]) -> impl Iterator<Item = (usize, &Attempt)
 impl Attempt {
     /// It was refused, or a 409 or 425 said that it was still being worked on. Those are alike.
     fn says_no(&self) -> bool {
-        let is_busy = self.outcome == "in_progress" && self.status >= Some(400);
+        let is_busy = self.outcome == IN_PROGRESS && self.status >= Some(400);
         is_busy || self.refusal.is_some()
     }
 }
@@ -315,6 +319,8 @@ pub struct WaitContext<'a> {
     pub risk: Risk<'a>,
     /// Another business's redemption holds the code.
     pub is_held_elsewhere: bool,
+    /// The last of the row's attempts that was answered was refused: [`was_refused_last`].
+    pub was_refused_last: bool,
 }
 
 /// What becomes of a pending row for which its till waits no longer.
@@ -356,11 +362,27 @@ pub fn conclude(row: &Row, at: WaitContext<'_>) -> Conclude {
         },
         Err(why) => why,
     };
-    if row.is_untouched(at.withdrawn) {
+    // One that a person sends again is not voided for its till's sake.
+    if row.is_untouched(at.withdrawn) && !was_told_no(row, &at) {
         Conclude::TurnAway(not_given)
     } else {
         Conclude::RefuseAtTill(not_given)
     }
+}
+
+/// Whether the provider has refused this very row, and has not taken that back: before a person
+/// sent it again, or at its last answer.
+fn was_told_no(row: &Row, at: &WaitContext<'_>) -> bool {
+    row.has(mark::STRONG | mark::ANSWERED) || at.was_refused_last
+}
+
+/// Whether the last of a pending row's attempts that was answered was refused. That it was still
+/// being worked on is no refusal.
+#[must_use]
+pub fn was_refused_last(attempts: &[Attempt]) -> bool {
+    let says_no = |end: &Attempt| end.refusal.is_some() || end.outcome == PARKED;
+    let is_answered = |end: &&Attempt| says_no(end) || end.outcome == IN_PROGRESS;
+    attempts.iter().rev().find(is_answered).is_some_and(says_no)
 }
 
 /// The marks of what is given on trust after a wait.
@@ -372,7 +394,7 @@ pub fn marks_given_late(row: &Row, at: &WaitContext<'_>) -> i64 {
 }
 
 fn may_trust(row: &Row, at: &WaitContext<'_>) -> Result<(), NotGiven> {
-    if row.is(kind::PROVIDER_ONLY) || at.is_held_elsewhere {
+    if row.is(kind::PROVIDER_ONLY) || at.is_held_elsewhere || was_told_no(row, at) {
         return Err(NotGiven::Unanswered);
     }
     match (at.lane.trust, at.end) {

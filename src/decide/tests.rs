@@ -94,8 +94,13 @@ fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
         (row(Declined, 0, mark::ANSWERED | mark::STRONG | mark::OF_THE_FORM), "free", "free"),
         (row(Voided, 0, trusted), "provider", "used"),
         (row(Voided, 0, mark::TURNED_AWAY), "free", "free"),
+        (row(Voided, 0, mark::TURNED_AWAY | mark::HANDLED), "free", "free"),
         (row(Voided, 0, 0), "free", "free"),
+        (row(Voided, 0, mark::HANDLED), "provider", "used"),
+        (row(Voided, 0, mark::HANDLED | mark::STRONG), "provider", "used"),
+        (row(Voided, 0, mark::HANDLED | mark::FREED), "free", "free"),
         (row(Confirmed, 0, mark::OWED), "owed", "owed"),
+        (row(Confirmed, 0, mark::OWED | mark::FREED), "owed", "owed"),
         (row(Confirmed, 0, trusted | mark::FREED), "free", "free"),
         (row(Declined, 0, trusted | mark::LOST | mark::FREED), "free", "free"),
     ] {
@@ -130,7 +135,8 @@ fn other_bytes_that_fold_alike_are_the_providers_question() {
 
 #[test]
 fn what_was_taken_back_is_its_tills_once_more_within_ten_minutes() {
-    let back = row(State::Voided, 0, mark::TRUSTED);
+    let taken_back = mark::TRUSTED | mark::TAKEN_BACK;
+    let back = row(State::Voided, 0, taken_back);
     for (till, now_min, expected) in [
         ("till-1", 100, "free"),
         ("till-1", 109, "free"),
@@ -139,8 +145,13 @@ fn what_was_taken_back_is_its_tills_once_more_within_ten_minutes() {
     ] {
         assert_eq!(held(&back, till, CODE, false, now_min), expected, "{till} at {now_min}");
     }
-    let again = row(State::Voided, kind::TAKEN_AGAIN, mark::TRUSTED);
+    let again = row(State::Voided, kind::TAKEN_AGAIN, taken_back);
     assert_eq!(held(&again, "till-1", CODE, false, 100), "used", "once");
+    let closed = mark::TRUSTED | mark::HANDLED;
+    for marks in [mark::TRUSTED, closed, taken_back | mark::LOST, taken_back | mark::HANDLED] {
+        let row = row(State::Voided, 0, marks);
+        assert_eq!(held(&row, "till-1", CODE, false, 100), "used", "{marks:#x}");
+    }
 }
 
 #[test]
@@ -231,10 +242,13 @@ fn an_answer_that_was_not_delivered_is_told_for_its_own_code_alone() {
 }
 
 #[test]
-fn what_was_taken_back_unasked_has_no_answer_that_was_missed() {
+fn what_was_taken_back_has_no_answer_that_was_missed_and_what_a_person_closed_has() {
     let (offline, request) = (offline(), request(CODE));
     let at = situation(&request, &offline, CodeRules::default());
-    for (marks, repeats) in [(0, true), (mark::TURNED_AWAY, false)] {
+    let given_back = mark::TRUSTED | mark::TAKEN_BACK;
+    for (marks, repeats) in
+        [(0, false), (given_back, false), (mark::TURNED_AWAY, false), (mark::HANDLED, true)]
+    {
         let row = Row { kind: kind::MARKED, ..row(State::Voided, 0, marks) };
         let admission = accept(&Situation { undelivered: Some(&row), ..at });
         assert_eq!(matches!(admission, Admission::Retold(_)), repeats, "{marks:#x}");
@@ -297,8 +311,18 @@ fn lane(trust: Trust) -> LaneNow {
 }
 
 fn waiting(end: WaitEnd, lane: LaneNow, evidence: bool, offline: &Offline) -> WaitContext<'_> {
-    let (withdrawn, is_held_elsewhere) = (false, false);
-    WaitContext { end, withdrawn, lane, evidence, offline, risk: Risk::none(), is_held_elsewhere }
+    let (withdrawn, is_held_elsewhere, was_refused_last) = (false, false, false);
+    let risk = Risk::none();
+    WaitContext {
+        end,
+        withdrawn,
+        lane,
+        evidence,
+        offline,
+        risk,
+        is_held_elsewhere,
+        was_refused_last,
+    }
 }
 
 fn concluded(row: &Row, end: WaitEnd, trust: Trust, evidence: bool) -> Conclude {
@@ -343,6 +367,33 @@ fn a_wait_in_vain_is_trusted_with_evidence_from_others_or_where_the_provider_can
     );
     let given = row(State::Pending, 0, mark::TRUSTED);
     assert_eq!(concluded(&given, vain, Trust::Never, false), Conclude::Trusted);
+}
+
+#[test]
+fn a_row_that_the_provider_refused_is_not_given_after_a_wait_and_stays_pending() {
+    let at_once = Trust::AtOnce { tenth: false };
+    let no = Conclude::RefuseAtTill(NotGiven::Unanswered);
+    for marks in [mark::STRONG, mark::ANSWERED, mark::ANSWERED | mark::UNCERTAIN] {
+        let again = row(State::Pending, 0, marks);
+        assert_eq!(concluded(&again, WaitEnd::InVain, at_once, true), no, "{marks:#x}");
+    }
+    let (offline, unsure) = (offline(), row(State::Pending, 0, mark::UNCERTAIN));
+    let at = waiting(WaitEnd::InVain, lane(at_once), true, &offline);
+    assert_eq!(conclude(&unsure, at), Conclude::Trust);
+    assert_eq!(conclude(&unsure, WaitContext { was_refused_last: true, ..at }), no);
+    let given = row(State::Pending, 0, mark::TRUSTED | mark::STRONG);
+    assert_eq!(concluded(&given, WaitEnd::InVain, at_once, true), Conclude::Trusted, "it was");
+}
+
+#[test]
+fn the_last_attempt_that_was_answered_says_whether_a_row_is_refused() {
+    let busy = || Attempt { outcome: "in_progress".to_owned(), ..attempt(2, 0, None) };
+    let failed = || Attempt { outcome: "parked".to_owned(), ..attempt(2, 0, None) };
+    let (silent, refused) = (|| attempt(2, 0, None), || attempt(1, 0, Some(7)));
+    assert!(was_refused_last(&[refused()]) && was_refused_last(&[refused(), silent()]));
+    assert!(was_refused_last(&[busy(), failed(), silent()]));
+    assert!(!was_refused_last(&[]) && !was_refused_last(&[silent()]));
+    assert!(!was_refused_last(&[refused(), busy(), silent()]));
 }
 
 #[test]
@@ -579,6 +630,11 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
     );
     let marks = handled(&row(Declined, 0, 0), true).map(|marks| marks & mark::ALL);
     assert_eq!(marks, Ok(mark::HANDLED | mark::FREED));
+    let owed = row(Confirmed, 0, mark::OWED);
+    assert_eq!(
+        (handled(&owed, true), handled(&owed, false).is_ok()),
+        (Err(Denied::StillOwed), true)
+    );
 }
 
 #[test]

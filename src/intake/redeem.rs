@@ -15,7 +15,9 @@ use crate::message::{Fault, Language, Refusal, money};
 use crate::queue::{Audience, Queue, QueueError, Waited};
 use crate::redemption::{Redemption, Request, Seq, State};
 use crate::refused::{self, Reason};
-use crate::store::{Concluded, Decision, Headroom, Limit, NewRedemption, NotGiven, Taken, UsedBy};
+use crate::store::{
+    Concluded, Decision, Headroom, Holder, Limit, NewRedemption, NotGiven, Taken, UsedBy,
+};
 
 /// When a till may ask again about a redemption whose provider is not set up.
 const NOT_SET_UP_S: u64 = 30;
@@ -134,12 +136,7 @@ impl PendingRedeem {
                 let repeat = self.queue.repeated(row.seq);
                 return reply::repeated(self.settled(&row), repeat);
             }
-            Decision::RefusedBefore(row) => {
-                refused::count(Reason::Used);
-                let answer = self.settled(&row);
-                // What another till asked for is nothing that this one can look up.
-                return if row.till == self.line.till { answer } else { reply::of_nobody(answer) };
-            }
+            Decision::RefusedBefore(row) => return self.refused_before(&row),
             Decision::RefusedAtCheck(answer) => {
                 refused::count(Reason::Used);
                 return reply::relay(&answer);
@@ -169,6 +166,14 @@ impl PendingRedeem {
                 queue.delivered(audience, is_heard);
             }
         })
+    }
+
+    /// The provider's refusal of an earlier redemption, in its words.
+    fn refused_before(&self, row: &Redemption) -> Response {
+        refused::count(Reason::Used);
+        let answer = self.settled(row);
+        // What another till asked for is nothing that this one can look up.
+        if row.till == self.line.till { answer } else { reply::of_nobody(answer) }
     }
 
     fn settled(&self, row: &Redemption) -> Response {
@@ -216,7 +221,10 @@ impl PendingRedeem {
                 return (with_audience(self.settled(&row), audience), row.state);
             }
             Ok((Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }, _)) => {
-                (self.used(&by), State::Voided)
+                match by {
+                    Holder::Used(by) => (self.used(&by), State::Voided),
+                    Holder::Refused(row) => return (self.refused_before(&row), State::Voided),
+                }
             }
             Ok((Concluded::TurnedAway { why, .. }, _)) => (self.because(why, taken), State::Voided),
             Ok((Concluded::Refused { why }, _)) => {

@@ -40,6 +40,12 @@ messages! {
         en: "it is pending: the provider has not answered about it",
         ar: "ما زالت قيد الانتظار: لم يجب المزوّد عنها بعد";
 
+        /// The customer is still to get it.
+        StillOwed
+        en: "it is owed: the next request for its code is given the reward, so that there is no \
+             code to free",
+        ar: "المكافأة مستحقة: يُعطاها الطلب القادم لرمزها، فلا رمز يُتاح من جديد";
+
         /// Nobody knows it.
         NoRedemption
         en: "there is no redemption of this id",

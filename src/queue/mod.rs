@@ -231,7 +231,7 @@ impl Queue {
         lanes: Vec<String>,
         off: Option<(String, Option<Duration>)>,
         by: &str,
-    ) -> Result<(), QueueError> {
+    ) -> Result<Vec<String>, QueueError> {
         self.ask(TrustSwitch { lanes, off, by: by.to_owned() }).await
     }
 

@@ -18,6 +18,8 @@ use crate::value::Remembered;
 /// How many earlier redemptions of a code are read, the newest: a code's history costs the same,
 /// however long it is.
 const RIVALS_MAX: usize = 64;
+/// Where other bytes that fold alike are other codes, so many rows are read for those of one code.
+const SPELLINGS_MAX: usize = 256;
 /// The condition on `kind` is written as the index of keys has it, or that index would not be used.
 const BY_KEY: &str = concat!(
     "SELECT ",
@@ -320,7 +322,7 @@ impl Desk<'_> {
             // each connection would get it with each sale.
             let is_a_persons = was(RETOLD) || row.has(mark::IN_VAIN);
             let may_be = !is_a_persons && (was(PAID) || !row.has(mark::OWED_PAID));
-            if is_noted && !row.has(mark::OWED) || is_undelivered && may_be {
+            if is_noted && !row.is_owed() || is_undelivered && may_be {
                 return Ok(Some(row.seq));
             }
         }
@@ -412,24 +414,45 @@ impl Desk<'_> {
     }
 
     /// The newest redemptions of this business and code, whose guard this is. `exact`: other bytes
-    /// that fold alike are another code.
+    /// that fold alike are another code. Of so many that its own cannot be found among them, the
+    /// code counts as used.
     pub(super) fn rivals(
         &self,
         guard: i64,
         (business, code): (&str, &RewardCode),
         exact: bool,
     ) -> Result<Rivals, StoreError> {
+        let kept = self.kept(business, code, exact)?;
         let newest = self.guards.rows(self.sql, guard, RIVALS_MAX)?;
+        if exact && newest.len() >= RIVALS_MAX {
+            return self.among_spellings(guard, (business, code), kept);
+        }
         let is_cut = newest.len() >= RIVALS_MAX;
-        let rows = self.in_order(newest, |row| {
-            row.competes_with(business, code) && (!exact || row.code == *code)
-        });
-        Ok(Rivals { rows, is_cut, kept: self.kept(business, code, exact)? })
+        let is_one = |row: &Stored| row.competes_with(business, code);
+        let rows = self.in_order(newest, |row| is_one(row) && (!exact || row.code == *code));
+        Ok(Rivals { rows, is_cut, kept })
+    }
+
+    /// As [`Self::rivals`], where many codes fold alike that are not one.
+    fn among_spellings(
+        &self,
+        guard: i64,
+        (business, code): (&str, &RewardCode),
+        kept: Option<Kept>,
+    ) -> Result<Rivals, StoreError> {
+        let newest = self.guards.rows(self.sql, guard, SPELLINGS_MAX)?;
+        let is_used = newest.len() >= SPELLINGS_MAX;
+        let is_one = |row: &Stored| row.competes_with(business, code) && row.code == *code;
+        let mut rows = self.in_order(newest, is_one);
+        let older = rows.len().saturating_sub(RIVALS_MAX);
+        rows.drain(..older);
+        let kept = if is_used { Some(Kept::Used) } else { kept };
+        Ok(Rivals { rows, is_cut: is_used || older > 0, kept })
     }
 
     /// The newest redemptions of a row's business and code, itself among them, as its lane's
     /// provider tells codes apart.
-    fn rivals_of(&self, row: &Stored) -> Result<Rivals, StoreError> {
+    pub(super) fn rivals_of(&self, row: &Stored) -> Result<Rivals, StoreError> {
         let exact = self.around.offline.tells_apart(self.books.name(row.lane));
         self.rivals(row.guard, (&row.business, &row.code), exact)
     }
@@ -553,12 +576,6 @@ impl Desk<'_> {
             Ok(UsedBy { till, date, accepted_at_ms: row.get(2)?, state: State::Confirmed })
         };
         Ok(self.sql.prepare_cached(sql)?.query_row([seq.0], given).optional()?)
-    }
-
-    /// The newest earlier redemption that a till can be told of.
-    pub(super) fn holder(&self, row: &Stored) -> Result<Option<Stored>, StoreError> {
-        let holds = |other: &Stored| other.seq != row.seq && other.state != State::Voided;
-        Ok(self.rivals_of(row)?.rows.into_iter().rev().find(holds))
     }
 }
 

@@ -1,18 +1,19 @@
 //! What tills and operators do to a row besides its normal way: conclude a wait, void, retry,
 //! handle.
 
+use bytes::Bytes;
 use rusqlite::OptionalExtension;
 
 use super::accept::Rivals;
 use super::row::{self, Stored};
-use super::types::{Acted, Concluded, Event, Kept, VoidOutcome};
+use super::types::{Acted, Concluded, Event, Holder, VoidOutcome};
 use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
-use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
+use crate::decide::{self, Asking, Conclude, Guard, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
-use crate::redemption::{Id, Redemption, Seq, State};
+use crate::redemption::{Id, Redemption, Request, Seq, State};
 use crate::value::Remembered;
 
 /// How many declines one `retry --held` takes back at most. Ten hold a lane, and a hold marks 64.
@@ -201,7 +202,7 @@ impl Desk<'_> {
             self.risk(row.lane, &lane, subject_of(&row, checked.as_ref()), row.is(kind::REUSABLE));
         let given = Given::of(&risk, self.around.offline);
         let evidence = (self.around.evidence)(&name, row.seq, &row.till);
-        let is_held_elsewhere = self.is_held_elsewhere(&row)?;
+        let is_held_elsewhere = !matches!(self.held_elsewhere(&row)?, Guard::Free);
         let offline = self.around.offline;
         let at = WaitContext {
             end: op.end,
@@ -211,6 +212,7 @@ impl Desk<'_> {
             offline,
             risk,
             is_held_elsewhere,
+            was_refused_last: self.was_refused_last(&row)?,
         };
         let marks = decide::marks_given_late(&row, &at);
         match decide::conclude(&row, at) {
@@ -218,7 +220,6 @@ impl Desk<'_> {
             Conclude::Trust => self.trust_after_waiting(row, &given, marks),
             Conclude::TurnAway(why) => {
                 let holder = if row.is(kind::PROVIDER_ONLY) { self.holder(&row)? } else { None };
-                let holder = holder.map(|holder| self.used_by(&holder)).transpose()?;
                 self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
                 Ok(Concluded::TurnedAway { why, holder })
             }
@@ -234,7 +235,7 @@ impl Desk<'_> {
             self.remark(row, marks)?;
         }
         let shown = Box::new(self.shown(row.seq)?);
-        Ok(Concluded::Settled { row: shown, pays: row.has(mark::OWED) })
+        Ok(Concluded::Settled { row: shown, pays: row.is_owed() })
     }
 
     /// What its till was refused before, and did not hear of now either, is owed, or a person's.
@@ -258,14 +259,43 @@ impl Desk<'_> {
         Ok(Concluded::Trusted { headroom })
     }
 
-    /// Whether the same code was used, given, or may have been, for another business of the lane.
-    fn is_held_elsewhere(&self, row: &Stored) -> Result<bool, StoreError> {
-        if row.is(kind::REUSABLE) {
+    /// Whether the provider refused the row when it last answered about it. A first attempt that is
+    /// under way is the only one.
+    fn was_refused_last(&self, row: &Stored) -> Result<bool, StoreError> {
+        if row.attempts <= u32::from(row.in_flight) {
             return Ok(false);
         }
-        let Rivals { rows, kept, .. } = self.elsewhere(row.lane, &row.business, &row.code)?;
-        let is_held = rows.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST));
-        Ok(is_held || kept == Some(Kept::Used))
+        Ok(decide::was_refused_last(&row::attempts(self.sql, row.seq)?))
+    }
+
+    /// What another business's redemption of the lane says of the code, now that nobody can be
+    /// asked.
+    fn held_elsewhere(&self, row: &Stored) -> Result<Guard, StoreError> {
+        if row.is(kind::REUSABLE) {
+            return Ok(Guard::Free);
+        }
+        Ok(self.held_offline(row, &self.elsewhere(row.lane, &row.business, &row.code)?))
+    }
+
+    /// The earlier redemption of its business and code that a till can be told of: it was used, or
+    /// refused in the provider's words.
+    fn holder(&self, row: &Stored) -> Result<Option<Holder>, StoreError> {
+        let mut rivals = self.rivals_of(row)?;
+        rivals.rows.retain(|other| other.seq != row.seq);
+        Ok(match self.held_offline(row, &rivals) {
+            Guard::Used(by) => Some(Holder::Used(self.used_by(&by)?)),
+            Guard::Refused(by) => Some(Holder::Refused(Box::new(self.shown_of(&by)?))),
+            Guard::Free | Guard::ProviderOnly | Guard::Gone(_) | Guard::Owed(_) => None,
+        })
+    }
+
+    /// What these say of the row's code while nobody can be asked.
+    fn held_offline(&self, row: &Stored, rivals: &Rivals) -> Guard {
+        let (till, request) = (row.till.as_str(), &as_request(row));
+        let exact = self.around.offline.tells_apart(self.books.name(row.lane));
+        let now_min = self.around.elapsed_min();
+        let asking = Asking { till, request, can_ask: false, exact, now_min };
+        decide::guard(rivals.earlier(), asking)
     }
 
     fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
@@ -286,6 +316,8 @@ impl Desk<'_> {
         let found = row.clone().found_by(self.books.first);
         if found.marks != row.marks {
             self.mark(row, found.marks)?;
+        }
+        if found.is_trusted() && !row.is_trusted() {
             self.give(&found, &self.books.ledger.nothing_known(), false)?;
         }
         Ok(found)
@@ -368,13 +400,21 @@ impl Desk<'_> {
         self.moved(row, row.state, marks)
     }
 
-    /// A person frees a row's code: what the provider refused before, to a till or to a check,
-    /// holds it no more. What was given or taken does.
+    /// A person frees a row's code: what the provider refused before, to a till or to a check, for
+    /// whichever business of the lane, holds it no more. What was given or taken does.
     fn forget_refusals(&mut self, row: &Stored) -> Result<(), StoreError> {
-        for refused in self.others(row)?.iter().filter(|other| decide::is_bare_refusal(other)) {
+        let mut others = self.others(row)?;
+        if !row.is(kind::REUSABLE) {
+            others.extend(self.elsewhere(row.lane, &row.business, &row.code)?.rows);
+        }
+        for refused in others.iter().filter(|other| decide::is_bare_refusal(other)) {
             self.mark(refused, mark::FREED)?;
         }
-        self.forget_checks_refusal(row.lane, (&row.business, &row.code))
+        self.forget_checks_refusal(row.lane, (&row.business, &row.code))?;
+        for business in self.businesses_beside(row.lane, &row.business) {
+            self.forget_checks_refusal(row.lane, (&business, &row.code))?;
+        }
+        Ok(())
     }
 
     /// What was known of the row's doubt stays known. What was said before is kept among its
@@ -521,6 +561,18 @@ impl Desk<'_> {
 fn subject_of<'a>(row: &'a Stored, checked: Option<&'a Remembered>) -> Subject<'a> {
     let (business, branch, code) = (&row.business, &row.branch, row.code.reveal());
     Subject { till: &row.till, business, branch, code, checked, cause: None, now_s: 0 }
+}
+
+/// What a row asks for, as far as what holds its code depends on it.
+fn as_request(row: &Stored) -> Request {
+    Request {
+        reward_code: row.code.clone(),
+        business_refrence: row.business.clone(),
+        branch_id: row.branch.clone(),
+        date: row.date.clone(),
+        timestamp: String::new(),
+        body: Bytes::new(),
+    }
 }
 
 /// The limits are asked for one more row than there are without this one.

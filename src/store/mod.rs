@@ -83,8 +83,8 @@ pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, LookEnd, RowSpan
 pub use tallies::{Refused, TillDay, TillDays};
 pub use trust::{LANES_TO_COME, Off, TrustOff, TrustSwitch};
 pub use types::{
-    Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Kept, Limit, NewRedemption,
-    NotGiven, Taken, UsedBy, VoidOutcome, relayed,
+    Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Holder, Kept, Limit,
+    NewRedemption, NotGiven, Taken, UsedBy, VoidOutcome, relayed,
 };
 
 /// The database's file name in the state directory.

@@ -333,7 +333,8 @@ fn doubt_flying(connection: &Connection) -> Result<u64, StoreError> {
     Ok(changed as u64)
 }
 
-/// Every pending row of a copy may have been sent since. A few at a time, because SQLite keeps a
+/// Every pending row of a copy may have been sent since, and what is owed in it may have been given
+/// since: that is a person's to find out. A few at a time, because SQLite keeps a
 /// list of them in memory, and before the copy is known as one: a start that is cut short begins
 /// again.
 fn doubt_all(connection: &Connection) -> Result<u64, StoreError> {
@@ -342,10 +343,13 @@ fn doubt_all(connection: &Connection) -> Result<u64, StoreError> {
         "SELECT max(seq) FROM (SELECT seq FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2)";
     let doubt = "UPDATE redemption NOT INDEXED SET in_flight = 0, marks = marks | ?3 \
          WHERE seq > ?1 AND seq <= ?2 AND state = 0";
+    let owed = "UPDATE redemption NOT INDEXED SET marks = marks | ?3 \
+         WHERE seq > ?1 AND seq <= ?2 AND state = 1 AND marks & ?4";
     while let Some(last) =
         connection.query_row(next, (after, DOUBT_ROWS), |row| row.get::<_, Option<i64>>(0))?
     {
         changed += connection.execute(doubt, (after, last, mark::UNCERTAIN | mark::IN_DOUBT))?;
+        connection.execute(owed, (after, last, mark::IN_VAIN, mark::OWED))?;
         checkpoint::passive(connection)?;
         after = last;
     }

@@ -385,7 +385,7 @@ impl Ledger {
     }
 
     /// Rows that a crash left, of which a 2xx may have left: they count as given
-    /// ([`decide::marks_found`], whose bits these are).
+    /// ([`decide::marks_found`], whose bits these are: those of the rows that it calls given).
     pub(super) fn adopt(
         &mut self,
         sql: &Connection,
@@ -776,6 +776,12 @@ impl Desk<'_> {
             all.kept = if is_used { Some(Kept::Used) } else { all.kept.or(rivals.kept) };
         }
         Ok(all)
+    }
+
+    /// The other businesses of the lane that are known.
+    pub(super) fn businesses_beside(&self, lane: i64, business: &str) -> BTreeSet<String> {
+        let listed = self.around.offline.listed.get(self.books.name(lane));
+        self.books.ledger.others(lane, business, listed)
     }
 
     /// Which code a limit refuses, counted like one that the provider refused.

@@ -191,7 +191,7 @@ impl Stored {
             answered_at_till: self.has(mark::ANSWERED),
             on_hold: self.has(mark::ON_HOLD),
             trusted: self.is_trusted() || given.is_some(),
-            owed: self.has(mark::OWED),
+            owed: self.is_owed(),
             owed_paid: self.has(mark::OWED_PAID),
             in_vain: self.has(mark::IN_VAIN),
             handled: self.has(mark::HANDLED),

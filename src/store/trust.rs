@@ -45,7 +45,8 @@ impl TrustOff {
 /// An operator switches trust off or on.
 #[derive(Clone, Debug)]
 pub struct TrustSwitch {
-    /// The lanes, [`LANES_TO_COME`] among them where it is for all.
+    /// The lanes; with [`LANES_TO_COME`] among them it is for all, also those that the settings do
+    /// not name at the moment.
     pub lanes: Vec<String>,
     /// Off, with the note and for how long; `None`: on.
     pub off: Option<(String, Option<Duration>)>,
@@ -119,22 +120,35 @@ fn stored(off: &TrustOff) -> Result<String, StoreError> {
 }
 
 impl Operation for TrustSwitch {
-    type Output = ();
+    /// The lanes.
+    type Output = Vec<String>;
 
-    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Vec<String>, StoreError> {
         desk.switch_trust(self)
     }
 }
 
 impl Desk<'_> {
-    fn switch_trust(&mut self, switch: &TrustSwitch) -> Result<(), StoreError> {
-        for lane in &switch.lanes {
+    fn switch_trust(&mut self, switch: &TrustSwitch) -> Result<Vec<String>, StoreError> {
+        let lanes = self.lanes_of(switch);
+        for lane in &lanes {
             match &switch.off {
                 Some((note, within)) => self.trust_goes_off(lane, switch, (note, *within))?,
                 None => self.trust_goes_on(lane, switch)?,
             }
         }
-        Ok(())
+        Ok(lanes.into_iter().filter(|lane| lane != LANES_TO_COME).collect())
+    }
+
+    /// A lane that the settings do not name now has its books, and may be named again.
+    fn lanes_of(&self, switch: &TrustSwitch) -> Vec<String> {
+        let mut lanes = switch.lanes.clone();
+        if lanes.iter().any(|lane| lane == LANES_TO_COME) {
+            let unnamed = |name: &&str| !switch.lanes.iter().any(|lane| lane == name);
+            let known = self.books.named().map(|(_, name)| name);
+            lanes.extend(known.filter(unnamed).map(str::to_owned));
+        }
+        lanes
     }
 
     fn trust_goes_off(

@@ -114,13 +114,22 @@ pub enum Concluded {
         /// Why nothing was given.
         why: NotGiven,
         /// The earlier redemption that holds the code, if that is why.
-        holder: Option<UsedBy>,
+        holder: Option<Holder>,
     },
     /// One may have left: it stays pending, and what the provider takes of it is owed.
     Refused {
         /// Why nothing was given.
         why: NotGiven,
     },
+}
+
+/// The earlier redemption for which nothing was given, as a till is told of it.
+#[derive(Clone, Debug)]
+pub enum Holder {
+    /// It was used, or may have been.
+    Used(UsedBy),
+    /// The provider refused it: its words are the answer.
+    Refused(Box<Redemption>),
 }
 
 /// Lifetime totals. `accepted = pending + confirmed + declined + parked + voided` at every moment.

@@ -537,6 +537,21 @@ async fn a_code_that_was_confirmed_before_is_the_providers_to_decide_or_nobodys(
 }
 
 #[tokio::test]
+async fn a_code_that_was_refused_before_is_refused_in_the_providers_words_where_no_byte_has_left() {
+    let mut shop = Shop::open("300ms").await;
+    shop.up();
+    let mut till = shop.waits(&redeem("till-1", "1111222233334444", "")).await;
+    let row = shop.attempt().await;
+    shop.settle(&row, refusal()).await;
+    Told(answer(&mut till).await).says("400", "Reward has expired");
+
+    let told = shop.redeems("till-2", "1111222233334444").await;
+    told.is("400", None, r#"{"message":"Reward has expired"}"#);
+    let withdrawn = shop.mailboxes.live.recv().await.expect("handed over");
+    assert!(!shop.queue.begin(withdrawn.seq), "it must not be sent any more");
+}
+
+#[tokio::test]
 async fn a_key_belongs_to_one_request() {
     let shop = Shop::open("900ms").await;
     shop.down();

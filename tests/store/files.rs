@@ -4,12 +4,17 @@ use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 
+use redeemd::decide::WaitEnd;
+use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Id, State};
-use redeemd::store::{Checkpointer, Ended, FILE, Found, Store, StoreError, Trouble};
+use redeemd::store::{
+    Checkpointer, Conclusion, Decision, Ended, FILE, Found, Recount, Settlement, Store, StoreError,
+    Trouble,
+};
 use rusqlite::Connection;
 
-use crate::world::{World, new};
+use crate::world::{World, confirmed, new};
 
 fn names(world: &World) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(world.path())
@@ -123,6 +128,36 @@ fn a_backup_that_is_put_back_in_the_same_place_is_a_copy_even_under_the_same_ino
     world.open();
     assert!(world.report.copied.is_some());
     assert!(world.show(&taken.id).uncertain);
+}
+
+#[test]
+fn what_is_owed_in_a_copy_is_given_to_nobody_and_waits_for_a_person() {
+    let mut world = World::up();
+    for code in ["GIVEN", "HERE"] {
+        let asked = world.take("till-1", code);
+        let end = WaitEnd::InVain;
+        world.one(Conclusion { seq: asked.seq, end, withdrawn: false });
+        world.one(Settlement::new(asked.seq, 1, confirmed()));
+    }
+    let backup = tempfile::tempdir().unwrap();
+    world.store.take().unwrap().close().unwrap();
+    std::fs::copy(world.path().join(FILE), backup.path().join(FILE)).unwrap();
+    world.open();
+    let ask = |world: &mut World| world.decide(new("till-2", "GIVEN"));
+    let Decision::Owed(given) = ask(&mut world) else { panic!("once, and here") };
+    let mut restored = World::with_dir(backup);
+    assert!(restored.report.copied.is_some());
+    restored.lane = LaneNow::down();
+    assert!(matches!(ask(&mut restored), Decision::Used(_)), "it may have been given since");
+    let row = restored.show(&given.id);
+    assert!(row.in_vain && !row.owed && row.refused_at_till, "{row:?}");
+    let mut counted = restored.one(Recount { begin: true });
+    while !counted.finished {
+        counted = restored.one(Recount { begin: false });
+    }
+    assert!(counted.differences.is_empty(), "{:?}", counted.differences);
+    restored.crash();
+    assert!(matches!(ask(&mut restored), Decision::Used(_)));
 }
 
 /// What is in the state directory, by name.

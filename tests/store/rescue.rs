@@ -6,8 +6,8 @@ use redeemd::limits::LaneNow;
 use redeemd::message::{Language, Note};
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
-    Accept, Arrived, Conclusion, Decision, Ended, ExportLine, Exported, FILE, Import, Job,
-    NewRedemption, Remains, StoreError, Taken, Void, seal, unseal,
+    Accept, Acted, Arrived, Conclusion, Decision, Ended, ExportLine, Exported, FILE, Handling,
+    Import, Job, NewRedemption, Remains, Settlement, StoreError, Taken, Void, seal, unseal,
 };
 use rusqlite::Connection;
 
@@ -192,6 +192,43 @@ fn every_row_that_arrives_is_uncertain_and_what_its_till_was_told_travels_with_i
     assert_eq!(told(&refused), (State::Pending, true, true, false));
     assert_eq!(told(&answered), (State::Parked, true, false, true));
     assert_eq!(told(&plain), (State::Pending, true, false, false));
+}
+
+#[test]
+fn what_a_person_said_of_a_parked_row_travels_and_what_is_owed_is_counted() {
+    let (mut a, mut b) = (World::up(), World::new());
+    let handle = |world: &mut World, id: &Id, free| {
+        let (note, by) = ("nothing was given".to_owned(), "ann".to_owned());
+        let done = world.one(Handling { id: id.clone(), note, free, by });
+        assert!(matches!(done, Acted::Done(_)));
+    };
+    let [freed, seen_to, open] = ["FREED", "SEEN", "OPEN"].map(|code| {
+        let row = a.settled("till-1", code, parked());
+        (row.id, code)
+    });
+    handle(&mut a, &freed.0, true);
+    handle(&mut a, &seen_to.0, false);
+    let owed = a.take("till-1", "OWED");
+    a.one(Conclusion { seq: owed.seq, end: WaitEnd::InVain, withdrawn: false });
+    a.one(Settlement::new(owed.seq, 1, confirmed()));
+    let page = a.reader().export(Seq(0), 100).unwrap();
+    assert_eq!((page.owed, page.rows.len()), (1, 3));
+    assert_eq!(a.reader().export(Seq(1), 100).unwrap().owed, 0, "said once");
+    let mut rows = page.rows;
+    // What is sent again holds its code, whatever its file says.
+    let sent = a.take("till-1", "SENT");
+    let mut sent_again = exported(&a).into_iter().find(|row| row.id == sent.id).unwrap();
+    sent_again.marks |= rows[0].marks;
+    rows.push(sent_again);
+    import(&mut b, rows);
+    let said = |id: &Id| (b.show(id).handled, b.show(id).freed);
+    assert_eq!(
+        [&freed.0, &seen_to.0, &open.0, &sent.id].map(said),
+        [(true, true), (true, false), (false, false), (false, false)]
+    );
+    let mut ask = |code: &str| b.decide(new("till-2", code));
+    assert!(matches!(ask("FREED"), Decision::Taken(_)));
+    assert!(matches!(ask("SEEN"), Decision::Used(_)));
 }
 
 #[test]

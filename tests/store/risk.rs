@@ -436,6 +436,26 @@ fn trust_that_is_off_in_all_lanes_is_off_in_one_that_is_named_anew_until_it_is_o
 }
 
 #[test]
+fn trust_that_is_off_in_all_lanes_is_off_in_one_that_the_settings_do_not_name_at_the_moment() {
+    let unnamed = || NewRedemption { lane: "unnamed".to_owned(), ..new("till-1", "B") };
+    let mut world = World::new();
+    world.take("till-1", "A");
+    assert!(matches!(world.decide(unnamed()), Decision::Taken(_)));
+    let all = |off| {
+        let lanes = vec![LANE.to_owned(), LANES_TO_COME.to_owned()];
+        TrustSwitch { lanes, off, by: "op".to_owned() }
+    };
+    let told = world.one(all(Some(("fraud".to_owned(), None))));
+    assert_eq!(told, [LANE, "unnamed"]);
+    let again = NewRedemption { lane: "unnamed".to_owned(), ..new("till-1", "C") };
+    assert_eq!(limited(&mut world, again.clone()), Limit::Off);
+    world.crash();
+    assert_eq!(limited(&mut world, again.clone()), Limit::Off);
+    world.one(all(None));
+    assert!(matches!(world.decide(again), Decision::Taken(_)));
+}
+
+#[test]
 fn trust_that_is_off_stays_off_over_a_restart_until_it_is_on_or_its_time_is_over() {
     let mut world = World::new();
     world.take("till-1", "BEFORE");

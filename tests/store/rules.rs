@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::LaneNow;
-use redeemd::message::{self, Language, Note};
+use redeemd::message::{self, Denied, Language, Note};
 use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
     About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Claim, Concluded,
-    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, Kept,
+    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Holder, Job, Kept,
     LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement,
     Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory, relayed,
 };
@@ -249,12 +249,50 @@ fn a_code_that_was_taken_back_after_it_was_given_is_its_tills_once_more_and_nobo
 }
 
 #[test]
+fn a_till_that_resets_each_connection_takes_again_what_it_took_back() {
+    let mut world = World::new();
+    let given = world.take("till-1", "A");
+    void_by_till(&mut world, &given.id, "till-1", false);
+    world.missed = Some(given.seq);
+    let Decision::Taken(again) = world.decide(later("till-1", "A")) else {
+        panic!("it has read the answer: it took the sale back")
+    };
+    assert!(again.trusted && again.id != given.id);
+}
+
+#[test]
 fn a_code_that_was_taken_back_long_ago_is_used_for_its_till_too() {
     let mut world = World::new();
     let given = world.take("till-1", "A");
     void_by_till(&mut world, &given.id, "till-1", false);
     world.stamp.unix_ms += 11 * 60_000;
     assert!(matches!(world.decide(later("till-1", "A")), Decision::Used(_)));
+}
+
+#[test]
+fn a_code_that_a_person_closed_is_held_for_its_till_too_until_a_person_frees_it() {
+    let mut world = World::new();
+    let lost = world.settled("till-1", "LOST", declined("Reward expired"));
+    let gone = world.settled("till-1", "GONE", declined("Reward expired"));
+    world.retry(&lost.id);
+    world.retry(&gone.id);
+    world.lane = LaneNow::default();
+    let refused = world.settled("till-1", "REFUSED", declined("Reward expired"));
+    world.retry(&refused.id);
+    world.lane = LaneNow::down();
+    let stolen = world.take("till-1", "STOLEN");
+    for row in [&stolen, &lost, &refused] {
+        assert!(matches!(void(&mut world, &row.id), Acted::Done(_)));
+    }
+    let given = void_by_till(&mut world, &gone.id, "till-1", false);
+    assert!(matches!(given, VoidOutcome::Voided(_)));
+    for (row, code) in [(stolen, "STOLEN"), (lost, "LOST"), (gone, "GONE"), (refused, "REFUSED")] {
+        let told = world.decide(later("till-1", code));
+        assert!(matches!(told, Decision::Used(_)), "{code}: {told:?}");
+        free(&mut world, &row.id);
+        let told = world.decide(later("till-1", code));
+        assert!(matches!(told, Decision::Taken(_)), "{code}: {told:?}");
+    }
 }
 
 #[test]
@@ -606,6 +644,19 @@ fn a_reusable_codes_request_with_a_key_repeats_one_without() {
 }
 
 #[test]
+fn a_keyless_request_is_repeated_with_a_key_where_its_code_is_not_reusable_any_more() {
+    let mut world = World::new();
+    let rules = CodeRules { reusable: true, exact: false };
+    let first = world.one(Accept { new: new("till-1", "SUMMER10"), rules });
+    let Decision::Taken(first) = first.decision else { panic!() };
+    let again = world.decide(keyed("till-1", "k", "SUMMER10"));
+    assert!(matches!(again, Decision::StillPending(row) if row.id == first.id));
+    world.one(Accept { new: keyed("till-1", "k", "WINTER10"), rules });
+    let other = world.decide(keyed("till-1", "k2", "WINTER10"));
+    assert!(matches!(other, Decision::Used(_)), "two keys are two requests: {other:?}");
+}
+
+#[test]
 fn a_person_frees_a_code_and_what_is_held_stays_a_fact() {
     let mut world = World::new();
     let lost = world.settled("till-1", "A", declined("no"));
@@ -630,6 +681,43 @@ fn a_code_that_a_person_freed_is_not_held_by_what_a_check_or_another_till_heard_
     free(&mut world, &lost.id);
     assert!(world.one(asked).held.is_none());
     assert!(matches!(world.decide(later("till-2", "A")), Decision::Taken(_)));
+}
+
+#[test]
+fn what_is_owed_is_not_freed_and_is_given_all_the_same() {
+    let (mut world, asked) = told_no();
+    world.one(Settlement::new(asked.seq, 1, confirmed()));
+    let (id, note, by) = (asked.id.clone(), "let her have it".to_owned(), "ann".to_owned());
+    let freed = world.one(Handling { id, note, free: true, by });
+    assert!(matches!(freed, Acted::Refused { why: Denied::StillOwed }), "{freed:?}");
+    let told = world.decide(later("till-2", "A"));
+    assert!(matches!(told, Decision::Owed(row) if row.id == asked.id && !row.freed));
+}
+
+#[test]
+fn a_code_that_a_person_freed_is_not_held_by_what_another_business_of_the_lane_heard() {
+    let mut world = World::up();
+    let Decision::Taken(known) = world.decide(for_another("till-1", "KNOWN")) else { panic!() };
+    world.settle(known.seq, 1, confirmed());
+    for code in ["ROW", "KEPT"] {
+        world.settled("till-1", code, declined("Reward is not for this business"));
+    }
+    world.settled("till-1", "TAKEN", confirmed());
+    world.settled("till-1", "NEWEST", confirmed());
+    assert_eq!(world.prune().rows, 4);
+    world.settled("till-1", "ROW", declined("Reward is not for this business"));
+    for code in ["ROW", "KEPT", "TAKEN"] {
+        world.lane = LaneNow::default();
+        let Decision::Taken(here) = world.decide(for_another("till-2", code)) else { panic!() };
+        world.settle(here.seq, 1, declined("Reward is not for this business"));
+        free(&mut world, &here.id);
+        world.lane = LaneNow::down();
+        let mut again = for_another("till-2", code);
+        again.request.timestamp = "later".to_owned();
+        let told = world.decide(again);
+        let is_given = matches!(told, Decision::Taken(_));
+        assert_eq!(is_given, code != "TAKEN", "{code}: {told:?}");
+    }
 }
 
 #[test]
@@ -691,6 +779,63 @@ fn what_a_code_was_for_one_business_holds_it_for_the_others_of_the_lane_when_its
         "nor is it given to who waits when the line is cut"
     );
     assert!(matches!(world.decide(other(later("till-2", "a"))), Decision::Used(_)));
+}
+
+/// A till's redemption of the code for another business of the lane, which is known there.
+fn for_another(till: &str, code: &str) -> NewRedemption {
+    let mut new = later(till, code);
+    new.request.business_refrence = "other".to_owned();
+    new
+}
+
+#[test]
+fn a_code_that_was_refused_or_taken_back_is_not_given_for_another_business_after_a_wait_either() {
+    let mut world = World::up();
+    let Decision::Taken(known) = world.decide(for_another("till-1", "KNOWN")) else { panic!() };
+    world.settle(known.seq, 1, confirmed());
+    world.settled("till-1", "KEPT", declined("Reward expired"));
+    world.settled("till-1", "NEWEST", confirmed());
+    assert_eq!(world.prune().rows, 2);
+    world.settled("till-1", "STRONG", declined("Reward expired"));
+    let Ended::Declined { answer, .. } = declined("Reward expired") else { panic!() };
+    let weak = Ended::Declined { answer, already_used: false, strong: false };
+    world.settled("till-1", "WEAK", weak);
+    world.lane = LaneNow::down();
+    let back = world.take("till-1", "BACK");
+    void_by_till(&mut world, &back.id, "till-1", false);
+    let seen_to = world.settled("till-1", "FREED", declined("Reward expired"));
+    free(&mut world, &seen_to.id);
+    for code in ["STRONG", "WEAK", "BACK", "KEPT", "FREED", "NEW"] {
+        world.lane = LaneNow::default();
+        let Decision::Taken(waits) = world.decide(for_another("till-2", code)) else { panic!() };
+        world.lane = LaneNow::down();
+        let concluded = conclude(&mut world, waits.seq, false);
+        let is_given = matches!(concluded, Concluded::Trusted { .. });
+        assert_eq!(is_given, ["FREED", "NEW"].contains(&code), "{code}: {concluded:?}");
+    }
+}
+
+#[test]
+fn a_redemption_that_the_provider_refused_is_not_given_when_its_till_asks_again_without_a_line() {
+    let mut world = World::up();
+    let unsure = world.take("till-1", "UNSURE");
+    world.one(Settlement::new(unsure.seq, 1, Ended::Unclear));
+    let again = world.claim().pop().unwrap();
+    let about = About { refusal: Some("expired".to_owned()), ..About::default() };
+    let ended = declined("Reward expired");
+    world.one(Settlement { about, ..Settlement::new(unsure.seq, again.attempt, ended) });
+    let heard = world.settled("till-1", "HEARD", declined("Reward expired"));
+    assert!(matches!(world.retry(&heard.id), Acted::Done(_)));
+    world.lane = LaneNow::down();
+    for (asked, code) in [(unsure, "UNSURE"), (heard, "HEARD")] {
+        let told = world.decide(new("till-1", code));
+        assert!(
+            matches!(told, Decision::StillPending(row) if row.seq == asked.seq && !row.trusted)
+        );
+        let concluded = conclude(&mut world, asked.seq, false);
+        assert!(matches!(concluded, Concluded::Refused { .. }), "{code}: {concluded:?}");
+        assert_eq!(world.show(&asked.id).state, State::Pending, "{code} is asked about again");
+    }
 }
 
 #[test]
@@ -764,7 +909,8 @@ fn a_question_for_the_provider_alone_is_taken_back_when_no_byte_had_left() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());
     let asked = world.take("till-2", "A");
-    let Concluded::TurnedAway { holder: Some(by), .. } = conclude(&mut world, asked.seq, true)
+    let Concluded::TurnedAway { holder: Some(Holder::Used(by)), .. } =
+        conclude(&mut world, asked.seq, true)
     else {
         panic!()
     };
@@ -784,7 +930,7 @@ fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_i
     let asked = world.take("till-2", "A");
     world.one(Unclaim(vec![(asked.seq, 1)]));
     let concluded = conclude(&mut world, asked.seq, false);
-    let Concluded::TurnedAway { holder: Some(by), .. } = concluded else {
+    let Concluded::TurnedAway { holder: Some(Holder::Used(by)), .. } = concluded else {
         panic!("it was not sent")
     };
     assert_eq!(by.till, "till-1");
@@ -798,6 +944,20 @@ fn a_question_is_taken_back_for_the_confirmed_redemption_and_no_other_and_only_i
     world.settle(only.seq, 1, confirmed());
     let Concluded::Settled { row, .. } = conclude(&mut world, only.seq, true) else { panic!() };
     assert_eq!(row.lane, LANE);
+}
+
+#[test]
+fn a_question_that_never_left_is_answered_as_the_provider_refused_the_code_before() {
+    let mut world = World::up();
+    let refused = world.settled("till-1", "A", declined("Reward expired"));
+    let asked = world.take("till-2", "A");
+    assert!(asked.provider_only);
+    let concluded = conclude(&mut world, asked.seq, true);
+    let Concluded::TurnedAway { holder: Some(Holder::Refused(row)), .. } = concluded else {
+        panic!("nobody used it: {concluded:?}")
+    };
+    assert_eq!((&row.id, relayed(&row).status), (&refused.id, 400));
+    assert_eq!(world.show(&asked.id).state, State::Voided);
 }
 
 #[test]
@@ -1194,12 +1354,55 @@ fn where_codes_are_told_apart_one_that_folds_alike_forbids_no_retry_and_is_no_ho
         world.settled("till-1", "EF-1", confirmed());
         world.settled("till-2", "ef-1", confirmed());
         let asked = world.take("till-3", "EF-1");
-        let Concluded::TurnedAway { holder: Some(by), .. } = conclude(&mut world, asked.seq, true)
+        let Concluded::TurnedAway { holder: Some(Holder::Used(by)), .. } =
+            conclude(&mut world, asked.seq, true)
         else {
             panic!()
         };
         assert_eq!(by.till, if exact { "till-1" } else { "till-2" });
     }
+}
+
+/// The n-th way to write a code of eleven letters.
+fn spelling(nth: usize) -> String {
+    let letter = |at: usize, c: char| if nth >> at & 1 == 1 { c } else { c.to_ascii_uppercase() };
+    "abcdefghijk".char_indices().map(|(at, c)| letter(at, c)).collect()
+}
+
+#[test]
+fn where_codes_are_told_apart_no_number_of_others_that_fold_alike_hides_a_used_one() {
+    let mut world = World::exact();
+    let rules = CodeRules { reusable: false, exact: true };
+    let ask = |world: &mut World, new| world.one(Accept { new, rules }).decision;
+    world.settled("till-1", &spelling(0), confirmed());
+    let others: Vec<Accept> =
+        (1..300).map(|nth| Accept { new: new("till-2", &spelling(nth)), rules }).collect();
+    let down = |world: &mut World| world.lane = LaneNow::down();
+    world.run(&others[..100]);
+    down(&mut world);
+    let told = ask(&mut world, later("till-3", &spelling(0)));
+    assert!(matches!(told, Decision::Used(_)), "{told:?}");
+    let told = ask(&mut world, later("till-3", &spelling(2000)));
+    assert!(matches!(told, Decision::Taken(_)), "another code: {told:?}");
+    world.lane = LaneNow::default();
+    world.run(&others[100..]);
+    down(&mut world);
+    let told = ask(&mut world, later("till-3", &spelling(0)));
+    assert!(matches!(told, Decision::Gone(Kept::Used)), "beyond what is read: {told:?}");
+}
+
+#[test]
+fn where_codes_are_told_apart_one_that_folds_alike_is_no_other_request_of_a_key_that_nobody_gave() {
+    let mut world = World::exact();
+    let rules = CodeRules { reusable: true, exact: true };
+    for code in ["SUMMER10", "summer10"] {
+        let told = world.one(Accept { new: new("till-1", code), rules }).decision;
+        assert!(matches!(told, Decision::Taken(_)), "{code}: {told:?}");
+        let again = world.one(Accept { new: new("till-1", code), rules }).decision;
+        assert!(matches!(again, Decision::StillPending(_)), "{code}: {again:?}");
+    }
+    let again = world.one(Accept { new: new("till-1", "SUMMER10"), rules }).decision;
+    assert!(matches!(again, Decision::StillPending(row) if row.seq == Seq(1)));
 }
 
 /// What the lane's link keeps: held for these declines.
@@ -1439,6 +1642,24 @@ fn what_an_earlier_process_left_and_a_person_voids_holds_its_code_offline_as_wha
     assert!(matches!(void(&mut world, &asked.id), Acted::Done(row) if row.state == State::Voided));
     world.lane = LaneNow::down();
     assert!(matches!(world.decide(new("till-2", "A")), Decision::Used(_)));
+}
+
+#[test]
+fn what_the_provider_took_of_a_code_it_had_refused_when_the_process_ended_is_owed() {
+    let mut world = World::up();
+    world.settled("till-1", "A", declined("Reward is not active yet"));
+    let Decision::Taken(again) = world.decide(later("till-1", "A")) else { panic!() };
+    assert!(again.provider_only);
+    world.crash();
+    let third =
+        NewRedemption { request: request_at("A", "2027-01-15 12:00:00"), ..new("till-1", "A") };
+    let Decision::StillPending(joined) = world.decide(third) else { panic!() };
+    assert!(joined.id == again.id && !joined.trusted, "nothing can have been given: {joined:?}");
+    world.one(Settlement::new(again.seq, 2, declined("has been used")));
+    let row = world.show(&again.id);
+    assert!(row.owed && row.duplicate_of_ours && row.value.is_none(), "{row:?}");
+    let told = world.decide(later("till-2", "A"));
+    assert!(matches!(told, Decision::Owed(row) if row.id == again.id));
 }
 
 #[test]

@@ -265,13 +265,15 @@ words! {
          على المكافأة دون سؤال المزوّد مجددًا.";
     owed_tell: "The reward is there now: let the cashier enter the code again.",
         "المكافأة متاحة الآن: ليُدخل أمين الصندوق الرمز من جديد.";
-    in_vain: "Given twice, and perhaps not heard",
-        "أُعطيت مرتين وربما لم يصل الجواب";
-    in_vain_means: "The till was told no, and the provider took the code. The reward was given \
-        twice after that, and each time the connection broke before the till had read the answer. \
+    in_vain: "Owed, and perhaps given already",
+        "مستحقة وربما أُعطيت";
+    in_vain_means: "The till was told no, and the provider took the code. Either the reward was \
+        given twice after that, and each time the connection broke before the till had read the \
+        answer; or the database is a copy, and the reward may have been given since it was made. \
         The gateway does not give it any more.",
-        "رُفضت عند نقطة البيع، وقبل المزوّد الرمز. أُعطيت المكافأة بعد ذلك مرتين، وفي كل مرة انقطع \
-         الاتصال قبل أن تقرأ نقطة البيع الجواب. لن تعطيها البوابة مرة أخرى.";
+        "رُفضت عند نقطة البيع، وقبل المزوّد الرمز. إما أُعطيت المكافأة بعد ذلك مرتين وفي كل مرة \
+         انقطع الاتصال قبل أن تقرأ نقطة البيع الجواب، وإما أن قاعدة البيانات نسخة وربما أُعطيت \
+         المكافأة منذ صنعها. لن تعطيها البوابة مرة أخرى.";
     in_vain_tell: "Ask at the tills whether the customer has the reward.",
         "اسأل عند نقاط البيع هل حصل العميل على المكافأة.";
     refused_today: "Refused at the tills in the last 24 hours",
@@ -477,9 +479,9 @@ words! {
         "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. الطلب التالي لهذا الرمز يحصل على \
          المكافأة.";
     given_in_vain: "Perhaps: the till was told no at first; the reward was given twice after that, \
-        and no till may have read the answer.",
-        "ربما: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة مرتين، وربما لم تقرأ أي نقطة بيع \
-         الجواب.";
+        and no till may have read the answer, or it was owed when the database was copied.",
+        "ربما: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة مرتين وربما لم تقرأ أي نقطة بيع \
+         الجواب، أو كانت مستحقة حين نُسخت قاعدة البيانات.";
     given_paid: "Yes: the till was told no at first, and the reward was given when it asked again.",
         "نعم: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة حين سألت مجددًا.";
     given_parked: "Yes, on trust, but whether the provider took the code is not known.",

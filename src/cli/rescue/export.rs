@@ -43,6 +43,8 @@ struct Written {
     pending: u64,
     parked: u64,
     unreadable: Vec<Seq>,
+    /// How many are owed, and not written.
+    owed: u64,
 }
 
 /// `redeemd export`
@@ -142,7 +144,7 @@ async fn write(
     first: Page,
 ) -> Result<Written, CliError> {
     line(file, &Header::new(gateway, rfc3339(Clock::system().stamp().unix_ms)))?;
-    let (mut written, mut page) = (Written::default(), first);
+    let (mut written, mut page) = (Written { owed: first.owed, ..Written::default() }, first);
     loop {
         for row in &page.rows {
             line(file, row)?;
@@ -190,12 +192,12 @@ fn tell(
         .unwrap_or(Path::new("."));
     let synced = File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| CliError::from(error).about(folder.display()))?;
-    let Written { pending, parked, unreadable } = written;
+    let Written { pending, parked, unreadable, owed } = written;
     let file = args.file.display();
     if json {
         let object = json!({ "file": file.to_string(), "exported": pending + parked,
             "pending": pending,
-            "parked": parked, "unreadable": unreadable });
+            "parked": parked, "unreadable": unreadable, "owed": owed });
         writeln!(out, "{object}")?;
     } else {
         writeln!(
@@ -217,6 +219,13 @@ fn warn(written: &Written, source: &RowSource, file: &str) -> Result<(), CliErro
     if matches!(source, RowSource::Daemon(_)) {
         say("this gateway still delivers what was exported: stop it before the file is imported \
              elsewhere");
+    }
+    if written.owed > 0 {
+        let owed = count(written.owed, Noun::Redemption, Language::English);
+        say(&format!(
+            "not exported: {owed} owed to customers, which no other gateway gives; \
+             `redeemd report` lists them"
+        ));
     }
     let whole = unreadable.is_empty();
     if !whole {

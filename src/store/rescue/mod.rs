@@ -32,7 +32,12 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// what a newer one has besides is left out; neither changes how the row is delivered.
 const KINDS: i64 = kind::ALL;
 /// The marks that travel: the others are about what happened where the row comes from.
-const MARKS: i64 = mark::UNCERTAIN | mark::REFUSED_AT_TILL | mark::ANSWERED | mark::TRUSTED;
+const MARKS: i64 = mark::UNCERTAIN
+    | mark::REFUSED_AT_TILL
+    | mark::ANSWERED
+    | mark::TRUSTED
+    | mark::HANDLED
+    | mark::FREED;
 
 /// A row as it travels: everything that delivering it elsewhere needs, its whole code included.
 /// Columns are as stored; the fifth field, `timestamp`, is in the body alone.
@@ -67,7 +72,8 @@ pub struct Exported {
     /// again.
     pub kind: i64,
     /// 1: an attempt may have arrived, 4: the till was told no, 32: the till was told the
-    /// provider's answer, 64: it was given on trust.
+    /// provider's answer, 64: it was given on trust; of a parked row 8192: a person has seen to it,
+    /// 16384: a person freed its code.
     pub marks: i64,
     /// How many attempts were begun.
     pub attempts: u32,
@@ -270,7 +276,7 @@ impl Desk<'_> {
             crc: 0,
             state: State::Pending,
             in_flight: false,
-            marks: (row.marks & MARKS) | mark::UNCERTAIN | mark::IN_DOUBT,
+            marks: (row.marks & marks_of(row.state)) | mark::UNCERTAIN | mark::IN_DOUBT,
             attempts: row.attempts,
             settled_ms: None,
         };
@@ -320,6 +326,11 @@ impl Desk<'_> {
         };
         self.note_event(stored, "import", &import.by, &told.to_stored())
     }
+}
+
+/// What is pending here is sent again, whatever a person said of it: it holds its code.
+fn marks_of(state: State) -> i64 {
+    if state == State::Parked { MARKS } else { MARKS & !(mark::HANDLED | mark::FREED) }
 }
 
 /// Whether the body is the request of which the row is guarded and shown.

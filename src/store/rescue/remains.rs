@@ -33,6 +33,9 @@ pub struct Page {
     pub unreadable: Vec<Seq>,
     /// Where the next page begins; `None`: this was the last.
     pub next: Option<Seq>,
+    /// On the first page, how many are owed: they are settled, and none of them is exported.
+    #[serde(default)]
+    pub owed: u64,
 }
 
 impl Reader {
@@ -46,7 +49,9 @@ impl Reader {
         numbers.extend(self.exceptions(State::Parked, after.0, limit)?);
         numbers.sort_unstable();
         numbers.truncate(limit);
-        let (mut page, mut bytes, mut last) = (Page::default(), 0, after);
+        // What cannot be counted keeps nobody from saving the rows.
+        let owed = if after == Seq(0) { self.owed().unwrap_or(0) } else { 0 };
+        let (mut page, mut bytes, mut last) = (Page { owed, ..Page::default() }, 0, after);
         for seq in &numbers {
             last = *seq;
             match self.exported(*seq)? {
@@ -63,6 +68,14 @@ impl Reader {
         }
         page.next = (bytes >= BODY_BYTES_MAX || numbers.len() >= limit).then_some(last);
         Ok(page)
+    }
+
+    /// How many are owed to customers.
+    fn owed(&self) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM redemption NOT INDEXED WHERE state = 1 AND marks & ?1 AND \
+            NOT marks & ?2";
+        let marks = (mark::OWED, mark::IN_VAIN);
+        Ok(self.connection.query_row(sql, marks, |row| row.get(0))?)
     }
 
     /// One row; `None` when it was settled meanwhile.
