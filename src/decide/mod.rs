@@ -21,5 +21,5 @@ pub use row::{
 };
 pub use settle::{
     Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext, WaitContext, WaitEnd,
-    conclude, keep_attempts, marks_given_late, relayed, settle, unheard,
+    cause_of_silence, conclude, keep_attempts, marks_given_late, relayed, settle, unheard,
 };

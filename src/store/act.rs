@@ -13,6 +13,7 @@ use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Seq, State};
+use crate::trust::Trust;
 use crate::value::Remembered;
 
 /// How many declines one `retry --held` takes back at most. Ten hold a lane, and a hold marks 64.
@@ -195,6 +196,7 @@ impl Desk<'_> {
         let name = self.books.name(row.lane).to_owned();
         // The row itself is among the pending ones already.
         let lane = less_one(self.lane_now(row.lane, &name, &row.till));
+        let lane = self.with_cause(lane, &row)?;
         let exact = self.around.offline.tells_apart(&name);
         let checked = self.remembered(row.lane, &row.business, &row.code, exact)?;
         let risk =
@@ -226,6 +228,17 @@ impl Desk<'_> {
                 self.mark(&row, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why })
             }
         }
+    }
+
+    /// Rules ask why nobody can be asked. A lane that is silent counts as up for a while: the cause
+    /// is the row's own then.
+    fn with_cause(&self, lane: LaneNow, row: &Stored) -> Result<LaneNow, StoreError> {
+        let is_told = lane.cause.is_some() || lane.trust != Trust::Unanswered;
+        if is_told || self.around.offline.rules.is_empty() {
+            return Ok(lane);
+        }
+        let ended = if row.in_flight { Vec::new() } else { row::attempts(self.sql, row.seq)? };
+        Ok(LaneNow { cause: Some(decide::cause_of_silence(ended.last())), ..lane })
     }
 
     /// The row was settled while its till was on its way here: the till is told now.

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use redeemd::decide::WaitEnd;
 use redeemd::limits::{LaneNow, Limit, Measure};
+use redeemd::link::Cause;
 use redeemd::message::Language;
 use redeemd::redemption::Id;
 use redeemd::settings::{Caps, Rule};
 use redeemd::store::{
-    Acted, AskStanding, Conclusion, Decision, Ended, FILE, Handling, LANES_TO_COME, LaneStanding,
-    NewRedemption, Recount, Settlement, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
+    About, Acted, AskStanding, Concluded, Conclusion, Decision, Ended, FILE, Handling,
+    LANES_TO_COME, LaneStanding, NewRedemption, Recount, Settlement, Taken, TrustSwitch, Void,
+    VoidByTill, VoidOutcome,
 };
 use redeemd::value::Amount;
 
@@ -126,6 +128,43 @@ fn an_acceptance_after_a_wait_is_in_the_books_like_one_at_once_and_under_the_sam
     let said = format!("{:?}", conclude(&mut world, &second));
     assert!(said.contains("Exposure(Amount(300000))"), "{said}");
     assert_eq!(at_risk(&mut world), (25, 0));
+}
+
+/// What a till is told that has waited in vain for this code.
+fn waited(world: &mut World, code: &str, ended_as: Option<&str>) -> Concluded {
+    let taken = world.take("till-1", code);
+    if let Some(outcome) = ended_as {
+        let about = About { outcome: outcome.to_owned(), ..About::default() };
+        world.one(Settlement { about, ..Settlement::new(taken.seq, 1, Ended::Unclear) });
+    }
+    world.one(Conclusion { seq: taken.seq, end: WaitEnd::InVain, withdrawn: false })
+}
+
+#[test]
+fn a_rule_for_a_cause_holds_as_soon_as_nobody_answers_while_the_lane_still_counts_as_up() {
+    let mut world = World::up();
+    world.is_silent = true;
+    let caps = Caps { max_exposure: Some(Amount::whole(25)), ..Caps::default() };
+    let causes = vec![Cause::Answer, Cause::Provider];
+    world.offline.rules = [Rule { causes, caps, ..rule() }].into_iter().collect();
+    assert!(matches!(waited(&mut world, "A", None), Concluded::Trusted { .. }));
+    for (code, ended_as) in [("B", None), ("C", Some("row_fault")), ("D", Some("answer"))] {
+        let said = format!("{:?}", waited(&mut world, code, ended_as));
+        assert!(said.contains("Rule(\"the rest\", Exposure"), "{said}");
+    }
+    let broken = waited(&mut world, "E", Some("reset"));
+    assert!(matches!(broken, Concluded::Trusted { .. }), "the rule is not for it: {broken:?}");
+}
+
+#[test]
+fn a_rule_that_accepts_for_a_cause_does_so_while_the_lane_still_counts_as_up() {
+    let mut world = World::up();
+    (world.is_silent, world.offline.accept) = (true, false);
+    let accepts = Rule { causes: vec![Cause::Answer], accept: Some(true), ..rule() };
+    world.offline.rules = [Rule { caps: Caps::default(), ..accepts }].into_iter().collect();
+    assert!(matches!(waited(&mut world, "A", None), Concluded::Trusted { .. }));
+    let other = format!("{:?}", waited(&mut world, "B", Some("reset")));
+    assert!(other.contains("NotAccepting"), "{other}");
 }
 
 #[test]
