@@ -486,6 +486,7 @@ impl Desk<'_> {
             self.keyed.note(&row);
         }
         self.books.enter(&row, State::Pending)?;
+        self.books.ledger.name(self.sql, (lane, &row.business))?;
         let headroom = match given.filter(|_| row.has(mark::TRUSTED)) {
             Some(given) => Some(self.accept_on_trust(&row, &given)?),
             None => None,

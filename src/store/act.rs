@@ -1,18 +1,18 @@
 //! What tills and operators do to a row besides its normal way: conclude a wait, void, retry,
 //! handle.
 
+use bytes::Bytes;
 use rusqlite::OptionalExtension;
 
-use super::accept::Rivals;
 use super::row::{self, Stored};
-use super::types::{Acted, Concluded, Event, Kept, VoidOutcome};
+use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
-use crate::decide::{self, Conclude, TillVoid, WaitContext, WaitEnd, kind, mark};
+use crate::decide::{self, Asking, Conclude, Guard, TillVoid, WaitContext, WaitEnd, kind, mark};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
-use crate::redemption::{Id, Redemption, Seq, State};
+use crate::redemption::{Id, Redemption, Request, Seq, State};
 use crate::trust::Trust;
 use crate::value::Remembered;
 
@@ -271,14 +271,17 @@ impl Desk<'_> {
         Ok(Concluded::Trusted { headroom })
     }
 
-    /// Whether the same code was used, given, or may have been, for another business of the lane.
+    /// Whether what is known of the same code for another business of the lane holds it while
+    /// nobody can be asked.
     fn is_held_elsewhere(&self, row: &Stored) -> Result<bool, StoreError> {
         if row.is(kind::REUSABLE) {
             return Ok(false);
         }
-        let Rivals { rows, kept, .. } = self.elsewhere(row.lane, &row.business, &row.code)?;
-        let is_held = rows.iter().any(|other| decide::is_obstacle(other) || other.has(mark::LOST));
-        Ok(is_held || kept == Some(Kept::Used))
+        let rivals = self.elsewhere(row.lane, &row.business, &row.code)?;
+        let exact = self.around.offline.tells_apart(self.books.name(row.lane));
+        let (request, now_min) = (asked_for(row), self.around.elapsed_min());
+        let asking = Asking { till: &row.till, request: &request, can_ask: false, exact, now_min };
+        Ok(!matches!(decide::guard(rivals.earlier(), asking), Guard::Free))
     }
 
     fn mark(&mut self, row: &Stored, marks: i64) -> Result<(), StoreError> {
@@ -534,6 +537,18 @@ impl Desk<'_> {
 fn subject_of<'a>(row: &'a Stored, checked: Option<&'a Remembered>) -> Subject<'a> {
     let (business, branch, code) = (&row.business, &row.branch, row.code.reveal());
     Subject { till: &row.till, business, branch, code, checked, cause: None, now_s: 0 }
+}
+
+/// What a row was asked for, as the guard reads it.
+fn asked_for(row: &Stored) -> Request {
+    Request {
+        reward_code: row.code.clone(),
+        business_refrence: row.business.clone(),
+        branch_id: row.branch.clone(),
+        date: row.date.clone(),
+        timestamp: String::new(),
+        body: Bytes::new(),
+    }
 }
 
 /// The limits are asked for one more row than there are without this one.

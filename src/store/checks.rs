@@ -405,7 +405,8 @@ impl Desk<'_> {
 
     fn write_check(&mut self, check: &CheckAnswered) -> Result<u64, StoreError> {
         let CheckAsked { lane, business, code, rules, .. } = &check.asked;
-        let names = CheckNames::of(self.books.lane(self.sql, lane)?, business, code);
+        let lane = self.books.lane(self.sql, lane)?;
+        let names = CheckNames::of(lane, business, code);
         match check.said {
             CheckSaid::Good => {
                 let others =
@@ -421,6 +422,7 @@ impl Desk<'_> {
                 self.put(check, names, 0)?;
                 if !rules.reusable && self.may_hold(&check.asked.till)? {
                     self.hold_code(business, code, KEPT_REFUSED)?;
+                    self.books.ledger.name(self.sql, (lane, business))?;
                 }
             }
             CheckSaid::Bare => {

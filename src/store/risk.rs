@@ -32,6 +32,10 @@ use crate::{fold, message};
 const SINCE: i64 = 5;
 /// What a row that a crash left counts as, by this name.
 const UNKNOWN: &str = "value of unknown";
+/// What the names begin with under which a business is kept that was named; its lane follows, and
+/// it itself. [`BUSINESS_ENDS`] is the first name behind all of them.
+const BUSINESS: &str = "business ";
+const BUSINESS_ENDS: &str = "business!";
 /// A crash leaves no live row that is older than so many.
 const CRASHED_ROWS_MAX: i64 = 100_000;
 
@@ -150,6 +154,9 @@ pub(super) struct Ledger {
     changed: BTreeMap<Scope, Entry>,
     /// Businesses, folded, by lane; `true`: confirmed here, `false`: given to on trust alone.
     businesses: Arc<BTreeMap<i64, BTreeMap<String, bool>>>,
+    /// Businesses, folded, by lane, that a redemption or a check's refusal has named: what they
+    /// hold holds for others, and nothing is given for their name's sake.
+    named: Arc<BTreeMap<i64, BTreeSet<String>>>,
     /// What an unknown redemption counts as, as it was last kept.
     unknown: Amount,
 }
@@ -227,6 +234,7 @@ impl Ledger {
             kept: Arc::new(kept),
             changed: BTreeMap::new(),
             businesses: Arc::new(businesses),
+            named: Arc::new(read_named(connection)?),
             unknown: unknown.unwrap_or_else(|| Offline::default().value_of_unknown),
         })
     }
@@ -333,8 +341,29 @@ impl Ledger {
         its == Some(true) || (none_is_confirmed && (its.is_some() || known.len() < BUSINESSES_MAX))
     }
 
-    /// A row says that its business was confirmed.
+    /// A redemption, or a check's refusal, has named a business. Beyond the bound others are not
+    /// kept.
+    pub(super) fn name(
+        &mut self,
+        sql: &Connection,
+        (lane, business): (i64, &str),
+    ) -> Result<(), StoreError> {
+        let folded = fold::code(business);
+        let is_known = self.businesses.get(&lane).is_some_and(|all| all.contains_key(&*folded));
+        let named = self.named.get(&lane);
+        let is_kept =
+            |all: &BTreeSet<String>| all.contains(&*folded) || all.len() >= BUSINESSES_MAX;
+        if !self.is_there || is_known || named.is_some_and(is_kept) {
+            return Ok(());
+        }
+        keep::write(sql, &format!("{BUSINESS}{lane} {folded}"), "")?;
+        Arc::make_mut(&mut self.named).entry(lane).or_default().insert(folded.into_owned());
+        Ok(())
+    }
+
+    /// A row says which business it named, and whether that was confirmed.
     fn learn_from(&mut self, sql: &Connection, row: &Stored) -> Result<(), StoreError> {
+        self.name(sql, (row.lane, &row.business))?;
         if row.state == State::Confirmed && !row.has(mark::DUPLICATE_OF_OURS) {
             self.learn(sql, (row.lane, &row.business), true)?;
         }
@@ -366,7 +395,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// The other businesses of the lane that may be trusted.
+    /// The other businesses of the lane: those that may be trusted, and those that were named.
     fn others(
         &self,
         lane: i64,
@@ -375,7 +404,8 @@ impl Ledger {
     ) -> BTreeSet<String> {
         let folded = fold::code(business);
         let known = self.businesses.get(&lane).into_iter().flat_map(BTreeMap::keys);
-        let all = known.chain(listed.into_iter().flatten());
+        let named = self.named.get(&lane).into_iter().flatten();
+        let all = known.chain(named).chain(listed.into_iter().flatten());
         all.filter(|own| **own != folded).cloned().collect()
     }
 
@@ -417,6 +447,23 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// The businesses that are kept since they were named.
+fn read_named(connection: &Connection) -> Result<BTreeMap<i64, BTreeSet<String>>, StoreError> {
+    let mut statement =
+        connection.prepare("SELECT name FROM keep WHERE name >= ?1 AND name < ?2")?;
+    let mut rows = statement.query([BUSINESS, BUSINESS_ENDS])?;
+    let mut named: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let of_lane = name.strip_prefix(BUSINESS).and_then(|rest| rest.split_once(' '));
+        let Some((lane, business)) = of_lane else { continue };
+        if let Ok(lane) = lane.parse() {
+            named.entry(lane).or_default().insert(business.to_owned());
+        }
+    }
+    Ok(named)
 }
 
 /// An entry of the table; `None` where its scope cannot be.

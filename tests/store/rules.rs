@@ -9,8 +9,9 @@ use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
     About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Claim, Concluded,
     Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, Kept,
-    LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement,
-    Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory, relayed,
+    LaneMemory, Limit, NewRedemption, NotGiven, Prune, Recount, Remember, Retention, RetryHeld,
+    Settlement, Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory,
+    relayed,
 };
 use redeemd::value::Amount;
 
@@ -691,6 +692,66 @@ fn what_a_code_was_for_one_business_holds_it_for_the_others_of_the_lane_when_its
         "nor is it given to who waits when the line is cut"
     );
     assert!(matches!(world.decide(other(later("till-2", "a"))), Decision::Used(_)));
+}
+
+/// For another business than the usual.
+fn of(business: &str, mut new: NewRedemption) -> NewRedemption {
+    business.clone_into(&mut new.request.business_refrence);
+    new
+}
+
+/// The provider refuses a till's check.
+fn check_refused(world: &mut World, business: &str, code: &str) {
+    let NewRedemption { till, lane, request, .. } = of(business, new("till-1", code));
+    let (business, code) = (request.business_refrence, request.reward_code);
+    let rules = CodeRules::default();
+    let asked = CheckAsked { till, lane, business, code, rules, in_vain: false };
+    let Ended::Declined { answer, .. } = declined("no") else { panic!() };
+    world.one(CheckAnswered { asked, answer, said: CheckSaid::Refused });
+}
+
+#[test]
+fn what_a_business_of_which_nothing_was_confirmed_holds_is_held_for_the_others_of_the_lane() {
+    let mut world = World::up();
+    world.settled("till-1", "SEED", confirmed());
+    let Decision::Taken(hangs) = world.decide(of("new", new("till-1", "HANGS"))) else { panic!() };
+    world.one(Settlement::new(hangs.seq, 1, Ended::Unclear));
+    conclude(&mut world, hangs.seq, false);
+    let Decision::Taken(no) = world.decide(of("newer", new("till-1", "NO"))) else { panic!() };
+    world.settle(no.seq, 1, declined("has been used"));
+    check_refused(&mut world, "newest", "CHECKED");
+    let waiting: Vec<_> =
+        ["HANGS", "NO", "CHECKED"].iter().map(|code| world.take("till-3", code).seq).collect();
+    world.lane = LaneNow::down();
+    for seq in waiting {
+        let said = conclude(&mut world, seq, true);
+        assert!(matches!(said, Concluded::TurnedAway { .. }), "nor to who waits: {said:?}");
+    }
+    for _ in 0..2 {
+        assert!(matches!(world.decide(later("till-2", "HANGS")), Decision::Used(_)));
+        assert!(matches!(world.decide(later("till-2", "NO")), Decision::RefusedBefore(_)));
+        let checked = world.decide(later("till-2", "CHECKED"));
+        assert!(matches!(checked, Decision::Gone(Kept::Refused)), "{checked:?}");
+        let unknown = world.decide(of("newest", later("till-2", "OTHER")));
+        assert!(matches!(unknown, Decision::Limited(Limit::Business)), "{unknown:?}");
+        world.crash();
+    }
+}
+
+#[test]
+fn rows_of_builds_that_kept_no_names_hold_for_all_businesses_once_they_were_counted() {
+    let mut world = World::up();
+    world.settled("till-1", "SEED", confirmed());
+    let Decision::Taken(hangs) = world.decide(of("new", new("till-1", "HANGS"))) else { panic!() };
+    world.one(Settlement::new(hangs.seq, 1, Ended::Unclear));
+    let file = world.path().join(redeemd::store::FILE);
+    world.store.take().unwrap().close().unwrap();
+    let forget = "DELETE FROM keep WHERE name LIKE 'business %'";
+    assert_eq!(rusqlite::Connection::open(file).unwrap().execute(forget, []).unwrap(), 2);
+    world.open();
+    assert!(world.one(Recount { begin: true }).finished);
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "HANGS")), Decision::Used(_)));
 }
 
 #[test]
