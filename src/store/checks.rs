@@ -272,7 +272,9 @@ impl Desk<'_> {
         let request = as_request(asked);
         let guard = row::guard_of(&asked.business, &asked.code);
         let (exact, now_min) = (asked.rules.exact, self.around.elapsed_min());
-        let rivals = self.rivals(guard, (&asked.business, &asked.code), exact)?;
+        let names = (asked.business.as_str(), &asked.code);
+        let rivals = self.rivals(guard, names, exact)?;
+        let rivals = if can_ask { rivals } else { self.with_elsewhere(rivals, lane, names)? };
         let asking = Asking { till: &asked.till, request: &request, can_ask, exact, now_min };
         Ok(match decide::guard(rivals.earlier(), asking) {
             Guard::Free | Guard::ProviderOnly => None,

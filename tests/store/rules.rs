@@ -7,7 +7,7 @@ use redeemd::limits::LaneNow;
 use redeemd::message::{self, Language, Note};
 use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
-    About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Claim, Concluded,
+    About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckHeld, CheckSaid, Claim, Concluded,
     Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, Kept,
     LaneMemory, Limit, NewRedemption, NotGiven, Prune, Recount, Remember, Retention, RetryHeld,
     Settlement, Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory,
@@ -620,12 +620,8 @@ fn a_code_that_a_person_freed_is_not_held_by_what_a_check_or_another_till_heard_
     let lost = world.settled("till-1", "A", declined("no"));
     world.lane = LaneNow::default();
     world.settled("till-2", "A", declined("no"));
-    let NewRedemption { till, lane, request, .. } = new("till-1", "A");
-    let (business, code) = (request.business_refrence, request.reward_code);
-    let rules = CodeRules::default();
-    let asked = CheckAsked { till, lane, business, code, rules, in_vain: false };
-    let Ended::Declined { answer, .. } = declined("no") else { panic!() };
-    world.one(CheckAnswered { asked: asked.clone(), answer, said: CheckSaid::Refused });
+    let asked = check("shop", "A");
+    check_refused(&mut world, "shop", "A");
     world.lane = LaneNow::down();
     assert!(matches!(world.decide(later("till-2", "A")), Decision::RefusedBefore(_)));
     free(&mut world, &lost.id);
@@ -700,14 +696,34 @@ fn of(business: &str, mut new: NewRedemption) -> NewRedemption {
     new
 }
 
-/// The provider refuses a till's check.
-fn check_refused(world: &mut World, business: &str, code: &str) {
+fn check(business: &str, code: &str) -> CheckAsked {
     let NewRedemption { till, lane, request, .. } = of(business, new("till-1", code));
     let (business, code) = (request.business_refrence, request.reward_code);
-    let rules = CodeRules::default();
-    let asked = CheckAsked { till, lane, business, code, rules, in_vain: false };
+    CheckAsked { till, lane, business, code, rules: CodeRules::default(), in_vain: false }
+}
+
+/// The provider refuses a till's check.
+fn check_refused(world: &mut World, business: &str, code: &str) {
     let Ended::Declined { answer, .. } = declined("no") else { panic!() };
-    world.one(CheckAnswered { asked, answer, said: CheckSaid::Refused });
+    let (asked, said) = (check(business, code), CheckSaid::Refused);
+    world.one(CheckAnswered { asked, answer, said });
+}
+
+#[test]
+fn a_check_is_told_what_a_redemption_would_be_of_a_code_that_another_business_of_the_lane_holds() {
+    let mut world = World::up();
+    world.settled("till-1", "SEED", confirmed());
+    let (asked, answer, said) = (check("other", "A"), Answer::success(), CheckSaid::Good);
+    world.one(CheckAnswered { asked, answer, said });
+    check_refused(&mut world, "another", "B");
+    assert!(world.one(check("other", "B")).held.is_none(), "the provider decides");
+    world.lane = LaneNow::down();
+    world.take("till-1", "A");
+    let known = world.one(check("other", "A"));
+    assert!(matches!(known.held, Some(CheckHeld::Used(_))), "{known:?}");
+    assert!(known.remembered.is_none());
+    let known = world.one(check("other", "B"));
+    assert!(matches!(known.held, Some(CheckHeld::Gone(Kept::Refused))), "{known:?}");
 }
 
 #[test]
