@@ -7,11 +7,11 @@ use redeemd::limits::LaneNow;
 use redeemd::message::{self, Language, Note};
 use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
-    About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckHeld, CheckSaid, Claim, Concluded,
-    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job, Kept,
-    LaneMemory, Limit, NewRedemption, NotGiven, Prune, Recount, Remember, Retention, RetryHeld,
-    Settlement, Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory,
-    relayed,
+    About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckHeld, CheckSaid, Claim,
+    Concluded, Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Job,
+    Kept, LaneMemory, Limit, NewRedemption, NotGiven, Prune, Recount, Remember, Retention,
+    RetryHeld, Settlement, Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome,
+    WaitMemory, relayed,
 };
 use redeemd::value::Amount;
 
@@ -706,7 +706,7 @@ fn check(business: &str, code: &str) -> CheckAsked {
 fn check_refused(world: &mut World, business: &str, code: &str) {
     let Ended::Declined { answer, .. } = declined("no") else { panic!() };
     let (asked, said) = (check(business, code), CheckSaid::Refused);
-    world.one(CheckAnswered { asked, answer, said });
+    world.one(CheckAnswered { asked, answer, said, asked_ms: None });
 }
 
 #[test]
@@ -714,7 +714,7 @@ fn a_check_is_told_what_a_redemption_would_be_of_a_code_that_another_business_of
     let mut world = World::up();
     world.settled("till-1", "SEED", confirmed());
     let (asked, answer, said) = (check("other", "A"), Answer::success(), CheckSaid::Good);
-    world.one(CheckAnswered { asked, answer, said });
+    world.one(CheckAnswered { asked, answer, said, asked_ms: None });
     check_refused(&mut world, "another", "B");
     assert!(world.one(check("other", "B")).held.is_none(), "the provider decides");
     world.lane = LaneNow::down();
