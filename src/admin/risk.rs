@@ -231,8 +231,8 @@ async fn switched(
     let off =
         if on { None } else { Some((checked(&note)?.to_owned(), for_s.map(within).transpose()?)) };
     let all = lanes.iter().cloned().chain(to_come).collect();
-    admin.queue.switch_trust(all, off, asker.name()).await?;
-    Ok(Json(json!({ "lanes": lanes })))
+    let longer = admin.queue.switch_trust(all, off, asker.name()).await?;
+    Ok(Json(json!({ "lanes": lanes, "off_for_longer": longer })))
 }
 
 /// For how long trust is off; too long a time is refused, not cut short.

@@ -222,7 +222,8 @@ impl Queue {
         known().clone()
     }
 
-    /// Switches trust off or on in one lane, or in all with `None`; the lanes' names.
+    /// Switches trust off or on in these lanes. In which of them it was off for longer already and
+    /// stays so.
     ///
     /// # Errors
     /// Nothing was changed.
@@ -231,7 +232,7 @@ impl Queue {
         lanes: Vec<String>,
         off: Option<(String, Option<Duration>)>,
         by: &str,
-    ) -> Result<(), QueueError> {
+    ) -> Result<Vec<String>, QueueError> {
         self.ask(TrustSwitch { lanes, off, by: by.to_owned() }).await
     }
 

@@ -119,22 +119,36 @@ fn stored(off: &TrustOff) -> Result<String, StoreError> {
 }
 
 impl Operation for TrustSwitch {
-    type Output = ();
+    /// The lanes in which trust was off for longer already and stays so.
+    type Output = Vec<String>;
 
-    fn perform(&self, desk: &mut Desk<'_>) -> Result<(), StoreError> {
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Vec<String>, StoreError> {
         desk.switch_trust(self)
     }
 }
 
 impl Desk<'_> {
-    fn switch_trust(&mut self, switch: &TrustSwitch) -> Result<(), StoreError> {
+    fn switch_trust(&mut self, switch: &TrustSwitch) -> Result<Vec<String>, StoreError> {
+        let mut longer = Vec::new();
         for lane in &switch.lanes {
             match &switch.off {
+                Some((_, within)) if self.is_off_for_longer(lane, *within) => {
+                    longer.extend((lane != LANES_TO_COME).then(|| lane.clone()));
+                }
                 Some((note, within)) => self.trust_goes_off(lane, switch, (note, *within))?,
                 None => self.trust_goes_on(lane, switch)?,
             }
         }
-        Ok(())
+        Ok(longer)
+    }
+
+    /// Who switches trust off for all and a while must not end what somebody else has switched off
+    /// for longer in one lane, with a reason that may not be known to all.
+    fn is_off_for_longer(&self, lane: &str, within: Option<Duration>) -> bool {
+        let (off, Some(within)) = (self.books.trust_off(lane, self.around.elapsed), within) else {
+            return false;
+        };
+        off.is_some_and(|off| off.left.is_none_or(|left| left > within))
     }
 
     fn trust_goes_off(

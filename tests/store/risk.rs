@@ -11,7 +11,7 @@ use redeemd::redemption::Id;
 use redeemd::settings::{Caps, Rule};
 use redeemd::store::{
     About, Acted, AskStanding, Concluded, Conclusion, Decision, Ended, FILE, Handling,
-    LANES_TO_COME, LaneStanding, NewRedemption, Recount, Settlement, Taken, TrustSwitch, Void,
+    LANES_TO_COME, LaneStanding, NewRedemption, Off, Recount, Settlement, Taken, TrustSwitch, Void,
     VoidByTill, VoidOutcome,
 };
 use redeemd::value::Amount;
@@ -472,6 +472,39 @@ fn trust_that_is_off_in_all_lanes_is_off_in_one_that_is_named_anew_until_it_is_o
     world.one(all(&[LANE], Some(("fraud".to_owned(), None))));
     world.one(all(&[LANE, "another"], None));
     assert!(matches!(world.decide(of("after-all", "E")), Decision::Taken(_)));
+}
+
+#[test]
+fn trust_that_is_switched_off_for_all_and_a_while_shortens_none_that_is_off_for_longer() {
+    let mut world = World::new();
+    world.take("till-1", "BEFORE");
+    let hours = |number| Some(Duration::from_secs(number * 3600));
+    let all = |within| {
+        let lanes = vec![LANE.to_owned(), LANES_TO_COME.to_owned()];
+        TrustSwitch { lanes, off: Some(("a look".to_owned(), within)), by: "other".to_owned() }
+    };
+    for (first, second, stays) in [
+        (None, hours(1), true),
+        (hours(2), hours(1), true),
+        (hours(1), hours(2), false),
+        (hours(1), None, false),
+        (None, None, false),
+    ] {
+        assert_eq!(world.one(off(first)), [""; 0]);
+        let longer = world.one(all(second));
+        assert_eq!(longer, vec![LANE; usize::from(stays)], "{first:?} {second:?}");
+        let Off { off: shown, left } = standing(&mut world).off.expect("it is off");
+        let note = if stays { "fraud" } else { "a look" };
+        assert_eq!(shown.note, note, "{first:?} {second:?}");
+        assert_eq!(left, if stays { first } else { second });
+        world.crash();
+        assert_eq!(standing(&mut world).off.expect("it is off").off.note, note);
+        world.one(TrustSwitch { off: None, ..off(None) });
+    }
+    world.one(off(hours(1)));
+    world.stamp.unix_ms += 61 * MINUTE_MS;
+    let longer = world.one(all(hours(1)));
+    assert!(longer.is_empty(), "what is over is not in force: {longer:?}");
 }
 
 #[test]

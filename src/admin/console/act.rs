@@ -165,7 +165,8 @@ async fn switch_trust(
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
     match admin.queue.switch_trust(vec![lane], off, asker.name()).await {
-        Ok(()) => Redirect::to("/").into_response(),
+        // What stands first there says until when, and why.
+        Ok(_) => Redirect::to("/").into_response(),
         Err(error) => unavailable(f, error),
     }
 }
