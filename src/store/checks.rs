@@ -432,7 +432,7 @@ impl Desk<'_> {
                 }
             }
             CheckSaid::Bare => {
-                if self.refused(names)?.is_none() {
+                if self.refused_check(names)?.is_none() {
                     self.put(check, names, names.bytes)?;
                 }
             }
@@ -446,7 +446,7 @@ impl Desk<'_> {
     fn write_good(&mut self, check: &CheckAnswered, names: CheckNames) -> Result<(), StoreError> {
         let CheckAsked { business, code, rules, .. } = &check.asked;
         let asked_ms = self.asked_ms(check);
-        match self.refused(names)? {
+        match self.refused_check(names)? {
             Some(refused) if refused.bytes != names.bytes => {}
             Some(refused) if refused.at_s > asked_ms.div_euclid(1000) => return Ok(()),
             Some(_) | None => {
@@ -473,14 +473,14 @@ impl Desk<'_> {
         let names = CheckNames::of(lane, business, code);
         self.let_go((business, code), exact, i64::MAX)?;
         let is_its = |refused: RefusedCheck| !exact || refused.bytes == names.bytes;
-        if self.books.keeps_checks && self.refused(names)?.is_some_and(is_its) {
+        if self.books.keeps_checks && self.refused_check(names)?.is_some_and(is_its) {
             self.overwriting(|desk| desk.forget_check(names.guard, 0))?;
         }
         Ok(())
     }
 
     /// What was refused, of those that fold alike.
-    fn refused(&self, names: CheckNames) -> Result<Option<RefusedCheck>, StoreError> {
+    fn refused_check(&self, names: CheckNames) -> Result<Option<RefusedCheck>, StoreError> {
         let sql = "SELECT bytes, at_s FROM checked WHERE guard = ?1 AND exact = 0";
         let read =
             |row: &rusqlite::Row<'_>| Ok(RefusedCheck { bytes: row.get(0)?, at_s: row.get(1)? });
