@@ -33,9 +33,8 @@ const SINCE: i64 = 5;
 /// What a row that a crash left counts as, by this name.
 const UNKNOWN: &str = "value of unknown";
 /// What the names begin with under which a business is kept that was named; its lane follows, and
-/// it itself. [`BUSINESS_ENDS`] is the first name behind all of them.
+/// it itself.
 const BUSINESS: &str = "business ";
-const BUSINESS_ENDS: &str = "business!";
 /// A crash leaves no live row that is older than so many.
 const CRASHED_ROWS_MAX: i64 = 100_000;
 
@@ -451,14 +450,9 @@ impl Ledger {
 
 /// The businesses that are kept since they were named.
 fn read_named(connection: &Connection) -> Result<BTreeMap<i64, BTreeSet<String>>, StoreError> {
-    let mut statement =
-        connection.prepare("SELECT name FROM keep WHERE name >= ?1 AND name < ?2")?;
-    let mut rows = statement.query([BUSINESS, BUSINESS_ENDS])?;
     let mut named: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
-        let of_lane = name.strip_prefix(BUSINESS).and_then(|rest| rest.split_once(' '));
-        let Some((lane, business)) = of_lane else { continue };
+    for (name, _) in keep::beginning_with(connection, BUSINESS)? {
+        let Some((lane, business)) = name.split_once(' ') else { continue };
         if let Ok(lane) = lane.parse() {
             named.entry(lane).or_default().insert(business.to_owned());
         }

@@ -63,17 +63,8 @@ pub struct Off {
 }
 
 pub(super) fn read(connection: &Connection) -> Result<BTreeMap<String, TrustOff>, StoreError> {
-    let mut statement = connection.prepare("SELECT name, value FROM keep WHERE name >= ?1")?;
-    let mut rows = statement.query([NAME])?;
-    let mut all = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let (name, value): (String, String) = (row.get(0)?, row.get(1)?);
-        let Some(lane) = name.strip_prefix(NAME) else { break };
-        if let Ok(off) = serde_json::from_str(&value) {
-            all.insert(lane.to_owned(), off);
-        }
-    }
-    Ok(all)
+    let kept = keep::beginning_with(connection, NAME)?.into_iter();
+    Ok(kept.filter_map(|(lane, off)| Some((lane, serde_json::from_str(&off).ok()?))).collect())
 }
 
 /// In a database that was salvaged, and of which not all was read that the gateway keeps: trust is
