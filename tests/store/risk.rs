@@ -478,7 +478,7 @@ fn trust_that_is_off_in_all_lanes_is_off_in_one_that_is_named_anew_until_it_is_o
 fn trust_that_is_switched_off_for_all_and_a_while_shortens_none_that_is_off_for_longer() {
     let mut world = World::new();
     world.take("till-1", "BEFORE");
-    let hours = |number| Some(Duration::from_secs(number * 3600));
+    let hours = |number: u64| Some(Duration::from_secs(number * 3600));
     let all = |within| {
         let lanes = vec![LANE.to_owned(), LANES_TO_COME.to_owned()];
         TrustSwitch { lanes, off: Some(("a look".to_owned(), within)), by: "other".to_owned() }
