@@ -263,6 +263,37 @@ impl Limit {
     pub fn innermost(&self) -> &Self {
         if let Self::Rule(_, limit) = self { limit.innermost() } else { self }
     }
+
+    /// The rule whose limit it is.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        if let Self::Rule(name, _) = self { Some(name) } else { None }
+    }
+
+    /// The key of the limit, where redemptions that were given use it up and a [`Gauge`] shows it.
+    #[must_use]
+    pub fn gauge_key(&self) -> Option<&'static str> {
+        match self.innermost() {
+            Self::Pending(_) => Some("max_pending"),
+            Self::Exposure(_) => Some("max_exposure"),
+            Self::Rate(_, HOUR_S) => Some("max_per_hour"),
+            Self::Rate(..) => Some("max_per_day"),
+            Self::NotAccepting
+            | Self::Till(_)
+            | Self::Outage(_)
+            | Self::Off
+            | Self::Slowed(_)
+            | Self::Business
+            | Self::Refused(_)
+            | Self::Form
+            | Self::Value(_)
+            | Self::TillRate(..)
+            | Self::Reusable(_)
+            | Self::Hours
+            | Self::Clock
+            | Self::Rule(..) => None,
+        }
+    }
 }
 
 /// Seconds of an hour and of a day.

@@ -252,6 +252,7 @@ impl Desk<'_> {
             | decide::Admission::Gone(_) => self.refused(at, code),
             decide::Admission::Limited(limit) => {
                 self.keep_outage_told((lane, &new.lane), limit)?;
+                self.tell_limit(lane, limit)?;
                 self.refused_by(limit, at, code)
             }
             decide::Admission::Repeat(_)

@@ -9,7 +9,9 @@ use super::types::{Acted, Concluded, Event, VoidOutcome};
 use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
-use crate::decide::{self, Asking, Conclude, Guard, TillVoid, WaitContext, WaitEnd, kind, mark};
+use crate::decide::{
+    self, Asking, Conclude, Guard, NotGiven, NotOnTrust, TillVoid, WaitContext, WaitEnd, kind, mark,
+};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Request, Seq, State};
@@ -215,7 +217,13 @@ impl Desk<'_> {
             is_held_elsewhere,
         };
         let marks = decide::marks_given_late(&row, &at);
-        match decide::conclude(&row, at) {
+        let concluded = decide::conclude(&row, at);
+        if let Conclude::TurnAway(why) | Conclude::RefuseAtTill(why) = &concluded
+            && let NotGiven::Refused(NotOnTrust::Limited(limit)) = why
+        {
+            self.tell_limit(row.lane, limit)?;
+        }
+        match concluded {
             Conclude::Trusted => Ok(Concluded::Trusted { headroom: None }),
             Conclude::Trust => self.trust_after_waiting(row, &given, marks),
             Conclude::TurnAway(why) => {

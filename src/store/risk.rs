@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accept::Rivals;
 use super::row::Stored;
+use super::steps::{self, StepsTold};
 use super::sums::{self, RiskSums};
 use super::trust::Off;
 use super::types::Event;
@@ -156,6 +157,8 @@ pub(super) struct Ledger {
     /// Businesses, folded, by lane, that a redemption or a check's refusal has named: what they
     /// hold holds for others, and nothing is given for their name's sake.
     named: Arc<BTreeMap<i64, BTreeSet<String>>>,
+    /// Which steps of limits were told, by lane.
+    pub(super) told: Arc<BTreeMap<i64, StepsTold>>,
     /// What an unknown redemption counts as, as it was last kept.
     unknown: Amount,
 }
@@ -234,6 +237,7 @@ impl Ledger {
             changed: BTreeMap::new(),
             businesses: Arc::new(businesses),
             named: Arc::new(read_named(connection)?),
+            told: Arc::new(steps::read(connection)?),
             unknown: unknown.unwrap_or_else(|| Offline::default().value_of_unknown),
         })
     }
@@ -701,6 +705,21 @@ impl Desk<'_> {
         let after = self.used(row, given, 0);
         self.tell_steps(row.lane, given.worth.amount(), (&before.gauges, &after.gauges))?;
         Ok(after.headroom)
+    }
+
+    /// The gauge of a limit that refuses; `None` where it has none.
+    pub(super) fn gauge_of(&self, lane: i64, limit: &Limit) -> Option<Gauge> {
+        let (key, minute) = (limit.gauge_key()?, self.around.elapsed.on_min());
+        let (offline, ledger) = (self.around.offline, &self.books.ledger);
+        let now = self.lane_now(lane, self.books.name(lane), "");
+        let gauges = match limit.rule() {
+            Some(name) => {
+                let books = ledger.account(&Scope::Rule(name.to_owned()), minute);
+                rule_gauges(offline.rules.named(name)?, &now, books)
+            }
+            None => lane_gauges(offline, &now, ledger.account(&Scope::Lane(lane), minute)),
+        };
+        gauges.into_iter().find(|gauge| gauge.limit == key)
     }
 
     /// How far the limits are used that a row meets, so many pending ones left aside.

@@ -14,6 +14,7 @@ use redeemd::store::{
     LANES_TO_COME, LaneStanding, NewRedemption, Off, Recount, Settlement, Taken, TrustSwitch, Void,
     VoidByTill, VoidOutcome,
 };
+use redeemd::trust::Trust;
 use redeemd::value::Amount;
 
 use crate::rescue::{exported, import};
@@ -564,22 +565,68 @@ fn codes_that_a_success_says_no_to_count_as_refused_to_their_till() {
     world.take("till-1", "THE-OTHER-TILL");
 }
 
+/// What the events of the limits say.
+fn limits_told(world: &World) -> Vec<String> {
+    let sql = "SELECT detail FROM event WHERE what = 'limit_used' ORDER BY n";
+    let connection = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let told: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let text =
+        |detail: &String| redeemd::message::Event::from_stored(detail).text(Language::English);
+    told.iter().map(text).collect()
+}
+
+#[test]
+fn a_limit_that_has_shrunk_below_what_is_used_is_told_once_when_it_refuses() {
+    let mut world = World::new();
+    world.offline.max_pending = 50;
+    let mut told = Vec::new();
+    let mut is_told = |world: &World, text: &str| {
+        told.extend((!text.is_empty()).then(|| text.to_owned()));
+        assert_eq!(limits_told(world), told);
+    };
+    (0..9).for_each(|n| drop(world.take("till-1", &format!("C-{n}"))));
+    is_told(&world, "");
+    let (well, tenth) = (world.lane, Trust::AtOnce { tenth: true });
+    world.lane = LaneNow { trust: tenth, cause: Some(Cause::Tls), ..well };
+    assert_eq!(limited(&mut world, new("till-1", "A")), Limit::Pending(5));
+    is_told(&world, "used up: 9 of 5, the rewards that may wait (max_pending of offline)");
+    for _ in 0..2 {
+        limited(&mut world, new("till-1", "A"));
+        is_told(&world, "");
+        world.crash();
+    }
+    world.lane = well;
+    world.take("till-1", "A");
+    world.lane = LaneNow { trust: tenth, cause: Some(Cause::Tls), ..well };
+    limited(&mut world, new("till-1", "B"));
+    is_told(&world, "used up: 10 of 5, the rewards that may wait (max_pending of offline)");
+    world.lane = well;
+    world.offline.max_exposure = Amount::whole(200);
+    limited(&mut world, new("till-1", "B"));
+    limited(&mut world, new("till-2", "C"));
+    is_told(&world, "used up: 250.00 of 200.00, the value that may be at risk (max_exposure of offline)");
+    world.lane = LaneNow::default();
+    let waits = world.take("till-1", "D");
+    world.lane = well;
+    world.offline.max_exposure = Amount::whole(1000);
+    world.offline.caps.max_per_hour = Some(7);
+    world.one(Conclusion { seq: waits.seq, end: WaitEnd::InVain, withdrawn: true });
+    is_told(
+        &world,
+        "used up: 10 of 7, the rewards in an hour (max_per_hour of offline)",
+    );
+}
+
 #[test]
 fn an_event_tells_of_each_limit_at_eighty_percent_and_when_it_is_used_up() {
     let mut world = World::new();
     (world.offline.max_pending, world.offline.max_exposure) = (5, Amount::whole(200));
     (0..5).for_each(|n| drop(world.take("till-1", &format!("C-{n}"))));
-    let sql = "SELECT detail FROM event WHERE what = 'limit_used' ORDER BY n";
-    let connection = rusqlite::Connection::open(world.path().join(redeemd::store::FILE)).unwrap();
-    let mut statement = connection.prepare(sql).unwrap();
-    let told: Vec<String> =
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let told: Vec<String> = told
-        .iter()
-        .map(|detail| redeemd::message::Event::from_stored(detail).text(Language::English))
-        .collect();
+    limited(&mut world, new("till-1", "ONE-MORE"));
     assert_eq!(
-        told,
+        limits_told(&world),
         [
             "80 % used: 4 of 5, the rewards that may wait (max_pending of offline)",
             "used up: 5 of 5, the rewards that may wait (max_pending of offline)",
