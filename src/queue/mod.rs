@@ -758,12 +758,6 @@ impl Queue {
 }
 
 impl Shared {
-    /// The minute of the local day.
-    fn local_min(&self) -> u16 {
-        let zone = self.zone.read().unwrap_or_else(PoisonError::into_inner);
-        zone.minute_of_day(self.clock.stamp().unix_ms)
-    }
-
     /// The store cannot be trusted any more: nothing is written again, the process has to start
     /// anew.
     fn stop_for_good(&self, why: &Storage) {

@@ -17,7 +17,7 @@ use super::trust::Off;
 use super::types::Event;
 use super::worth::{self, Given};
 use super::{Desk, Operation, StoreError, connection, keep};
-use crate::clock::Stamp;
+use crate::clock::{LocalMoment, Stamp};
 use crate::decide::{self, Kept, kind, mark};
 use crate::limits::{
     Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, NoRoom, Refusals, Risk, Room,
@@ -609,12 +609,10 @@ impl Desk<'_> {
         trusted.map(account).collect()
     }
 
-    /// What has passed of the local day, where the clock is trusted. Zones differ by whole minutes.
-    fn local(&self) -> Option<Duration> {
+    /// The moment as the store's own clock shows it, where that is trusted.
+    fn local(&self) -> Option<LocalMoment<'_>> {
         let Stamp { unix_ms, trusted } = self.around.stamp;
-        let into_minute = u64::try_from(unix_ms.rem_euclid(60_000)).unwrap_or(0);
-        let minutes = Duration::from_secs(u64::from(self.around.local_min) * 60);
-        trusted.then_some(minutes + Duration::from_millis(into_minute))
+        trusted.then(|| self.around.zone.at(unix_ms))
     }
 
     /// Whether the till's answers are slowed.
@@ -662,7 +660,7 @@ impl Desk<'_> {
                 offline.listed.contains_key(name),
             ),
             is_off: self.books.is_trust_off(name, self.around.elapsed),
-            local_min: self.around.stamp.trusted.then_some(self.around.local_min),
+            local_min: self.local().map(LocalMoment::minute),
         }
     }
 

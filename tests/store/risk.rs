@@ -606,17 +606,17 @@ fn a_limit_that_has_shrunk_below_what_is_used_is_told_once_when_it_refuses() {
     world.offline.max_exposure = Amount::whole(200);
     limited(&mut world, new("till-1", "B"));
     limited(&mut world, new("till-2", "C"));
-    is_told(&world, "used up: 250.00 of 200.00, the value that may be at risk (max_exposure of offline)");
+    is_told(
+        &world,
+        "used up: 250.00 of 200.00, the value that may be at risk (max_exposure of offline)",
+    );
     world.lane = LaneNow::default();
     let waits = world.take("till-1", "D");
     world.lane = well;
     world.offline.max_exposure = Amount::whole(1000);
     world.offline.caps.max_per_hour = Some(7);
     world.one(Conclusion { seq: waits.seq, end: WaitEnd::InVain, withdrawn: true });
-    is_told(
-        &world,
-        "used up: 10 of 7, the rewards in an hour (max_per_hour of offline)",
-    );
+    is_told(&world, "used up: 10 of 7, the rewards in an hour (max_per_hour of offline)");
 }
 
 #[test]
