@@ -86,9 +86,9 @@ pub struct Account {
     pub pending: u64,
     /// What is at risk.
     pub exposure: Amount,
-    /// Acceptances on trust in the last 60 minutes.
+    /// Acceptances on trust in this minute and the 60 before it.
     pub hour: u64,
-    /// In the last 24 hours.
+    /// In this hour and the 24 before it.
     pub day: u64,
 }
 

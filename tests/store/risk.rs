@@ -219,6 +219,8 @@ fn what_was_given_or_switched_off_since_a_stop_grows_no_older_when_the_stop_coun
     world.take("till-1", "C");
     assert_eq!(limited(&mut world, new("till-1", "D")), full, "SINCE is of the same day");
     world.stamp.unix_ms += hour_ms;
+    assert_eq!(limited(&mut world, new("till-1", "D")), full, "and the end of its hour as well");
+    world.stamp.unix_ms += hour_ms;
     world.take("till-1", "D");
 }
 
