@@ -245,6 +245,12 @@ impl Zone {
         u16::try_from(self.local_s(unix_ms).div_euclid(60).rem_euclid(24 * 60)).unwrap_or(0)
     }
 
+    /// This moment as a clock on the wall shows it.
+    #[must_use]
+    pub fn at(&self, unix_ms: i64) -> LocalMoment<'_> {
+        LocalMoment { zone: self, unix_ms }
+    }
+
     /// What a clock on the wall shows, to the minute, and how far it is ahead of UTC:
     /// `2026-11-26 22:25 UTC+03:00`.
     #[must_use]
@@ -264,6 +270,44 @@ impl Zone {
         let offset_s =
             self.0.find_local_time_type(seconds).map_or(0, |kind| i64::from(kind.ut_offset()));
         seconds.saturating_add(offset_s)
+    }
+}
+
+/// A moment as a clock on the wall shows it, and what that will show after it.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalMoment<'a> {
+    zone: &'a Zone,
+    unix_ms: i64,
+}
+
+impl LocalMoment<'_> {
+    /// How far ahead the next minute of some kind is looked for: a day, and by how much clocks are
+    /// put back in it.
+    const AHEAD_MIN: u16 = 26 * 60;
+
+    /// The minute of the day, 0 to 1439.
+    #[must_use]
+    pub fn minute(self) -> u16 {
+        self.zone.minute_of_day(self.unix_ms)
+    }
+
+    /// How long until a minute of the day begins for which `is_one` holds, also where clocks are
+    /// put forward or back meanwhile; `None`: none does within a day. Zones differ by whole
+    /// minutes.
+    #[must_use]
+    pub fn until(self, is_one: impl Fn(u16) -> bool) -> Option<Duration> {
+        let minute_ms = |ahead: u16| self.unix_ms.saturating_add(i64::from(ahead) * 60_000);
+        let offset_s = |unix_ms: i64| self.zone.local_s(unix_ms) - unix_ms.div_euclid(1000);
+        let is_even = offset_s(self.unix_ms) == offset_s(minute_ms(Self::AHEAD_MIN));
+        let now = self.minute();
+        let shown = |ahead: u16| {
+            let by_zone = || self.zone.minute_of_day(minute_ms(ahead));
+            if is_even { (now + ahead) % (24 * 60) } else { by_zone() }
+        };
+        let ahead = (1..=Self::AHEAD_MIN).find(|ahead| is_one(shown(*ahead)))?;
+        let into_minute = u64::try_from(self.unix_ms.rem_euclid(60_000)).unwrap_or(0);
+        let whole = Duration::from_secs(u64::from(ahead) * 60);
+        Some(whole.saturating_sub(Duration::from_millis(into_minute)))
     }
 }
 
@@ -390,6 +434,26 @@ mod tests {
             [asked(99, true), asked(100, true), asked(150, false), asked(200, false)],
             [false, true, true, false]
         );
+    }
+
+    #[test]
+    fn how_long_until_a_minute_of_the_day_is_so_also_where_the_clock_is_put_forward_or_back() {
+        let zone = Zone(tz::TimeZone::from_posix_tz("CET-1CEST,M3.5.0,M10.5.0/3").unwrap());
+        // 2027-03-28 00:00:30, when 02:00 becomes 03:00, and 2027-10-31, when 03:00 becomes 02:00.
+        let (spring_ms, autumn_ms) = (1_806_188_430_000, 1_824_933_630_000);
+        let minutes = |unix_ms: i64, from: u16, to: u16| {
+            let until = zone.at(unix_ms).until(|minute| (from..to).contains(&minute));
+            until.map(|until| (until.as_secs() + 30) / 60)
+        };
+        assert_eq!([spring_ms, autumn_ms].map(|ms| zone.at(ms).minute()), [0, 0]);
+        let day_ms = 24 * 3_600_000;
+        for (ms, hour) in [(spring_ms - day_ms, 60), (spring_ms, 0), (autumn_ms, 120)] {
+            assert_eq!(minutes(ms, 10 * 60, 11 * 60), Some(9 * 60 + hour), "{ms}");
+            assert_eq!(minutes(ms, 60, 61), Some(60), "{ms}");
+        }
+        assert_eq!(minutes(spring_ms, 2 * 60 + 30, 4 * 60), Some(2 * 60), "02:30 is never shown");
+        assert_eq!(minutes(autumn_ms + 170 * 60_000, 2 * 60, 3 * 60), Some(1), "it goes on");
+        assert_eq!(minutes(autumn_ms, 0, 0), None);
     }
 
     #[test]

@@ -665,7 +665,13 @@ async fn a_check_of_the_status_names_each_lane_whose_trust_is_off_without_an_end
         assert!(need.starts_with(&format!("trust is off in {lane} until somebody")), "{need}");
         assert!(need.ends_with(": a look"), "{need}");
     }
-    assert_eq!(gateway.run(&["trust", "off", "--note", "a look", "--for", "1h"]).await.code, 0);
+    let for_an_hour = ["trust", "off", "--note", "another look", "--for", "1h"];
+    let said = gateway.run(&for_an_hour).await.out;
+    let stays = "trust was off there for longer already and stays so";
+    assert!(said.contains(&format!("retm: {stays}")) && said.contains("other: "), "{said}");
+    assert_eq!(gateway.run(&["status", "--check"]).await.code, 1, "it does not end by itself");
+    assert_eq!(gateway.run(&["trust", "on"]).await.code, 0);
+    assert!(gateway.run(&for_an_hour).await.out.contains("retm: nothing is given on trust"));
     assert_eq!(gateway.run(&["status", "--check"]).await.code, 0, "it ends by itself");
     gateway.end().await;
 }

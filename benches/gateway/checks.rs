@@ -64,5 +64,5 @@ fn answered(n: usize) -> CheckAnswered {
     };
     let content_type = Some("application/json".to_owned());
     let answer = Answer { status: 200, content_type, body: GOOD.into() };
-    CheckAnswered { asked, answer, said: CheckSaid::Good }
+    CheckAnswered { asked, answer, said: CheckSaid::Good, asked_ms: None }
 }

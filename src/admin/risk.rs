@@ -226,8 +226,7 @@ async fn switched(admin: &Admin, lanes: Vec<String>, asker: &Asker, switch: Swit
     let Switch { on, note, for_s } = switch;
     let off =
         if on { None } else { Some((checked(&note)?.to_owned(), for_s.map(within).transpose()?)) };
-    let lanes = admin.queue.switch_trust(lanes, off, asker.name()).await?;
-    Ok(Json(json!({ "lanes": lanes })))
+    Ok(Json(json!(admin.queue.switch_trust(lanes, off, asker.name()).await?)))
 }
 
 /// For how long trust is off; too long a time is refused, not cut short.

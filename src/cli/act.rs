@@ -119,7 +119,11 @@ pub(super) async fn tell(
 }
 
 /// The lanes that were given the order, as the daemon names them.
-async fn give(daemon: &Daemon, order: &LaneOrder, lane: Option<&str>) -> Result<Value, CliError> {
+pub(super) async fn give(
+    daemon: &Daemon,
+    order: &LaneOrder,
+    lane: Option<&str>,
+) -> Result<Value, CliError> {
     let path = match lane {
         Some(lane) => format!("/api/v1/lanes/{}/{}", encoded(lane), order.word),
         None => format!("/api/v1/{}", order.word),
@@ -128,7 +132,7 @@ async fn give(daemon: &Daemon, order: &LaneOrder, lane: Option<&str>) -> Result<
 }
 
 /// What was done to each lane, or what is said of it instead.
-fn say_done(
+pub(super) fn say_done(
     told: &Value,
     order: &LaneOrder,
     instead: &[(String, String)],

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::act::{LaneOrder, tell};
+use super::act::{LaneOrder, give, say_done};
 use super::ask::Daemon;
 use super::exit::CliError;
 use super::options::{TrustArgs, TrustOrder};
@@ -33,8 +33,16 @@ pub(super) async fn trust(
             (lane, json!({ "on": true }), "rewards are given on trust again")
         }
     };
-    tell(daemon, &LaneOrder { word: "trust", done, arguments }, (lane.as_deref(), &[]), json, out)
-        .await
+    let order = LaneOrder { word: "trust", done, arguments };
+    let told = give(daemon, &order, lane.as_deref()).await?;
+    say_done(&told, &order, &longer(&told), json, out)
+}
+
+/// The lanes in which trust was off for longer already, each with what is said of it.
+fn longer(told: &Value) -> Vec<(String, String)> {
+    let lanes = told.get("off_for_longer").and_then(Value::as_array).into_iter().flatten();
+    let said = "trust was off there for longer already and stays so; `redeemd status` says why";
+    lanes.filter_map(Value::as_str).map(|lane| (lane.to_owned(), said.to_owned())).collect()
 }
 
 /// In which lanes trust is off, and why: said before everything else.

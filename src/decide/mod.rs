@@ -21,5 +21,6 @@ pub use row::{
 };
 pub use settle::{
     Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext, WaitContext, WaitEnd,
-    conclude, keep_attempts, marks_given_late, relayed, settle, unheard, was_refused_last,
+    cause_of_silence, conclude, keep_attempts, marks_given_late, relayed, settle, unheard,
+    was_refused_last,
 };

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::accept::{NotOnTrust, given_marks, not_on_trust};
 use super::row::{Row, kind, mark};
 use crate::limits::{LaneNow, Risk};
+use crate::link::Cause;
 use crate::redemption::{Answer, State};
 use crate::settings::Offline;
 use crate::trust::Trust;
@@ -268,6 +269,17 @@ impl Attempt {
     fn says_no(&self) -> bool {
         let is_busy = self.outcome == IN_PROGRESS && self.status >= Some(400);
         is_busy || self.refusal.is_some()
+    }
+}
+
+/// Why a row was not answered whose lane counts as up still: as its last attempt that ended tells
+/// it, by these words of its outcome. One that is on the wire is silent.
+#[must_use]
+pub fn cause_of_silence(ended: Option<&Attempt>) -> Cause {
+    match ended.map(|attempt| attempt.outcome.as_str()) {
+        Some("row_fault" | "unreadable" | "wait") => Cause::Provider,
+        Some(word) => Cause::from_word(word).unwrap_or(Cause::Answer),
+        None => Cause::Answer,
     }
 }
 

@@ -87,13 +87,13 @@ enum Silence {
 impl PendingCheck {
     pub(super) async fn answer(self) -> Response {
         let known = self.known(false).await;
-        let lane = match known {
+        let (lane, at_ms) = match known {
             Ok(CheckKnown { held: Some(held), .. }) => return self.held(held),
-            Ok(CheckKnown { lane, .. }) => lane,
+            Ok(CheckKnown { lane, at_ms, .. }) => (lane, Some(at_ms)),
             // What the store cannot say the provider may.
-            Err(_) => self.lane_now(),
+            Err(_) => (self.lane_now(), None),
         };
-        match self.ask(&lane).await {
+        match self.ask(&lane, at_ms).await {
             Ok(answer) => {
                 self.told(Answerer::Passed);
                 reply::relay(&answer)
@@ -126,8 +126,8 @@ impl PendingCheck {
     }
 
     /// The provider's word, if it comes within the till's time. One that comes later is remembered
-    /// all the same.
-    async fn ask(&self, lane: &LaneNow) -> Result<Answer, Silence> {
+    /// all the same. `at_ms`: the gateway's elapsed time now.
+    async fn ask(&self, lane: &LaneNow, at_ms: Option<i64>) -> Result<Answer, Silence> {
         let places = self.intake.places.of(&self.lane.name);
         match lane.retry_after_s.or_else(|| places.waits_s()) {
             _ if !lane.ask && lane.cause == Some(Cause::Operator) => return Err(Silence::Held),
@@ -142,17 +142,20 @@ impl PendingCheck {
             .ok()
             .flatten()
             .ok_or(Silence::Wait(AGAIN_S))?;
-        let word = self.intake.checking.run(place, self.send());
+        let word = self.intake.checking.run(place, self.send(at_ms));
         tokio::time::timeout_at(end, word).await.unwrap_or(Err(Silence::Unanswered))
     }
 
-    fn send(&self) -> impl Future<Output = Result<Answer, Silence>> + Send + 'static {
+    fn send(
+        &self,
+        asked_ms: Option<i64>,
+    ) -> impl Future<Output = Result<Answer, Silence>> + Send + 'static {
         let intake = Arc::clone(&self.intake);
         let (lane, timeout, asked) = (self.lane.name.clone(), self.lane.timeout, self.asked(false));
         let outcome = intake.check.check(&lane, self.check.body.clone());
         async move {
             match tokio::time::timeout(timeout, outcome).await {
-                Ok(Some(outcome)) => intake.heard(outcome, asked),
+                Ok(Some(outcome)) => intake.heard(outcome, (asked, asked_ms)),
                 Ok(None) => Err(Silence::NoCheck),
                 Err(_elapsed) => Err(Silence::Unanswered),
             }
@@ -234,7 +237,11 @@ impl PendingCheck {
 impl Intake {
     /// The provider has answered a check: what it says is remembered, and passed on if it is its
     /// word.
-    fn heard(&self, outcome: Outcome, asked: CheckAsked) -> Result<Answer, Silence> {
+    fn heard(
+        &self,
+        outcome: Outcome,
+        (asked, asked_ms): (CheckAsked, Option<i64>),
+    ) -> Result<Answer, Silence> {
         let rules = self
             .queue
             .lane(&asked.lane)
@@ -249,7 +256,7 @@ impl Intake {
         let answer = word(reply).map_err(|silence| wait.unwrap_or(silence))?;
         if let Some((said, kept)) = kept.filter(|(said, _)| is_of_the_code(*said, &asked, &answer))
         {
-            self.queue.remember_check(CheckAnswered { asked, answer: kept, said });
+            self.queue.remember_check(CheckAnswered { asked, answer: kept, said, asked_ms });
         }
         Ok(answer)
     }

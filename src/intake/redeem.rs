@@ -228,9 +228,7 @@ impl PendingRedeem {
             }
             Ok((Concluded::TurnedAway { why, .. }, _)) => (self.because(why, taken), State::Voided),
             Ok((Concluded::Refused { why }, _)) => {
-                // What may have reached the provider is not refused for good.
-                let no = self.because(why, taken);
-                (No { status: StatusCode::SERVICE_UNAVAILABLE, ..no }, State::Pending)
+                (self.because(why, taken).for_now(), State::Pending)
             }
             Err(error) => {
                 tracing::warn!(id = %taken.id, %error, "redemption {}: its till could not be told \
@@ -360,6 +358,12 @@ impl No {
 
     fn later(refusal: Refusal, after_s: u64) -> Self {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, refusal, retry_after_s: Some(after_s) }
+    }
+
+    /// What may have reached the provider is not refused for good, nor in words that say so.
+    fn for_now(self) -> Self {
+        let is_for_now = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        if is_for_now { self } else { Self::later(Refusal::Untrusted, ASK_AGAIN_S) }
     }
 
     fn bad_date() -> Self {

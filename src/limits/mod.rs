@@ -86,9 +86,9 @@ pub struct Account {
     pub pending: u64,
     /// What is at risk.
     pub exposure: Amount,
-    /// Acceptances on trust in the last 60 minutes.
+    /// Acceptances on trust in this minute and the 60 before it.
     pub hour: u64,
-    /// In the last 24 hours.
+    /// In this hour and the 24 before it.
     pub day: u64,
 }
 
@@ -262,6 +262,37 @@ impl Limit {
     #[must_use]
     pub fn innermost(&self) -> &Self {
         if let Self::Rule(_, limit) = self { limit.innermost() } else { self }
+    }
+
+    /// The rule whose limit it is.
+    #[must_use]
+    pub fn rule(&self) -> Option<&str> {
+        if let Self::Rule(name, _) = self { Some(name) } else { None }
+    }
+
+    /// The key of the limit, where redemptions that were given use it up and a [`Gauge`] shows it.
+    #[must_use]
+    pub fn gauge_key(&self) -> Option<&'static str> {
+        match self.innermost() {
+            Self::Pending(_) => Some("max_pending"),
+            Self::Exposure(_) => Some("max_exposure"),
+            Self::Rate(_, HOUR_S) => Some("max_per_hour"),
+            Self::Rate(..) => Some("max_per_day"),
+            Self::NotAccepting
+            | Self::Till(_)
+            | Self::Outage(_)
+            | Self::Off
+            | Self::Slowed(_)
+            | Self::Business
+            | Self::Refused(_)
+            | Self::Form
+            | Self::Value(_)
+            | Self::TillRate(..)
+            | Self::Reusable(_)
+            | Self::Hours
+            | Self::Clock
+            | Self::Rule(..) => None,
+        }
     }
 }
 

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::{Account, LaneNow, accepts, asks_for_check, is_for, lane_caps};
+use crate::clock::LocalMoment;
 use crate::settings::{Caps, Hours, Offline, Rule};
 use crate::value::Amount;
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What may still be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +56,8 @@ pub struct RoomBooks<'a> {
     pub is_off: bool,
     /// How old a check of the code is: rules that ask for one may fit. `None`: there is none.
     pub checked: Option<Duration>,
-    /// What has passed of the local day; `None`: the clock is not trusted.
-    pub local: Option<Duration>,
+    /// The moment as the store's own clock shows it; `None`: that is not trusted.
+    pub local: Option<LocalMoment<'a>>,
 }
 
 /// One way to be given: by a rule, or by none.
@@ -213,7 +212,7 @@ fn of_tills(policy: &Offline, at: &RoomBooks<'_>, rule: Option<&Rule>) -> u64 {
 /// `within`, or until the hours end.
 fn within_hours(
     hours: Option<Hours>,
-    local: Option<Duration>,
+    local: Option<LocalMoment<'_>>,
     within: Duration,
 ) -> Result<Duration, NoRoom> {
     let Some(hours) = hours else { return Ok(within) };
@@ -221,15 +220,12 @@ fn within_hours(
     if hours.from == hours.to {
         return Ok(within);
     }
-    let until = |minute: u16| {
-        let then = Duration::from_secs(u64::from(minute) * 60);
-        (if then > local { then } else { then + DAY }).saturating_sub(local)
-    };
-    if hours.has(u16::try_from(local.as_secs() / 60).unwrap_or(0)) {
-        return Ok(within.min(until(hours.to.minute_of_day())));
+    if hours.has(local.minute()) {
+        let ends_in = local.until(|minute| !hours.has(minute));
+        return Ok(ends_in.map_or(within, |ends_in| ends_in.min(within)));
     }
-    let opens_in = until(hours.from.minute_of_day());
-    Err(if opens_in < within { NoRoom::Hours(opens_in) } else { NoRoom::Closed })
+    let opens_in = local.until(|minute| hours.has(minute)).filter(|opens_in| *opens_in < within);
+    Err(opens_in.map_or(NoRoom::Closed, NoRoom::Hours))
 }
 
 /// Why no way is open: where one waits for its hours alone, that.

@@ -1,8 +1,10 @@
 //! The limits as tables.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
 use super::*;
+use crate::clock::{LocalMoment, Zone, signed_ms};
 use crate::settings;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -408,6 +410,13 @@ fn two_hundred_rules_are_asked_without_a_copy_of_any() {
     assert_eq!(rule(&policy, &subject("Y")), None);
 }
 
+static UTC: LazyLock<Zone> = LazyLock::new(Zone::utc);
+
+/// So long after midnight.
+fn utc(local: Duration) -> LocalMoment<'static> {
+    UTC.at(signed_ms(local))
+}
+
 /// What may still be given of what counts as 25.00 on a lane that is down, at noon.
 fn room_of(policy: &Offline, change: impl FnOnce(&mut RoomBooks<'_>)) -> Result<Room, NoRoom> {
     room_by(policy, &vec![Account::default(); policy.rules.len()], change)
@@ -426,7 +435,7 @@ fn room_by(
         rules,
         is_off: false,
         checked: None,
-        local: Some(12 * HOUR),
+        local: Some(utc(12 * HOUR)),
     };
     change(&mut at);
     room(policy, &at, policy.value_of_unknown)
@@ -481,14 +490,14 @@ fn each_till_has_no_more_than_its_own_share() {
 #[test]
 fn hours_end_what_may_be_given_and_say_when_they_begin() {
     let policy = policy("max_outage = \"18h\"\nhours = \"08:00-23:30\"");
-    let at = |local| room_of(&policy, |at| at.local = local);
+    let at = |local: Option<Duration>| room_of(&policy, |at| at.local = local.map(utc));
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
     assert_eq!(at(Some(minutes(12 * 60))), Ok(given(300, minutes(11 * 60 + 30))));
     assert_eq!(at(Some(minutes(2 * 60))), Err(NoRoom::Hours(minutes(6 * 60))));
     assert_eq!(at(Some(minutes(23 * 60 + 30))), Err(NoRoom::Hours(minutes(8 * 60 + 30))));
     assert_eq!(at(None), Err(NoRoom::Closed), "the clock is not set");
     let long = |at: &mut RoomBooks<'_>| {
-        (at.local, at.lane.outage) = (Some(minutes(2 * 60)), minutes(14 * 60));
+        (at.local, at.lane.outage) = (Some(utc(minutes(2 * 60))), minutes(14 * 60));
     };
     assert_eq!(room_of(&policy, long), Err(NoRoom::Closed), "the line is away too long by then");
 }

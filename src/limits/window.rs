@@ -1,21 +1,24 @@
-//! How often something happened lately: an hour in 60 parts and a day in 24, on the gateway's
-//! elapsed time.
+//! How often something happened lately: an hour in minutes and a day in hours, on the gateway's
+//! elapsed time. A part counts until the whole of it is older than the hour or the day.
 
 use serde::{Deserialize, Serialize};
 
-/// Minutes that the hour looks back on.
+/// Minutes of an hour.
 const HOUR_MIN: i64 = 60;
-/// Hours that the day looks back on.
-const DAY_H: i64 = 24;
+/// Minutes that the hour looks back on: sixty and the one that is running, or what happened at the
+/// end of its first would leave within the hour.
+const HOUR_PARTS: i64 = HOUR_MIN + 1;
+/// Hours that the day looks back on, likewise.
+const DAY_PARTS: i64 = 24 + 1;
 
-/// Counts of the last hour and the last day. They slide: each part leaves when it is an hour, or a
-/// day, old.
+/// Counts of the last hour and the last day. They slide: each part leaves when the whole of it is
+/// an hour, or a day, old.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Minutes of elapsed time in which something happened, and how often; at most 60, in order.
+    /// Minutes of elapsed time in which something happened, and how often; at most 61, in order.
     #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
     minutes: Vec<(i64, u64)>,
-    /// Hours likewise; at most 24.
+    /// Hours likewise; at most 25.
     #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
     hours: Vec<(i64, u64)>,
 }
@@ -28,33 +31,36 @@ impl Window {
     /// The same in few bytes.
     #[must_use]
     pub fn packed(&self) -> PackedWindow {
-        let (minute, minutes) = pack(&self.minutes, HOUR_MIN);
-        let (hour, hours) = pack(&self.hours, DAY_H);
+        let (minute, minutes) = pack(&self.minutes, HOUR_PARTS);
+        let (hour, hours) = pack(&self.hours, DAY_PARTS);
         (minute, minutes, hour, hours)
     }
 
     /// The window of these bytes; what it looks back on no more is left out.
     #[must_use]
     pub fn unpacked((minute, minutes, hour, hours): &PackedWindow) -> Self {
-        Self { minutes: unpack(*minute, minutes, HOUR_MIN), hours: unpack(*hour, hours, DAY_H) }
+        Self {
+            minutes: unpack(*minute, minutes, HOUR_PARTS),
+            hours: unpack(*hour, hours, DAY_PARTS),
+        }
     }
 
     /// It happened once more in this minute.
     pub fn add(&mut self, minute: i64) {
-        push(&mut self.minutes, minute, HOUR_MIN);
-        push(&mut self.hours, minute.div_euclid(HOUR_MIN), DAY_H);
+        push(&mut self.minutes, minute, HOUR_PARTS);
+        push(&mut self.hours, minute.div_euclid(HOUR_MIN), DAY_PARTS);
     }
 
-    /// How often in the 60 minutes up to this one.
+    /// How often in the 60 minutes before this one and in this one.
     #[must_use]
     pub fn hour(&self, minute: i64) -> u64 {
-        sum(&self.minutes, minute.saturating_sub(HOUR_MIN))
+        sum(&self.minutes, minute.saturating_sub(HOUR_PARTS))
     }
 
-    /// How often in the 24 hours up to this one.
+    /// How often in the 24 hours before this one and in this one.
     #[must_use]
     pub fn day(&self, minute: i64) -> u64 {
-        sum(&self.hours, minute.div_euclid(HOUR_MIN).saturating_sub(DAY_H))
+        sum(&self.hours, minute.div_euclid(HOUR_MIN).saturating_sub(DAY_PARTS))
     }
 
     /// Whether nothing of it counts any more.
@@ -164,11 +170,11 @@ mod tests {
         }
         let seen = |minute| (window.hour(minute), window.day(minute));
         assert_eq!(
-            [seen(60), seen(89), seen(90), seen(119), seen(120)],
-            [(3, 5), (3, 5), (2, 5), (1, 5), (0, 5)]
+            [seen(60), seen(61), seen(90), seen(91), seen(120), seen(121)],
+            [(5, 5), (3, 5), (3, 5), (2, 5), (1, 5), (0, 5)]
         );
-        assert_eq!([seen(24 * 60 - 1).1, seen(24 * 60).1, seen(25 * 60).1], [5, 1, 0]);
-        assert!(window.is_over(25 * 60) && !window.is_over(24 * 60));
+        assert_eq!([seen(25 * 60 - 1).1, seen(25 * 60).1, seen(26 * 60).1], [5, 1, 0]);
+        assert!(window.is_over(26 * 60) && !window.is_over(25 * 60));
     }
 
     #[test]
@@ -181,11 +187,11 @@ mod tests {
         }
         (0..10_000).for_each(|minute| window.add(minute));
         let (_, minutes, _, hours) = window.packed();
-        assert_eq!((minutes.len(), hours.len()), (60, 24));
+        assert_eq!((minutes.len(), hours.len()), (61, 25));
         assert_eq!(Window::unpacked(&window.packed()), window);
         let damaged = (i64::MIN, vec![u64::MAX; 500], i64::MAX, vec![1; 500]);
         let Window { minutes, hours } = Window::unpacked(&damaged);
-        assert_eq!((minutes.len(), hours.len()), (60, 24));
+        assert_eq!((minutes.len(), hours.len()), (61, 25));
     }
 
     #[test]
@@ -194,7 +200,7 @@ mod tests {
         window.add(100);
         window.add(99);
         assert_eq!(
-            (window.hour(99), window.hour(100), window.hour(159), window.hour(160)),
+            (window.hour(99), window.hour(100), window.hour(160), window.hour(161)),
             (2, 2, 2, 0)
         );
     }
@@ -203,8 +209,26 @@ mod tests {
     fn a_window_keeps_no_more_parts_than_it_looks_back_on() {
         let mut window = Window::default();
         (0..10_000).for_each(|minute| window.add(minute));
+        assert_eq!((window.minutes.len(), window.hours.len()), (61, 25));
+        assert_eq!((window.hour(9999), window.day(9999)), (61, 24 * 60 + 40));
+    }
+
+    #[test]
+    fn no_hour_and_no_day_is_shorter_than_one_whenever_it_begins() {
+        for began in [0, 1, 30, 59, 119] {
+            let mut window = Window::default();
+            window.add(began);
+            // It may have been the last second of its minute.
+            let (hour, day) = (window.hour(began + 60), window.day(began + 24 * 60));
+            assert_eq!((hour, day), (1, 1), "{began}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_build_packed_is_unpacked() {
+        let packed = (100, vec![1; 60], 50, vec![2; 24]);
+        let window = Window::unpacked(&packed);
         assert_eq!((window.minutes.len(), window.hours.len()), (60, 24));
-        assert_eq!((window.hour(9999), window.day(9999)), (60, 23 * 60 + 40));
     }
 
     #[test]

@@ -38,8 +38,8 @@ use crate::settings::{Offline, SameCode};
 use crate::store::{
     Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckKnown, Concluded, Conclusion,
     Counts, Decision, Event, Filter, Handling, LaneMemory, NewRedemption, Operation, Page, Place,
-    Reader, Record, Retry, RetryHeld, Standing, StoreError, Taken, Trouble, TrustSwitch, Void,
-    VoidByTill, VoidOutcome, salvage_steps,
+    Reader, Record, Retry, RetryHeld, Standing, StoreError, Switched, Taken, Trouble, TrustSwitch,
+    Void, VoidByTill, VoidOutcome, salvage_steps,
 };
 use asked::PendingOperation;
 use lanes::Lanes;
@@ -222,7 +222,7 @@ impl Queue {
         known().clone()
     }
 
-    /// Switches trust off or on in one lane, or in all with `None`; the lanes' names.
+    /// Switches trust off or on in these lanes.
     ///
     /// # Errors
     /// Nothing was changed.
@@ -231,7 +231,7 @@ impl Queue {
         lanes: Vec<String>,
         off: Option<(String, Option<Duration>)>,
         by: &str,
-    ) -> Result<Vec<String>, QueueError> {
+    ) -> Result<Switched, QueueError> {
         self.ask(TrustSwitch { lanes, off, by: by.to_owned() }).await
     }
 
@@ -757,12 +757,6 @@ impl Queue {
 }
 
 impl Shared {
-    /// The minute of the local day.
-    fn local_min(&self) -> u16 {
-        let zone = self.zone.read().unwrap_or_else(PoisonError::into_inner);
-        zone.minute_of_day(self.clock.stamp().unix_ms)
-    }
-
     /// The store cannot be trusted any more: nothing is written again, the process has to start
     /// anew.
     fn stop_for_good(&self, why: &Storage) {

@@ -414,13 +414,14 @@ impl Writer {
         let lanes = shared.lanes.all();
         let offline = Arc::clone(&shared.offline.read().unwrap_or_else(PoisonError::into_inner));
         let days = Arc::clone(&shared.days.read().unwrap_or_else(PoisonError::into_inner));
+        let zone = Arc::clone(&shared.zone.read().unwrap_or_else(PoisonError::into_inner));
         let lane = |name: &str| lanes::lane_now(&lanes, name, now);
         let evidence =
             |name: &str, seq: Seq, till: &str| lanes::has_evidence(&lanes, name, seq, till);
         let around = Surroundings {
             stamp: shared.clock.stamp(),
             uptime: shared.clock.uptime(),
-            local_min: shared.local_min(),
+            zone: &zone,
             days: &days,
             offline: &offline,
             lane: &lane,

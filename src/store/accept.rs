@@ -147,7 +147,7 @@ impl Desk<'_> {
         let rivals = if now.ask || rules.reusable {
             rivals
         } else {
-            self.with_elsewhere(rivals, (lane, new))?
+            self.with_elsewhere(rivals, lane, (business_refrence, reward_code))?
         };
         // A redemption that the provider is asked about costs no look at all this.
         let on_trust = matches!(now.trust, Trust::AtOnce { .. });
@@ -187,13 +187,13 @@ impl Desk<'_> {
 
     /// The redemptions of the code for other businesses of the lane beside its own, and what is
     /// kept of it there.
-    fn with_elsewhere(
+    pub(super) fn with_elsewhere(
         &self,
         rivals: Rivals,
-        (lane, new): (i64, &NewRedemption),
+        lane: i64,
+        (business, code): (&str, &RewardCode),
     ) -> Result<Rivals, StoreError> {
-        let Request { reward_code, business_refrence, .. } = &new.request;
-        let Rivals { mut rows, kept, .. } = self.elsewhere(lane, business_refrence, reward_code)?;
+        let Rivals { mut rows, kept, .. } = self.elsewhere(lane, business, code)?;
         rows.extend(rivals.rows);
         rows.sort_by_key(|row| row.seq);
         Ok(Rivals { rows, kept: rivals.kept.or(kept), is_cut: rivals.is_cut })
@@ -254,6 +254,7 @@ impl Desk<'_> {
             | decide::Admission::Gone(_) => self.refused(at, code),
             decide::Admission::Limited(limit) => {
                 self.keep_outage_told((lane, &new.lane), limit)?;
+                self.tell_limit(lane, limit)?;
                 self.refused_by(limit, at, code)
             }
             decide::Admission::Repeat(_)
@@ -509,6 +510,7 @@ impl Desk<'_> {
             self.keyed.note(&row);
         }
         self.books.enter(&row, State::Pending)?;
+        self.books.ledger.name(self.sql, (lane, &row.business))?;
         let headroom = match given.filter(|_| row.has(mark::TRUSTED)) {
             Some(given) => Some(self.accept_on_trust(&row, &given)?),
             None => None,

@@ -10,10 +10,13 @@ use super::types::{Acted, Concluded, Event, Holder, VoidOutcome};
 use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
-use crate::decide::{self, Asking, Conclude, Guard, TillVoid, WaitContext, WaitEnd, kind, mark};
+use crate::decide::{
+    self, Asking, Conclude, Guard, NotGiven, NotOnTrust, TillVoid, WaitContext, WaitEnd, kind, mark,
+};
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
 use crate::redemption::{Id, Redemption, Request, Seq, State};
+use crate::trust::Trust;
 use crate::value::Remembered;
 
 /// How many declines one `retry --held` takes back at most. Ten hold a lane, and a hold marks 64.
@@ -196,6 +199,7 @@ impl Desk<'_> {
         let name = self.books.name(row.lane).to_owned();
         // The row itself is among the pending ones already.
         let lane = less_one(self.lane_now(row.lane, &name, &row.till));
+        let lane = self.with_cause(lane, &row)?;
         let exact = self.around.offline.tells_apart(&name);
         let checked = self.remembered(row.lane, &row.business, &row.code, exact)?;
         let risk =
@@ -215,7 +219,13 @@ impl Desk<'_> {
             was_refused_last: self.was_refused_last(&row)?,
         };
         let marks = decide::marks_given_late(&row, &at);
-        match decide::conclude(&row, at) {
+        let concluded = decide::conclude(&row, at);
+        if let Conclude::TurnAway(why) | Conclude::RefuseAtTill(why) = &concluded
+            && let NotGiven::Refused(NotOnTrust::Limited(limit)) = why
+        {
+            self.tell_limit(row.lane, limit)?;
+        }
+        match concluded {
             Conclude::Trusted => Ok(Concluded::Trusted { headroom: None }),
             Conclude::Trust => self.trust_after_waiting(row, &given, marks),
             Conclude::TurnAway(why) => {
@@ -227,6 +237,17 @@ impl Desk<'_> {
                 self.mark(&row, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why })
             }
         }
+    }
+
+    /// Rules ask why nobody can be asked. A lane that is silent counts as up for a while: the cause
+    /// is the row's own then.
+    fn with_cause(&self, lane: LaneNow, row: &Stored) -> Result<LaneNow, StoreError> {
+        let is_told = lane.cause.is_some() || lane.trust != Trust::Unanswered;
+        if is_told || self.around.offline.rules.is_empty() {
+            return Ok(lane);
+        }
+        let ended = if row.in_flight { Vec::new() } else { row::attempts(self.sql, row.seq)? };
+        Ok(LaneNow { cause: Some(decide::cause_of_silence(ended.last())), ..lane })
     }
 
     /// The row was settled while its till was on its way here: the till is told now.

@@ -68,6 +68,8 @@ pub struct CheckKnown {
     pub remembered: Option<CheckAnswer>,
     /// The lane at that moment.
     pub lane: LaneNow,
+    /// That moment on the gateway's elapsed time, milliseconds.
+    pub at_ms: i64,
 }
 
 /// Why a check is answered here, whatever the provider would say.
@@ -107,6 +109,9 @@ pub struct CheckAnswered {
     pub answer: Answer,
     /// What it means.
     pub said: CheckSaid,
+    /// When it was asked, on the gateway's elapsed time, milliseconds; `None`: nobody knows, and it
+    /// counts as asked now.
+    pub asked_ms: Option<i64>,
 }
 
 /// What an answer to a check means.
@@ -127,6 +132,13 @@ pub enum CheckSaid {
 struct CheckNames {
     guard: [u8; 16],
     bytes: i64,
+}
+
+/// A refusal in the table.
+struct RefusedCheck {
+    /// Which bytes were refused.
+    bytes: i64,
+    at_s: i64,
 }
 
 /// A row of the table.
@@ -257,7 +269,7 @@ impl Desk<'_> {
             }
             _ => None,
         };
-        Ok(CheckKnown { held, remembered, lane })
+        Ok(CheckKnown { held, remembered, lane, at_ms: self.around.elapsed.now_ms() })
     }
 
     fn held_from_check(
@@ -272,7 +284,9 @@ impl Desk<'_> {
         let request = as_request(asked);
         let guard = row::guard_of(&asked.business, &asked.code);
         let (exact, now_min) = (asked.rules.exact, self.around.elapsed_min());
-        let rivals = self.rivals(guard, (&asked.business, &asked.code), exact)?;
+        let names = (asked.business.as_str(), &asked.code);
+        let rivals = self.rivals(guard, names, exact)?;
+        let rivals = if can_ask { rivals } else { self.with_elsewhere(rivals, lane, names)? };
         let asking = Asking { till: &asked.till, request: &request, can_ask, exact, now_min };
         Ok(match decide::guard(rivals.earlier(), asking) {
             Guard::Free | Guard::ProviderOnly => None,
@@ -405,32 +419,48 @@ impl Desk<'_> {
 
     fn write_check(&mut self, check: &CheckAnswered) -> Result<u64, StoreError> {
         let CheckAsked { lane, business, code, rules, .. } = &check.asked;
-        let names = CheckNames::of(self.books.lane(self.sql, lane)?, business, code);
+        let lane = self.books.lane(self.sql, lane)?;
+        let names = CheckNames::of(lane, business, code);
         match check.said {
-            CheckSaid::Good => {
-                let others =
-                    self.refused_bytes(names)?.is_some_and(|refused| refused != names.bytes);
-                if !others {
-                    self.forget_check(names.guard, 0)?;
-                    self.let_go(business, code, rules.exact)?;
-                }
-                self.put(check, names, names.bytes)?;
-            }
+            CheckSaid::Good => self.write_good(check, names)?,
             CheckSaid::Refused => {
                 self.forget_check(names.guard, names.bytes)?;
                 self.put(check, names, 0)?;
                 if !rules.reusable && self.may_hold(&check.asked.till)? {
                     self.hold_code(business, code, KEPT_REFUSED)?;
+                    self.books.ledger.name(self.sql, (lane, business))?;
                 }
             }
             CheckSaid::Bare => {
-                if self.refused_bytes(names)?.is_none() {
+                if self.refused_check(names)?.is_none() {
                     self.put(check, names, names.bytes)?;
                 }
             }
             CheckSaid::Neither => self.forget_check(names.guard, names.bytes)?,
         }
         self.make_room(&check.asked.till)
+    }
+
+    /// A good word takes back what was refused of its bytes, but no refusal that was asked for
+    /// after it: the provider has changed its mind since, and that answer was quicker.
+    fn write_good(&mut self, check: &CheckAnswered, names: CheckNames) -> Result<(), StoreError> {
+        let CheckAsked { business, code, rules, .. } = &check.asked;
+        let asked_ms = self.asked_ms(check);
+        match self.refused_check(names)? {
+            Some(refused) if refused.bytes != names.bytes => {}
+            Some(refused) if refused.at_s > asked_ms.div_euclid(1000) => return Ok(()),
+            Some(_) | None => {
+                self.forget_check(names.guard, 0)?;
+                self.let_go((business, code), rules.exact, asked_ms.div_euclid(60_000))?;
+            }
+        }
+        self.put(check, names, names.bytes)
+    }
+
+    /// When it was asked on the gateway's elapsed time.
+    fn asked_ms(&self, check: &CheckAnswered) -> i64 {
+        let now_ms = self.around.elapsed.now_ms();
+        check.asked_ms.map_or(now_ms, |asked_ms| asked_ms.min(now_ms))
     }
 
     /// What a check heard against the code holds it no more.
@@ -441,19 +471,20 @@ impl Desk<'_> {
     ) -> Result<(), StoreError> {
         let exact = self.around.offline.tells_apart(self.books.name(lane));
         let names = CheckNames::of(lane, business, code);
-        self.let_go(business, code, exact)?;
-        if self.books.keeps_checks
-            && self.refused_bytes(names)?.is_some_and(|bytes| !exact || bytes == names.bytes)
-        {
+        self.let_go((business, code), exact, i64::MAX)?;
+        let is_its = |refused: RefusedCheck| !exact || refused.bytes == names.bytes;
+        if self.books.keeps_checks && self.refused_check(names)?.is_some_and(is_its) {
             self.overwriting(|desk| desk.forget_check(names.guard, 0))?;
         }
         Ok(())
     }
 
-    /// Which bytes were refused, of those that fold alike.
-    fn refused_bytes(&self, names: CheckNames) -> Result<Option<i64>, StoreError> {
-        let sql = "SELECT bytes FROM checked WHERE guard = ?1 AND exact = 0";
-        Ok(self.sql.prepare_cached(sql)?.query_row([names.guard], |row| row.get(0)).optional()?)
+    /// What was refused, of those that fold alike.
+    fn refused_check(&self, names: CheckNames) -> Result<Option<RefusedCheck>, StoreError> {
+        let sql = "SELECT bytes, at_s FROM checked WHERE guard = ?1 AND exact = 0";
+        let read =
+            |row: &rusqlite::Row<'_>| Ok(RefusedCheck { bytes: row.get(0)?, at_s: row.get(1)? });
+        Ok(self.sql.prepare_cached(sql)?.query_row([names.guard], read).optional()?)
     }
 
     fn put(
@@ -472,7 +503,7 @@ impl Desk<'_> {
         let content_type = content_type.as_deref().unwrap_or_default();
         let content_type = Some(content_type).filter(|text| *text != JSON);
         let (refused, at_s, till) =
-            (exact == 0, self.around.elapsed.now_ms().div_euclid(1000), &check.asked.till);
+            (exact == 0, self.asked_ms(check).div_euclid(1000), &check.asked.till);
         let sql = "INSERT INTO checked VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
         let values =
             (names.guard, exact, names.bytes, refused, till, at_s, status, content_type, &**body);
@@ -733,7 +764,7 @@ mod tests {
             content_type: Some(JSON.to_owned()),
             body: Bytes::from_static(body.as_bytes()),
         };
-        CheckAnswered { asked: asked(till, code), answer, said }
+        CheckAnswered { asked: asked(till, code), answer, said, asked_ms: None }
     }
 
     fn seconds(number: u64) -> Duration {
@@ -804,6 +835,28 @@ mod tests {
         assert_eq!(world.recalls("A"), None);
         world.hear("till-1", "a", CheckSaid::Refused);
         assert!(matches!(world.look("till-1", "A").held, Some(CheckHeld::Refused(_))));
+    }
+
+    #[test]
+    fn a_good_word_takes_back_no_refusal_that_was_asked_for_after_it() {
+        let mut world = World::new();
+        world.pass(seconds(600));
+        let asked_ms = Some(world.look("till-1", "A").at_ms);
+        world.pass(seconds(61));
+        let late = CheckAnswered { asked_ms, ..heard("till-1", "A", CheckSaid::Good) };
+        world.hear("till-2", "A", CheckSaid::Refused);
+        world.run([late.clone()]);
+        assert!(matches!(world.look("till-1", "A").held, Some(CheckHeld::Refused(_))));
+        world.offline.remember_checks_max = 0;
+        world.run([ForgetChecks]);
+        world.run([late.clone()]);
+        assert!(matches!(world.look("till-1", "A").held, Some(CheckHeld::Gone(Kept::Refused))));
+        world.offline.remember_checks_max = 10;
+        world.hear("till-1", "A", CheckSaid::Good);
+        assert_eq!(world.recalls("A"), Some((true, 0)), "it was asked for since");
+        world.pass(seconds(1));
+        world.run([late]);
+        assert_eq!(world.recalls("A"), Some((true, 62)), "its age counts from its question");
     }
 
     #[test]
@@ -956,6 +1009,7 @@ mod tests {
                 ..Answer::success()
             },
             said: CheckSaid::Good,
+            asked_ms: None,
         };
         world.run([long]);
         world.offline.remember_checks_max = 0;

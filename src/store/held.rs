@@ -69,21 +69,21 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// The provider takes back what it refused: of all codes that fold alike, or where they are
-    /// told apart of these bytes alone.
+    /// The provider takes back what it refused up to this minute: of all codes that fold alike, or
+    /// where they are told apart of these bytes alone.
     pub(super) fn let_go(
         &self,
-        business: &str,
-        code: &RewardCode,
+        (business, code): (&str, &RewardCode),
         exact: bool,
+        minute: i64,
     ) -> Result<(), StoreError> {
         if !self.books.keeps_codes {
             return Ok(());
         }
         let hash = Fingerprint::of_guard(business, code).0;
         let sql = "DELETE FROM held_code WHERE hash = ?1 AND what & 3 = ?2 AND (NOT ?3 OR what >> \
-            2 IN (0, ?4))";
-        let values = (hash, KEPT_REFUSED, exact, bytes_of(code));
+            2 IN (0, ?4)) AND minute <= ?5";
+        let values = (hash, KEPT_REFUSED, exact, bytes_of(code), minute);
         self.sql.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }

@@ -10,6 +10,23 @@ pub(super) fn read(connection: &Connection, name: &str) -> Result<Option<String>
     Ok(connection.prepare_cached(sql)?.query_row([name], |row| row.get(0)).optional()?)
 }
 
+/// All that is kept under names that begin so, by what follows there.
+pub(super) fn beginning_with(
+    connection: &Connection,
+    begin: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let mut statement =
+        connection.prepare("SELECT name, value FROM keep WHERE name >= ?1 ORDER BY name")?;
+    let mut rows = statement.query([begin])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let Some(rest) = name.strip_prefix(begin) else { break };
+        all.push((rest.to_owned(), row.get(1)?));
+    }
+    Ok(all)
+}
+
 /// Keeps something under this name, unless it is there already.
 pub(super) fn write(connection: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
     let sql = "INSERT INTO keep VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = \

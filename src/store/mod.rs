@@ -81,7 +81,7 @@ pub use rescue::{
 pub use risk::{AskStanding, LaneStanding, Standing, TillAtLimit};
 pub use search::{CodeHash, FoundRows, LOOK_FOR_MAX, LOOKED_MAX, LookEnd, RowSpan, Search};
 pub use tallies::{Refused, TillDay, TillDays};
-pub use trust::{LANES_TO_COME, Off, TrustOff, TrustSwitch};
+pub use trust::{LANES_TO_COME, Off, Switched, TrustOff, TrustSwitch};
 pub use types::{
     Acted, Concluded, Counts, Decision, Event, Filter, Headroom, Holder, Kept, Limit,
     NewRedemption, NotGiven, Taken, UsedBy, VoidOutcome, relayed,
@@ -106,8 +106,8 @@ pub struct Surroundings<'a> {
     pub stamp: Stamp,
     /// How long the process has been on.
     pub uptime: std::time::Duration,
-    /// The minute of the local day, 0 to 1439.
-    pub local_min: u16,
+    /// The store's own time zone.
+    pub zone: &'a Zone,
     /// Which day of the reports a moment belongs to.
     pub days: &'a Days,
     /// The offline policy.
@@ -149,14 +149,14 @@ impl<'a> Surroundings<'a> {
     #[must_use]
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
         let uptime = std::time::Duration::ZERO;
-        let local_min = Zone::utc().minute_of_day(stamp.unix_ms);
         let evidence = &|_: &str, _: Seq, _: &str| false;
-        Self { stamp, uptime, local_min, days: &UTC, offline, lane, evidence, tills: &() }
+        Self { stamp, uptime, zone: &UTC_ZONE, days: &UTC, offline, lane, evidence, tills: &() }
     }
 }
 
 /// Days for whoever says nothing of the store's own.
 static UTC: LazyLock<Days> = LazyLock::new(Days::utc);
+static UTC_ZONE: LazyLock<Zone> = LazyLock::new(Zone::utc);
 
 /// What one transaction sees around it.
 struct Around<'a> {

@@ -42,7 +42,7 @@ macro_rules! slice {
                 AND i.seq = r.seq) THEN 'redemption_origin'
             END, r.guard, EXISTS (SELECT 1 FROM ",
             $guards,
-            " g WHERE g.guard = r.guard AND g.seq = r.seq)
+            " g WHERE g.guard = r.guard AND g.seq = r.seq), r.business
             FROM redemption r NOT INDEXED WHERE r.seq > ?1 ORDER BY r.seq LIMIT ?2"
         )
     };
@@ -120,6 +120,7 @@ struct Counted {
     /// What is at risk in it, in 1/10000.
     exposure: i64,
     figures: Figures,
+    business: String,
 }
 
 /// One slice of a recount of the books.
@@ -175,6 +176,8 @@ impl Desk<'_> {
             under_way.follow_exposure(Seq(row.seq), row.lane, row.exposure);
             let sum = under_way.figures.entry(row.lane).or_default();
             *sum = sum.plus(row.figures);
+            // One that an earlier build took has named its business to nobody.
+            self.books.ledger.name(self.sql, (row.lane, &row.business))?;
         }
         if slice.len() < usize::try_from(SLICE_ROWS).unwrap_or(0) {
             return Ok(Recounted {
@@ -199,7 +202,8 @@ impl Desk<'_> {
             let is_exposed = risk::is_exposed(state, kind, marks, is_of_before);
             let exposure = value.filter(|_| is_exposed).unwrap_or(0).max(0);
             let figures = Figures::of_bits(kind, marks, state);
-            Ok((Counted { seq, lane: row.get(1)?, state, exposure, figures }, lost))
+            let (lane, business) = (row.get(1)?, row.get(10)?);
+            Ok((Counted { seq, lane, state, exposure, figures, business }, lost))
         })?;
         rows.map(|row| match row? {
             (row, None) => Ok(row),

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::accept::Rivals;
 use super::row::Stored;
+use super::steps::{self, StepsTold};
 use super::sums::{self, RiskSums};
 use super::trust::Off;
 use super::types::Event;
 use super::worth::{self, Given};
 use super::{Desk, Operation, StoreError, connection, keep};
-use crate::clock::Stamp;
+use crate::clock::{LocalMoment, Stamp};
 use crate::decide::{self, Kept, kind, mark};
 use crate::limits::{
     Account, BUSINESSES_MAX, Gauge, Headroom, LaneNow, Limit, NoRoom, Refusals, Risk, Room,
@@ -32,6 +33,9 @@ use crate::{fold, message};
 const SINCE: i64 = 5;
 /// What a row that a crash left counts as, by this name.
 const UNKNOWN: &str = "value of unknown";
+/// What the names begin with under which a business is kept that was named; its lane follows, and
+/// it itself.
+const BUSINESS: &str = "business ";
 /// A crash leaves no live row that is older than so many.
 const CRASHED_ROWS_MAX: i64 = 100_000;
 
@@ -150,6 +154,11 @@ pub(super) struct Ledger {
     changed: BTreeMap<Scope, Entry>,
     /// Businesses, folded, by lane; `true`: confirmed here, `false`: given to on trust alone.
     businesses: Arc<BTreeMap<i64, BTreeMap<String, bool>>>,
+    /// Businesses, folded, by lane, that a redemption or a check's refusal has named: what they
+    /// hold holds for others, and nothing is given for their name's sake.
+    named: Arc<BTreeMap<i64, BTreeSet<String>>>,
+    /// Which steps of limits were told, by lane.
+    pub(super) told: Arc<BTreeMap<i64, StepsTold>>,
     /// What an unknown redemption counts as, as it was last kept.
     unknown: Amount,
 }
@@ -227,6 +236,8 @@ impl Ledger {
             kept: Arc::new(kept),
             changed: BTreeMap::new(),
             businesses: Arc::new(businesses),
+            named: Arc::new(read_named(connection)?),
+            told: Arc::new(steps::read(connection)?),
             unknown: unknown.unwrap_or_else(|| Offline::default().value_of_unknown),
         })
     }
@@ -333,8 +344,29 @@ impl Ledger {
         its == Some(true) || (none_is_confirmed && (its.is_some() || known.len() < BUSINESSES_MAX))
     }
 
-    /// A row says that its business was confirmed.
+    /// A redemption, or a check's refusal, has named a business. Beyond the bound others are not
+    /// kept.
+    pub(super) fn name(
+        &mut self,
+        sql: &Connection,
+        (lane, business): (i64, &str),
+    ) -> Result<(), StoreError> {
+        let folded = fold::code(business);
+        let is_known = self.businesses.get(&lane).is_some_and(|all| all.contains_key(&*folded));
+        let named = self.named.get(&lane);
+        let is_kept =
+            |all: &BTreeSet<String>| all.contains(&*folded) || all.len() >= BUSINESSES_MAX;
+        if !self.is_there || is_known || named.is_some_and(is_kept) {
+            return Ok(());
+        }
+        keep::write(sql, &format!("{BUSINESS}{lane} {folded}"), "")?;
+        Arc::make_mut(&mut self.named).entry(lane).or_default().insert(folded.into_owned());
+        Ok(())
+    }
+
+    /// A row says which business it named, and whether that was confirmed.
     fn learn_from(&mut self, sql: &Connection, row: &Stored) -> Result<(), StoreError> {
+        self.name(sql, (row.lane, &row.business))?;
         if row.state == State::Confirmed && !row.has(mark::DUPLICATE_OF_OURS) {
             self.learn(sql, (row.lane, &row.business), true)?;
         }
@@ -366,7 +398,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// The other businesses of the lane that may be trusted.
+    /// The other businesses of the lane: those that may be trusted, and those that were named.
     fn others(
         &self,
         lane: i64,
@@ -375,7 +407,8 @@ impl Ledger {
     ) -> BTreeSet<String> {
         let folded = fold::code(business);
         let known = self.businesses.get(&lane).into_iter().flat_map(BTreeMap::keys);
-        let all = known.chain(listed.into_iter().flatten());
+        let named = self.named.get(&lane).into_iter().flatten();
+        let all = known.chain(named).chain(listed.into_iter().flatten());
         all.filter(|own| **own != folded).cloned().collect()
     }
 
@@ -417,6 +450,18 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// The businesses that are kept since they were named.
+fn read_named(connection: &Connection) -> Result<BTreeMap<i64, BTreeSet<String>>, StoreError> {
+    let mut named: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+    for (name, _) in keep::beginning_with(connection, BUSINESS)? {
+        let Some((lane, business)) = name.split_once(' ') else { continue };
+        if let Ok(lane) = lane.parse() {
+            named.entry(lane).or_default().insert(business.to_owned());
+        }
+    }
+    Ok(named)
 }
 
 /// An entry of the table; `None` where its scope cannot be.
@@ -564,12 +609,10 @@ impl Desk<'_> {
         trusted.map(account).collect()
     }
 
-    /// What has passed of the local day, where the clock is trusted. Zones differ by whole minutes.
-    fn local(&self) -> Option<Duration> {
+    /// The moment as the store's own clock shows it, where that is trusted.
+    fn local(&self) -> Option<LocalMoment<'_>> {
         let Stamp { unix_ms, trusted } = self.around.stamp;
-        let into_minute = u64::try_from(unix_ms.rem_euclid(60_000)).unwrap_or(0);
-        let minutes = Duration::from_secs(u64::from(self.around.local_min) * 60);
-        trusted.then_some(minutes + Duration::from_millis(into_minute))
+        trusted.then(|| self.around.zone.at(unix_ms))
     }
 
     /// Whether the till's answers are slowed.
@@ -617,7 +660,7 @@ impl Desk<'_> {
                 offline.listed.contains_key(name),
             ),
             is_off: self.books.is_trust_off(name, self.around.elapsed),
-            local_min: self.around.stamp.trusted.then_some(self.around.local_min),
+            local_min: self.local().map(LocalMoment::minute),
         }
     }
 
@@ -660,6 +703,21 @@ impl Desk<'_> {
         let after = self.used(row, given, 0);
         self.tell_steps(row.lane, given.worth.amount(), (&before.gauges, &after.gauges))?;
         Ok(after.headroom)
+    }
+
+    /// The gauge of a limit that refuses; `None` where it has none.
+    pub(super) fn gauge_of(&self, lane: i64, limit: &Limit) -> Option<Gauge> {
+        let (key, minute) = (limit.gauge_key()?, self.around.elapsed.on_min());
+        let (offline, ledger) = (self.around.offline, &self.books.ledger);
+        let now = self.lane_now(lane, self.books.name(lane), "");
+        let gauges = match limit.rule() {
+            Some(name) => {
+                let books = ledger.account(&Scope::Rule(name.to_owned()), minute);
+                rule_gauges(offline.rules.named(name)?, &now, books)
+            }
+            None => lane_gauges(offline, &now, ledger.account(&Scope::Lane(lane), minute)),
+        };
+        gauges.into_iter().find(|gauge| gauge.limit == key)
     }
 
     /// How far the limits are used that a row meets, so many pending ones left aside.

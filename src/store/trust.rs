@@ -54,6 +54,15 @@ pub struct TrustSwitch {
     pub by: String,
 }
 
+/// What came of a switch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Switched {
+    /// The lanes that it was for.
+    pub lanes: Vec<String>,
+    /// Those in which trust was off for longer already and stays so.
+    pub off_for_longer: Vec<String>,
+}
+
 /// Trust that is off now, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Off {
@@ -64,17 +73,8 @@ pub struct Off {
 }
 
 pub(super) fn read(connection: &Connection) -> Result<BTreeMap<String, TrustOff>, StoreError> {
-    let mut statement = connection.prepare("SELECT name, value FROM keep WHERE name >= ?1")?;
-    let mut rows = statement.query([NAME])?;
-    let mut all = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let (name, value): (String, String) = (row.get(0)?, row.get(1)?);
-        let Some(lane) = name.strip_prefix(NAME) else { break };
-        if let Ok(off) = serde_json::from_str(&value) {
-            all.insert(lane.to_owned(), off);
-        }
-    }
-    Ok(all)
+    let kept = keep::beginning_with(connection, NAME)?.into_iter();
+    Ok(kept.filter_map(|(lane, off)| Some((lane, serde_json::from_str(&off).ok()?))).collect())
 }
 
 /// In a database that was salvaged, and of which not all was read that the gateway keeps: trust is
@@ -120,24 +120,29 @@ fn stored(off: &TrustOff) -> Result<String, StoreError> {
 }
 
 impl Operation for TrustSwitch {
-    /// The lanes.
-    type Output = Vec<String>;
+    type Output = Switched;
 
-    fn perform(&self, desk: &mut Desk<'_>) -> Result<Vec<String>, StoreError> {
+    fn perform(&self, desk: &mut Desk<'_>) -> Result<Switched, StoreError> {
         desk.switch_trust(self)
     }
 }
 
 impl Desk<'_> {
-    fn switch_trust(&mut self, switch: &TrustSwitch) -> Result<Vec<String>, StoreError> {
-        let lanes = self.lanes_of(switch);
-        for lane in &lanes {
+    fn switch_trust(&mut self, switch: &TrustSwitch) -> Result<Switched, StoreError> {
+        let mut switched = Switched { lanes: self.lanes_of(switch), off_for_longer: Vec::new() };
+        for lane in &switched.lanes {
             match &switch.off {
+                Some((_, within)) if self.is_off_for_longer(lane, *within) => {
+                    switched.off_for_longer.push(lane.clone());
+                }
                 Some((note, within)) => self.trust_goes_off(lane, switch, (note, *within))?,
                 None => self.trust_goes_on(lane, switch)?,
             }
         }
-        Ok(lanes.into_iter().filter(|lane| lane != LANES_TO_COME).collect())
+        let to_come = |lane: &String| lane != LANES_TO_COME;
+        switched.lanes.retain(to_come);
+        switched.off_for_longer.retain(to_come);
+        Ok(switched)
     }
 
     /// A lane that the settings do not name now has its books, and may be named again.
@@ -149,6 +154,15 @@ impl Desk<'_> {
             lanes.extend(known.filter(unnamed).map(str::to_owned));
         }
         lanes
+    }
+
+    /// Who switches trust off for all and a while must not end what somebody else has switched off
+    /// for longer in one lane, with a reason that may not be known to all.
+    fn is_off_for_longer(&self, lane: &str, within: Option<Duration>) -> bool {
+        let (off, Some(within)) = (self.books.trust_off(lane, self.around.elapsed), within) else {
+            return false;
+        };
+        off.is_some_and(|off| off.left.is_none_or(|left| left > within))
     }
 
     fn trust_goes_off(

@@ -489,6 +489,21 @@ fn a_check_waits_no_longer_than_a_redemption_and_its_late_answer_is_kept() {
 }
 
 #[test]
+fn a_good_answer_that_comes_late_takes_back_no_refusal_that_was_asked_for_after_it() {
+    let provider = Provider::start();
+    let gateway = before(&provider).intake("reply_within = \"4s\"").start();
+    provider.rules(&["fault=pass,call=check,delay=2s,count=1", "fault=used,call=check"]);
+    let told = at_once(2, |n| {
+        moment(Duration::from_millis(if n == 0 { 0 } else { 1100 }));
+        gateway.till(["till-1", "till-2"][n]).check("CK-1").status
+    });
+    assert_eq!(told, [200, 400], "the first is answered last");
+    cut(&provider, &gateway);
+    let refused = gateway.till("till-1").redeem("CK-1");
+    assert_eq!(refused.status, 400, "{refused:?}");
+}
+
+#[test]
 fn a_provider_that_wants_fewer_checks_is_left_alone_and_redemptions_go_on() {
     let provider = Provider::start();
     let gateway = before(&provider).start();

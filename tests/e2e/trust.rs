@@ -504,6 +504,25 @@ fn while_the_provider_hangs_the_first_screen_says_what_was_given_and_what_may_be
 }
 
 #[test]
+fn no_last_word_is_said_of_a_redemption_that_the_provider_may_have_taken() {
+    let provider = Provider::start();
+    let form = "[offline.code_form]\nlength = \"4-10\"\nalphabet = \"digits\"";
+    let gateway = Store::Checks.gateway(&provider, "500ms", form);
+    provider.rules(&["fault=hang-after-taking,call=redeem", "fault=hang-before-taking,call=check"]);
+    let dated = Order::new("44444").with("date", "2026-13-45 00:00:00");
+    let orders = [Order::new("ABC"), dated, Order::new("33333")];
+    let replies = at_once(orders.len(), |n| gateway.till(TILLS[n]).order(&orders[n]));
+    for told in &replies[..2] {
+        assert_eq!((told.status, told.state()), (503, "pending"), "{told:?}");
+        assert_eq!(told.header("retry-after"), Some("2"), "{told:?}");
+        let words =
+            "the provider has not answered about this reward; do not hand it out; ask again";
+        assert!(told.refusal().contains(words), "{told:?}");
+    }
+    assert_eq!(replies[2].status, 200, "others are trusted: {:?}", replies[2]);
+}
+
+#[test]
 fn one_answered_probe_does_not_refill_the_outage_budget_and_neither_does_a_restart() {
     let provider = Provider::start();
     let mut gateway = Store::Checks.gateway(&provider, "400ms", "max_outage = \"2s\"");

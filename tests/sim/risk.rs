@@ -31,9 +31,9 @@ pub(crate) const NAMELESS_PER_HOUR: u64 = 6;
 const NIGHT_MIN: (i64, i64) = (18 * 60, 2 * 60);
 /// What was checked is remembered, and counts for the rule about checked codes, for longer.
 const SURELY_REMEMBERED: Duration = Duration::from_secs(2 * 3600);
-/// Windows of an hour and of a day hold at least so much: their parts are minutes and hours.
-const SURELY_AN_HOUR: Duration = Duration::from_secs(58 * 60);
-const SURELY_A_DAY: Duration = Duration::from_secs(23 * 3600 - 120);
+/// Windows of an hour and of a day hold at least so much.
+const SURELY_AN_HOUR: Duration = Duration::from_secs(59 * 60);
+const SURELY_A_DAY: Duration = Duration::from_secs(24 * 3600 - 120);
 /// When a kill may have taken what was just heard with it, and a late answer may still come.
 const SETTLES: Duration = Duration::from_secs(60);
 

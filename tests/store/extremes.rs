@@ -99,7 +99,8 @@ fn asks(code: &str, in_vain: bool) -> CheckAsked {
 
 fn heard(code: &str, said: CheckSaid) -> CheckAnswered {
     let body = r#"{"data":{"customer_number":"1"},"message":"x"}"#.into();
-    CheckAnswered { asked: asks(code, false), answer: Answer { body, ..Answer::success() }, said }
+    let answer = Answer { body, ..Answer::success() };
+    CheckAnswered { asked: asks(code, false), answer, said, asked_ms: None }
 }
 
 fn memory() -> LaneMemory {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use redeemd::decide::WaitEnd;
 use redeemd::limits::{LaneNow, Limit, Measure};
+use redeemd::link::Cause;
 use redeemd::message::Language;
 use redeemd::redemption::Id;
 use redeemd::settings::{Caps, Rule};
 use redeemd::store::{
-    Acted, AskStanding, Conclusion, Decision, Ended, FILE, Handling, LANES_TO_COME, LaneStanding,
-    NewRedemption, Recount, Settlement, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
+    About, Acted, AskStanding, Concluded, Conclusion, Decision, Ended, FILE, Handling,
+    LANES_TO_COME, LaneStanding, NewRedemption, Off, Recount, Settlement, Taken, TrustSwitch, Void,
+    VoidByTill, VoidOutcome,
 };
+use redeemd::trust::Trust;
 use redeemd::value::Amount;
 
 use crate::rescue::{exported, import};
@@ -128,6 +131,43 @@ fn an_acceptance_after_a_wait_is_in_the_books_like_one_at_once_and_under_the_sam
     assert_eq!(at_risk(&mut world), (25, 0));
 }
 
+/// What a till is told that has waited in vain for this code.
+fn waited(world: &mut World, code: &str, ended_as: Option<&str>) -> Concluded {
+    let taken = world.take("till-1", code);
+    if let Some(outcome) = ended_as {
+        let about = About { outcome: outcome.to_owned(), ..About::default() };
+        world.one(Settlement { about, ..Settlement::new(taken.seq, 1, Ended::Unclear) });
+    }
+    world.one(Conclusion { seq: taken.seq, end: WaitEnd::InVain, withdrawn: false })
+}
+
+#[test]
+fn a_rule_for_a_cause_holds_as_soon_as_nobody_answers_while_the_lane_still_counts_as_up() {
+    let mut world = World::up();
+    world.is_silent = true;
+    let caps = Caps { max_exposure: Some(Amount::whole(25)), ..Caps::default() };
+    let causes = vec![Cause::Answer, Cause::Provider];
+    world.offline.rules = [Rule { causes, caps, ..rule() }].into_iter().collect();
+    assert!(matches!(waited(&mut world, "A", None), Concluded::Trusted { .. }));
+    for (code, ended_as) in [("B", None), ("C", Some("row_fault")), ("D", Some("answer"))] {
+        let said = format!("{:?}", waited(&mut world, code, ended_as));
+        assert!(said.contains("Rule(\"the rest\", Exposure"), "{said}");
+    }
+    let broken = waited(&mut world, "E", Some("reset"));
+    assert!(matches!(broken, Concluded::Trusted { .. }), "the rule is not for it: {broken:?}");
+}
+
+#[test]
+fn a_rule_that_accepts_for_a_cause_does_so_while_the_lane_still_counts_as_up() {
+    let mut world = World::up();
+    (world.is_silent, world.offline.accept) = (true, false);
+    let accepts = Rule { causes: vec![Cause::Answer], accept: Some(true), ..rule() };
+    world.offline.rules = [Rule { caps: Caps::default(), ..accepts }].into_iter().collect();
+    assert!(matches!(waited(&mut world, "A", None), Concluded::Trusted { .. }));
+    let other = format!("{:?}", waited(&mut world, "B", Some("reset")));
+    assert!(other.contains("NotAccepting"), "{other}");
+}
+
 #[test]
 fn what_a_crash_left_without_an_answer_counts_as_given() {
     let mut world = World::up();
@@ -178,6 +218,8 @@ fn what_was_given_or_switched_off_since_a_stop_grows_no_older_when_the_stop_coun
     world.one(TrustSwitch { off: None, ..off(None) });
     world.take("till-1", "C");
     assert_eq!(limited(&mut world, new("till-1", "D")), full, "SINCE is of the same day");
+    world.stamp.unix_ms += hour_ms;
+    assert_eq!(limited(&mut world, new("till-1", "D")), full, "and the end of its hour as well");
     world.stamp.unix_ms += hour_ms;
     world.take("till-1", "D");
 }
@@ -446,13 +488,46 @@ fn trust_that_is_off_in_all_lanes_is_off_in_one_that_the_settings_do_not_name_at
         TrustSwitch { lanes, off, by: "op".to_owned() }
     };
     let told = world.one(all(Some(("fraud".to_owned(), None))));
-    assert_eq!(told, [LANE, "unnamed"]);
+    assert_eq!(told.lanes, [LANE, "unnamed"]);
     let again = NewRedemption { lane: "unnamed".to_owned(), ..new("till-1", "C") };
     assert_eq!(limited(&mut world, again.clone()), Limit::Off);
     world.crash();
     assert_eq!(limited(&mut world, again.clone()), Limit::Off);
     world.one(all(None));
     assert!(matches!(world.decide(again), Decision::Taken(_)));
+}
+
+#[test]
+fn trust_that_is_switched_off_for_all_and_a_while_shortens_none_that_is_off_for_longer() {
+    let mut world = World::new();
+    world.take("till-1", "BEFORE");
+    let hours = |number: u64| Some(Duration::from_secs(number * 3600));
+    let all = |within| {
+        let lanes = vec![LANE.to_owned(), LANES_TO_COME.to_owned()];
+        TrustSwitch { lanes, off: Some(("a look".to_owned(), within)), by: "other".to_owned() }
+    };
+    for (first, second, stays) in [
+        (None, hours(1), true),
+        (hours(2), hours(1), true),
+        (hours(1), hours(2), false),
+        (hours(1), None, false),
+        (None, None, false),
+    ] {
+        assert_eq!(world.one(off(first)).off_for_longer, [""; 0]);
+        let longer = world.one(all(second)).off_for_longer;
+        assert_eq!(longer, vec![LANE; usize::from(stays)], "{first:?} {second:?}");
+        let Off { off: shown, left } = standing(&mut world).off.expect("it is off");
+        let note = if stays { "fraud" } else { "a look" };
+        assert_eq!(shown.note, note, "{first:?} {second:?}");
+        assert_eq!(left, if stays { first } else { second });
+        world.crash();
+        assert_eq!(standing(&mut world).off.expect("it is off").off.note, note);
+        world.one(TrustSwitch { off: None, ..off(None) });
+    }
+    world.one(off(hours(1)));
+    world.stamp.unix_ms += 61 * MINUTE_MS;
+    let longer = world.one(all(hours(1))).off_for_longer;
+    assert!(longer.is_empty(), "what is over is not in force: {longer:?}");
 }
 
 #[test]
@@ -512,22 +587,68 @@ fn codes_that_a_success_says_no_to_count_as_refused_to_their_till() {
     world.take("till-1", "THE-OTHER-TILL");
 }
 
+/// What the events of the limits say.
+fn limits_told(world: &World) -> Vec<String> {
+    let sql = "SELECT detail FROM event WHERE what = 'limit_used' ORDER BY n";
+    let connection = rusqlite::Connection::open(world.path().join(FILE)).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let told: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let text =
+        |detail: &String| redeemd::message::Event::from_stored(detail).text(Language::English);
+    told.iter().map(text).collect()
+}
+
+#[test]
+fn a_limit_that_has_shrunk_below_what_is_used_is_told_once_when_it_refuses() {
+    let mut world = World::new();
+    world.offline.max_pending = 50;
+    let mut told = Vec::new();
+    let mut is_told = |world: &World, text: &str| {
+        told.extend((!text.is_empty()).then(|| text.to_owned()));
+        assert_eq!(limits_told(world), told);
+    };
+    (0..9).for_each(|n| drop(world.take("till-1", &format!("C-{n}"))));
+    is_told(&world, "");
+    let (well, tenth) = (world.lane, Trust::AtOnce { tenth: true });
+    world.lane = LaneNow { trust: tenth, cause: Some(Cause::Tls), ..well };
+    assert_eq!(limited(&mut world, new("till-1", "A")), Limit::Pending(5));
+    is_told(&world, "used up: 9 of 5, the rewards that may wait (max_pending of offline)");
+    for _ in 0..2 {
+        limited(&mut world, new("till-1", "A"));
+        is_told(&world, "");
+        world.crash();
+    }
+    world.lane = well;
+    world.take("till-1", "A");
+    world.lane = LaneNow { trust: tenth, cause: Some(Cause::Tls), ..well };
+    limited(&mut world, new("till-1", "B"));
+    is_told(&world, "used up: 10 of 5, the rewards that may wait (max_pending of offline)");
+    world.lane = well;
+    world.offline.max_exposure = Amount::whole(200);
+    limited(&mut world, new("till-1", "B"));
+    limited(&mut world, new("till-2", "C"));
+    is_told(
+        &world,
+        "used up: 250.00 of 200.00, the value that may be at risk (max_exposure of offline)",
+    );
+    world.lane = LaneNow::default();
+    let waits = world.take("till-1", "D");
+    world.lane = well;
+    world.offline.max_exposure = Amount::whole(1000);
+    world.offline.caps.max_per_hour = Some(7);
+    world.one(Conclusion { seq: waits.seq, end: WaitEnd::InVain, withdrawn: true });
+    is_told(&world, "used up: 10 of 7, the rewards in an hour (max_per_hour of offline)");
+}
+
 #[test]
 fn an_event_tells_of_each_limit_at_eighty_percent_and_when_it_is_used_up() {
     let mut world = World::new();
     (world.offline.max_pending, world.offline.max_exposure) = (5, Amount::whole(200));
     (0..5).for_each(|n| drop(world.take("till-1", &format!("C-{n}"))));
-    let sql = "SELECT detail FROM event WHERE what = 'limit_used' ORDER BY n";
-    let connection = rusqlite::Connection::open(world.path().join(redeemd::store::FILE)).unwrap();
-    let mut statement = connection.prepare(sql).unwrap();
-    let told: Vec<String> =
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let told: Vec<String> = told
-        .iter()
-        .map(|detail| redeemd::message::Event::from_stored(detail).text(Language::English))
-        .collect();
+    limited(&mut world, new("till-1", "ONE-MORE"));
     assert_eq!(
-        told,
+        limits_told(&world),
         [
             "80 % used: 4 of 5, the rewards that may wait (max_pending of offline)",
             "used up: 5 of 5, the rewards that may wait (max_pending of offline)",

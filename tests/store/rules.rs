@@ -7,10 +7,11 @@ use redeemd::limits::LaneNow;
 use redeemd::message::{self, Denied, Language, Note};
 use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
-    About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Claim, Concluded,
-    Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Holder, Job, Kept,
-    LaneMemory, Limit, NewRedemption, NotGiven, Prune, Remember, Retention, RetryHeld, Settlement,
-    Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome, WaitMemory, relayed,
+    About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckHeld, CheckSaid, Claim,
+    Concluded, Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Holder,
+    Job, Kept, LaneMemory, Limit, NewRedemption, NotGiven, Prune, Recount, Remember, Retention,
+    RetryHeld, Settlement, Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome,
+    WaitMemory, relayed,
 };
 use redeemd::value::Amount;
 
@@ -670,12 +671,8 @@ fn a_code_that_a_person_freed_is_not_held_by_what_a_check_or_another_till_heard_
     let lost = world.settled("till-1", "A", declined("no"));
     world.lane = LaneNow::default();
     world.settled("till-2", "A", declined("no"));
-    let NewRedemption { till, lane, request, .. } = new("till-1", "A");
-    let (business, code) = (request.business_refrence, request.reward_code);
-    let rules = CodeRules::default();
-    let asked = CheckAsked { till, lane, business, code, rules, in_vain: false };
-    let Ended::Declined { answer, .. } = declined("no") else { panic!() };
-    world.one(CheckAnswered { asked: asked.clone(), answer, said: CheckSaid::Refused });
+    let asked = check("shop", "A");
+    check_refused(&mut world, "shop", "A");
     world.lane = LaneNow::down();
     assert!(matches!(world.decide(later("till-2", "A")), Decision::RefusedBefore(_)));
     free(&mut world, &lost.id);
@@ -815,6 +812,70 @@ fn a_code_that_was_refused_or_taken_back_is_not_given_for_another_business_after
     }
 }
 
+/// For another business than the usual.
+fn of(business: &str, mut new: NewRedemption) -> NewRedemption {
+    business.clone_into(&mut new.request.business_refrence);
+    new
+}
+
+fn check(business: &str, code: &str) -> CheckAsked {
+    let NewRedemption { till, lane, request, .. } = of(business, new("till-1", code));
+    let (business, code) = (request.business_refrence, request.reward_code);
+    CheckAsked { till, lane, business, code, rules: CodeRules::default(), in_vain: false }
+}
+
+/// The provider refuses a till's check.
+fn check_refused(world: &mut World, business: &str, code: &str) {
+    let Ended::Declined { answer, .. } = declined("no") else { panic!() };
+    let (asked, said) = (check(business, code), CheckSaid::Refused);
+    world.one(CheckAnswered { asked, answer, said, asked_ms: None });
+}
+
+#[test]
+fn a_check_is_told_what_a_redemption_would_be_of_a_code_that_another_business_of_the_lane_holds() {
+    let mut world = World::up();
+    world.settled("till-1", "SEED", confirmed());
+    let (asked, answer, said) = (check("other", "A"), Answer::success(), CheckSaid::Good);
+    world.one(CheckAnswered { asked, answer, said, asked_ms: None });
+    check_refused(&mut world, "another", "B");
+    assert!(world.one(check("other", "B")).held.is_none(), "the provider decides");
+    world.lane = LaneNow::down();
+    world.take("till-1", "A");
+    let known = world.one(check("other", "A"));
+    assert!(matches!(known.held, Some(CheckHeld::Used(_))), "{known:?}");
+    assert!(known.remembered.is_none());
+    let known = world.one(check("other", "B"));
+    assert!(matches!(known.held, Some(CheckHeld::Gone(Kept::Refused))), "{known:?}");
+}
+
+#[test]
+fn what_a_business_of_which_nothing_was_confirmed_holds_is_held_for_the_others_of_the_lane() {
+    let mut world = World::up();
+    world.settled("till-1", "SEED", confirmed());
+    let Decision::Taken(hangs) = world.decide(of("new", new("till-1", "HANGS"))) else { panic!() };
+    world.one(Settlement::new(hangs.seq, 1, Ended::Unclear));
+    conclude(&mut world, hangs.seq, false);
+    let Decision::Taken(no) = world.decide(of("newer", new("till-1", "NO"))) else { panic!() };
+    world.settle(no.seq, 1, declined("has been used"));
+    check_refused(&mut world, "newest", "CHECKED");
+    let waiting: Vec<_> =
+        ["HANGS", "NO", "CHECKED"].iter().map(|code| world.take("till-3", code).seq).collect();
+    world.lane = LaneNow::down();
+    for seq in waiting {
+        let said = conclude(&mut world, seq, true);
+        assert!(matches!(said, Concluded::TurnedAway { .. }), "nor to who waits: {said:?}");
+    }
+    for _ in 0..2 {
+        assert!(matches!(world.decide(later("till-2", "HANGS")), Decision::Used(_)));
+        assert!(matches!(world.decide(later("till-2", "NO")), Decision::RefusedBefore(_)));
+        let checked = world.decide(later("till-2", "CHECKED"));
+        assert!(matches!(checked, Decision::Gone(Kept::Refused)), "{checked:?}");
+        let unknown = world.decide(of("newest", later("till-2", "OTHER")));
+        assert!(matches!(unknown, Decision::Limited(Limit::Business)), "{unknown:?}");
+        world.crash();
+    }
+}
+
 #[test]
 fn a_redemption_that_the_provider_refused_is_not_given_when_its_till_asks_again_without_a_line() {
     let mut world = World::up();
@@ -836,6 +897,22 @@ fn a_redemption_that_the_provider_refused_is_not_given_when_its_till_asks_again_
         assert!(matches!(concluded, Concluded::Refused { .. }), "{code}: {concluded:?}");
         assert_eq!(world.show(&asked.id).state, State::Pending, "{code} is asked about again");
     }
+}
+
+#[test]
+fn rows_of_builds_that_kept_no_names_hold_for_all_businesses_once_they_were_counted() {
+    let mut world = World::up();
+    world.settled("till-1", "SEED", confirmed());
+    let Decision::Taken(hangs) = world.decide(of("new", new("till-1", "HANGS"))) else { panic!() };
+    world.one(Settlement::new(hangs.seq, 1, Ended::Unclear));
+    let file = world.path().join(redeemd::store::FILE);
+    world.store.take().unwrap().close().unwrap();
+    let forget = "DELETE FROM keep WHERE name LIKE 'business %'";
+    assert_eq!(rusqlite::Connection::open(file).unwrap().execute(forget, []).unwrap(), 2);
+    world.open();
+    assert!(world.one(Recount { begin: true }).finished);
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(later("till-2", "HANGS")), Decision::Used(_)));
 }
 
 #[test]

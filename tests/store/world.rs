@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(crate) lane: LaneNow,
     /// A till waits for each row.
     pub(crate) tills_wait: bool,
+    /// Others were not answered either.
+    pub(crate) is_silent: bool,
     /// The row whose answer the till that asks now has missed.
     pub(crate) missed: Option<Seq>,
     /// How many guards the store keeps in memory, where that is not its own number.
@@ -117,8 +119,19 @@ impl World {
         let lane = LaneNow::down();
         let offline = offline();
         let (store, tills_wait, recent_guards) = (Some(store), false, None);
-        let missed = None;
-        Self { dir, store, report, stamp, offline, lane, tills_wait, missed, recent_guards }
+        let (missed, is_silent) = (None, false);
+        Self {
+            dir,
+            store,
+            report,
+            stamp,
+            offline,
+            lane,
+            tills_wait,
+            is_silent,
+            missed,
+            recent_guards,
+        }
     }
 
     /// A world whose store keeps so many guards in memory: few enough that they are merged often.
@@ -168,8 +181,10 @@ impl World {
         let lane = move |_: &str| lane;
         let uptime = Duration::from_millis(u64::try_from(stamp.unix_ms.max(0)).unwrap());
         let tills = &Waiting(self.tills_wait, self.missed);
-        let around =
-            Surroundings { uptime, tills, ..Surroundings::new(stamp, &self.offline, &lane) };
+        let is_silent = self.is_silent;
+        let evidence = &move |_: &str, _: Seq, _: &str| is_silent;
+        let new = Surroundings::new(stamp, &self.offline, &lane);
+        let around = Surroundings { uptime, tills, evidence, ..new };
         self.store.as_mut().unwrap().run(tasks, &around);
         assert!(self.counts().balance(), "{:?}", self.counts());
     }

@@ -163,6 +163,7 @@ async fn switch_trust(
         Err(why) => return denied(f, StatusCode::BAD_REQUEST, &why),
     };
     match admin.queue.switch_trust(vec![lane], off, asker.name()).await {
+        // What stands first there says until when, and why.
         Ok(_) => Redirect::to("/").into_response(),
         Err(error) => unavailable(f, error),
     }

@@ -230,6 +230,7 @@ impl Desk<'_> {
         stored.crc = stored.checksum();
         stored.insert(&mut self.statements, self.guards, &parts.body)?;
         self.books.enter(&stored, stored.state)?;
+        self.books.ledger.name(self.sql, (stored.lane, &stored.business))?;
         if stored.is_trusted() {
             self.give(&stored, &self.given(row), false)?;
         }
