@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::harness::{Gateway, Order, Provider, redeemd};
+use crate::harness::{Gateway, Order, Provider, redeemd, until};
 
 /// A script of the package on the folders of `gateway`, away from this machine's.
 fn script(gateway: &Gateway, name: &str, action: &str) -> Output {
@@ -47,7 +47,9 @@ fn executable(path: &Path, body: &str) {
 fn remove(gateway: &mut Gateway) -> String {
     let before = script(gateway, "prerm", "remove");
     assert!(before.status.success(), "{before:?}");
-    gateway.terminate();
+    if gateway.is_running() {
+        gateway.terminate();
+    }
     assert!(script(gateway, "postrm", "remove").status.success());
     String::from_utf8(before.stdout).unwrap()
 }
@@ -90,4 +92,51 @@ fn purge_refuses_while_any_of_several_providers_lanes_has_what_is_pending() {
     gateway.wait_until_drained();
     assert_eq!(remove(&mut gateway), "");
     assert_purged(&gateway);
+}
+
+#[test]
+fn purge_refuses_where_the_database_was_taken_away_and_only_its_saved_copy_is_left() {
+    // A stopped one's books are not sure without its start.
+    for (is_running, pending) in [(true, "2"), (false, "unknown")] {
+        let (provider, mut gateway) = with_pending(2);
+        fs::remove_file(gateway.state_dir().join("redeemd.db")).unwrap();
+        until("what was taken away is saved", || saved_copy(&gateway).is_some());
+        if !is_running {
+            gateway.terminate();
+        }
+        let said = remove(&mut gateway);
+        assert!(said.contains(&format!("not yet sent: {pending};")), "{said}");
+        assert_purge_refuses(&gateway, pending);
+        assert!(saved_copy(&gateway).is_some());
+        provider.restore();
+        gateway.start();
+        assert_eq!(gateway.wait_until_drained().confirmed, 2);
+    }
+}
+
+#[test]
+fn purge_refuses_where_what_is_left_of_the_database_cannot_be_counted() {
+    let (_provider, mut gateway) = with_pending(1);
+    gateway.terminate();
+    let state = gateway.state_dir();
+    fs::rename(state.join("redeemd.db"), state.join("redeemd.db.damaged-20261127T210659Z"))
+        .unwrap();
+    assert!(remove(&mut gateway).contains("not yet sent: unknown;"));
+    assert_purge_refuses(&gateway, "unknown");
+}
+
+/// A gateway whose line is cut, with so many redemptions pending.
+fn with_pending(count: usize) -> (Provider, Gateway) {
+    let provider = Provider::start();
+    let gateway = Gateway::before(&provider);
+    provider.cut();
+    for n in 0..count {
+        assert_eq!(gateway.till("").redeem(&format!("LEFT-{n}")).state(), "pending");
+    }
+    (provider, gateway)
+}
+
+fn saved_copy(gateway: &Gateway) -> Option<PathBuf> {
+    let files = fs::read_dir(gateway.state_dir()).unwrap().map(|entry| entry.unwrap().path());
+    files.into_iter().find(|path| path.to_str().unwrap().contains("/redeemd.db.rescued-"))
 }

@@ -322,6 +322,11 @@ impl Gateway {
         (status, said)
     }
 
+    /// Whether it was started and neither stopped nor killed since.
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.process().ended().is_some()
