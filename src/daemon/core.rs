@@ -12,7 +12,7 @@ use super::lanes::{Broken, RunningLanes};
 use super::parts::Parts;
 use super::upkeep::{Upkeep, keep_refusals};
 use crate::admin::{self, Admin};
-use crate::clock::{Clock, Days};
+use crate::clock::Clock;
 use crate::forwarder::Transport;
 use crate::intake::Intake;
 use crate::queue::Queue;
@@ -54,7 +54,7 @@ impl<R: Transport + Clone> Core<R> {
         let admin = Arc::new(Admin::new(queue.clone(), info));
         admin.set_rules(admin::AccessRules::of(settings, credentials_dir.clone()));
         let upkeep = Upkeep::new(notify, retention(settings));
-        queue.set_days(days(settings));
+        queue.set_days(settings.gateway.days());
         let (queue, clock, credentials_dir) =
             (queue.clone(), clock.clone(), credentials_dir.clone());
         let mut lanes = RunningLanes::new(&settings.gateway.name, parts);
@@ -103,7 +103,7 @@ impl<R: Transport + Clone> Core<R> {
     pub async fn reconfigure(&mut self, settings: &Settings) -> Result<(), DaemonError> {
         self.lanes.set(settings, Broken::IsRefused).await?;
         self.queue.set_offline(settings.offline.clone());
-        self.queue.set_days(days(settings));
+        self.queue.set_days(settings.gateway.days());
         self.intake.reload(settings);
         let rules = admin::AccessRules::of(settings, self.credentials_dir.clone());
         self.admin.set_rules(admin::AccessRules { tls: self.admin_tls, ..rules });
@@ -124,12 +124,6 @@ impl<R: Transport + Clone> Core<R> {
         self.lanes.stop().await;
         keep_refusals(&self.queue).await;
     }
-}
-
-/// The zone is looked up at each start and reload.
-fn days(settings: &Settings) -> Days {
-    let ends = settings.gateway.day_ends;
-    Days::local(i64::from(ends.hour) * 60 + i64::from(ends.minute))
 }
 
 fn retention(settings: &Settings) -> crate::store::Retention {

@@ -14,7 +14,7 @@ use crate::admin::{IMPORT_ROWS_MAX, user_name};
 use crate::cli::args::ImportArgs;
 use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
-use crate::clock::Clock;
+use crate::clock::{Clock, Days, Zone};
 use crate::limits::LaneNow;
 use crate::message::{Language, Noun, count};
 use crate::settings::Loaded;
@@ -44,6 +44,7 @@ enum RowTarget {
 struct StoppedStore {
     store: Store,
     loaded: Loaded,
+    days: Days,
 }
 
 /// What the daemon answers.
@@ -138,7 +139,8 @@ async fn target(config: Option<&Path>) -> Result<RowTarget, CliError> {
             if let Some(migrated) = report.migrated {
                 say(&migrated.to_string());
             }
-            Ok(RowTarget::Store(Box::new(StoppedStore { store, loaded })))
+            let days = loaded.settings.gateway.days();
+            Ok(RowTarget::Store(Box::new(StoppedStore { store, loaded, days })))
         }
         Err(error) => Err(error),
     }
@@ -167,10 +169,12 @@ impl StoppedStore {
             rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
         let by = user_name(rustix::process::getuid().as_raw());
         let (clock, lane) = (Clock::system(), |_: &str| LaneNow::default());
-        let offline = &self.loaded.settings.offline;
+        let (stamp, uptime) = (clock.stamp(), clock.uptime());
         let around = Surroundings {
-            uptime: clock.uptime(),
-            ..Surroundings::new(clock.stamp(), offline, &lane)
+            uptime,
+            local_min: Zone::local().minute_of_day(stamp.unix_ms),
+            days: &self.days,
+            ..Surroundings::new(stamp, &self.loaded.settings.offline, &lane)
         };
         let import = Import { rows, from: from.to_owned(), by, language: Language::English };
         let arrived = self.store.perform(import, &around).map_err(|error| unopened(&error, ""))?;
