@@ -7,6 +7,7 @@ mod disk;
 mod gateway;
 mod medium;
 pub(crate) mod network;
+mod nobody;
 mod process;
 mod provider;
 mod till;
@@ -21,6 +22,7 @@ pub(crate) use disk::{DATABASE, EDQUOT, EIO, EROFS, LOG, Mount, Shim, Word, skip
 pub(crate) use gateway::{Builder, Gateway};
 pub(crate) use medium::Moment;
 pub(crate) use network::{Network, in_a_network_of_its_own};
+pub(crate) use nobody::{NOBODY, as_nobody, make_nobodys};
 pub(crate) use process::redeemd;
 pub(crate) use provider::{Provider, Recorded};
 pub(crate) use redeemd::store::Counts;
