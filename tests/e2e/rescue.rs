@@ -392,3 +392,46 @@ fn an_import_that_somebody_stops_says_what_it_has_imported() {
     assert!(said.contains("256 imported") && said.contains("interrupted"), "{said}");
     assert_eq!(counted(&import(&b, &file, 0).0), [1, 256, 0, 0]);
 }
+
+/// What an import says of a stopped gateway's database, with which something was done.
+fn import_after(gateway: &Gateway, done: impl FnOnce(&Path), file: &Path) -> String {
+    done(&gateway.state_dir());
+    let (imported, said) = import(gateway, file, 0);
+    assert_eq!(counted(&imported), [1, 0, 0, 0], "{said}");
+    said
+}
+
+#[test]
+fn an_import_says_of_a_stopped_gateways_database_what_a_start_would_and_the_trail_keeps_a_copy() {
+    let provider = Provider::start();
+    let (a, _) = outage(&provider, 1);
+    let file = a.folder().join("export");
+    export_to(&a, &file, 0);
+    let mut b = Gateway::before(&provider);
+    assert_eq!(b.till("").redeem("B-OWN").state(), "pending");
+    let copy = b.folder().join("copy");
+    assert_eq!(command(&b, "backup", &[copy.to_str().unwrap()]).status.code(), Some(0));
+    b.kill9();
+    let said = import_after(&b, |_| {}, &file);
+    assert!(said.contains("the last stop was not in order"), "{said}");
+    assert!(!said.contains("copy") && !said.contains("no database"), "{said}");
+
+    let empty = |state: &Path| {
+        for name in [DB, LOG] {
+            fs::remove_file(state.join(name)).unwrap();
+        }
+    };
+    let said = import_after(&b, empty, &file);
+    assert!(said.contains("there is no database beside"), "{said}");
+
+    let put_back = |state: &Path| {
+        empty(state);
+        fs::copy(&copy, state.join(DB)).unwrap();
+    };
+    let said = import_after(&b, put_back, &file);
+    assert!(said.contains("the database is a copy or was restored"), "{said}");
+    b.start();
+    assert!(!b.log().contains("copy"), "{}", b.log());
+    let trail = b.operators().send("GET", "/trail", &[], b"").body;
+    assert!(trail.contains("pending, and uncertain now: 1 redemption"), "{trail}");
+}

@@ -20,7 +20,9 @@ use crate::clock::{Clock, Days, Zone};
 use crate::limits::LaneNow;
 use crate::message::{Language, Noun, count};
 use crate::settings::Loaded;
-use crate::store::{Arrived, ExportLine, Exported, FORMAT, Import, Store, Surroundings, unseal};
+use crate::store::{
+    Arrived, ExportLine, Exported, FORMAT, Found, Import, OpenReport, Store, Surroundings, unseal,
+};
 
 /// Instead of a file that is read.
 const STANDARD_INPUT: &str = "-";
@@ -168,12 +170,7 @@ impl StoppedStore {
         let (store, report) = Store::open(dir).map_err(|error| unopened(&error, why))?;
         // At once: an import that is killed leaves files that the daemon can open.
         handed_over(dir)?;
-        if let Some(salvage) = report.salvage {
-            say(&salvage.to_string());
-        }
-        if let Some(migrated) = report.migrated {
-            say(&migrated.to_string());
-        }
+        tell_opening(&report);
         let days = loaded.settings.gateway.days();
         Ok(Self { store, loaded, days })
     }
@@ -201,6 +198,33 @@ impl StoppedStore {
         let dir = self.loaded.settings.gateway.state_dir;
         self.store.close().map_err(|error| unopened(&error, ""))?;
         handed_over(&dir)
+    }
+}
+
+/// What the daemon logs of its own start: the next one finds nothing of it any more.
+fn tell_opening(report: &OpenReport) {
+    if let Some(salvage) = &report.salvage {
+        say(&salvage.to_string());
+    }
+    if let Some(marker) = &report.missing {
+        say(&format!(
+            "there is no database beside what a redeemd had left here: it begins with an empty \
+             one; find the database or a copy, or remove {}",
+            marker.display()
+        ));
+    }
+    if let Some(why) = report.copied {
+        say(&format!(
+            "the database is a copy or was restored ({why}): every pending redemption is treated \
+             as uncertain"
+        ));
+    }
+    if report.found == Found::Unclean {
+        let uncertain = count(report.uncertain, Noun::Redemption, Language::English);
+        say(&format!("the last stop was not in order; uncertain since: {uncertain}"));
+    }
+    if let Some(migrated) = &report.migrated {
+        say(&migrated.to_string());
     }
 }
 
