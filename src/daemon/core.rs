@@ -28,8 +28,6 @@ pub struct Core<R> {
     credentials_dir: Option<PathBuf>,
     intake: Arc<Intake>,
     admin: Arc<Admin>,
-    /// Whether the operators' listener speaks TLS: until a restart as it began.
-    admin_tls: bool,
     lanes: RunningLanes<R>,
     upkeep: Upkeep,
     ready: watch::Sender<bool>,
@@ -60,8 +58,7 @@ impl<R: Transport + Clone> Core<R> {
         let mut lanes = RunningLanes::new(&settings.gateway.name, parts);
         lanes.set(settings, Broken::IsHeld).await?;
         let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir.clone());
-        let admin_tls = settings.admin.tls.is_some();
-        Ok(Self { queue, clock, credentials_dir, intake, admin, admin_tls, lanes, upkeep, ready })
+        Ok(Self { queue, clock, credentials_dir, intake, admin, lanes, upkeep, ready })
     }
 
     /// Intake listens: `readyz` says so.
@@ -96,7 +93,8 @@ impl<R: Transport + Clone> Core<R> {
         }
     }
 
-    /// Takes over everything that a reload can change, or nothing.
+    /// Takes over everything that a reload can change, or nothing. What only a restart changes is
+    /// still as it began ([`until_restart`](crate::settings::until_restart)).
     ///
     /// # Errors
     /// Some of it cannot be used; what held before holds.
@@ -106,7 +104,7 @@ impl<R: Transport + Clone> Core<R> {
         self.queue.set_days(settings.gateway.days());
         self.intake.reload(settings);
         let rules = admin::AccessRules::of(settings, self.credentials_dir.clone());
-        self.admin.set_rules(admin::AccessRules { tls: self.admin_tls, ..rules });
+        self.admin.set_rules(rules);
         self.upkeep.set_retention(retention(settings));
         Ok(())
     }
