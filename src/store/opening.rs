@@ -16,7 +16,7 @@ use super::guards::Guards;
 use super::identity::{self, Place};
 use super::migration::{self, Migrated};
 use super::schema;
-use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint, connection, copied};
+use super::{FILE, LOG, Store, StoreError, Trouble, backup, checkpoint, connection, copied};
 use crate::clock::Clock;
 use crate::decide::mark;
 use crate::message;
@@ -115,6 +115,8 @@ pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
     files::demand_files(dir)?;
     let is_missing = identity::is_missing(dir)?;
     let lock = files::lock(dir)?;
+    // Where it cannot be removed, the next backup says why.
+    drop(backup::clear(dir));
     files::give_up_reserve_if_full(dir);
     let mut opened = open_or_rescue(dir)?;
     if is_missing {

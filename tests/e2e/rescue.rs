@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::harness::{
-    Gateway, Mount, NOBODY, Provider, as_nobody, make_nobodys, redeemd, spoil, until,
+    Gateway, Mount, NOBODY, Provider, as_nobody, make_nobodys, redeemd, spoil, until, wrapped,
 };
 
 const DB: &str = "redeemd.db";
@@ -320,7 +320,8 @@ fn a_lane_that_is_up_and_idle_delivers_at_once_what_is_imported() {
 
 /// An import from a pipe through which only these lines have come.
 fn import_that_waits(gateway: &Gateway, lines: &str) -> Child {
-    let mut import = redeemd("import");
+    // Under `nohup` a hang-up would not end it.
+    let mut import = wrapped("env", &["--default-signal=HUP".to_owned()], &redeemd("import"));
     import.arg("--config").arg(gateway.folder().join("redeemd.toml")).arg("-");
     import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut import = import.spawn().unwrap();

@@ -542,7 +542,7 @@ fn serves(reply: &Reply) -> bool {
 }
 
 /// `command` with the words of another before it; both share what they take out of the environment.
-fn wrapped(first: &str, rest: &[String], command: &Command) -> Command {
+pub(crate) fn wrapped(first: &str, rest: &[String], command: &Command) -> Command {
     let mut outer = Command::new(first);
     outer.args(rest).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {

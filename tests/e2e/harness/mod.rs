@@ -19,7 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 pub(crate) use disk::{DATABASE, EDQUOT, EIO, EROFS, LOG, Mount, Shim, Word, skipped, spoil};
-pub(crate) use gateway::{Builder, Gateway};
+pub(crate) use gateway::{Builder, Gateway, wrapped};
 pub(crate) use medium::Moment;
 pub(crate) use network::{Network, in_a_network_of_its_own};
 pub(crate) use nobody::{NOBODY, as_nobody, make_nobodys};
