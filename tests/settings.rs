@@ -20,6 +20,7 @@ use redeemd::redemption::RewardCode;
 use redeemd::settings::{
     Auth, Caps, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider,
     SameCode, SecretSource, Settings, SuccessSetting, UnknownCheck, load, needs_restart, parse,
+    until_restart,
 };
 use redeemd::value::Amount;
 
@@ -1378,6 +1379,7 @@ fn only_what_a_reload_cannot_apply_needs_a_restart() {
          = \"/y\"\n[[intake.till]]\nname = \"t\"\ncredential = \"c\"\n"
     ));
     assert_eq!(needs_restart(&old, &reloaded), [""; 0]);
+    assert_eq!(until_restart(&old, reloaded.clone()), reloaded);
     let other = settings(&format!(
         "{LEAST}[gateway]\nname = \"x\"\nstate_dir = \"/x\"\n[intake]\nlisten \
          = \"127.0.0.1:1\"\n[intake.tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n[admin]\nlisten \
@@ -1385,6 +1387,8 @@ fn only_what_a_reload_cannot_apply_needs_a_restart() {
          socket = \"/x.sock\"\n[admin.tls]\ncert_file = \"/c\"\nkey_file \
          = \"/k\"\n{ALERT}token_file = \"/t\""
     ));
+    let applied = until_restart(&old, other.clone());
+    assert_eq!((needs_restart(&old, &applied), &applied), (vec![], &old));
     let credential = settings(&format!("{LEAST}{ALERT}credential = \"c\""));
     let file = settings(&format!("{LEAST}{ALERT}token_file = \"/t\""));
     assert_eq!(needs_restart(&credential, &file), ["alert.token_file", "alert.credential"]);

@@ -1,6 +1,6 @@
 //! `backup`: a copy of the running gateway's database, in a file for its owner alone.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::json;
@@ -9,7 +9,8 @@ use super::args::BackupArgs;
 use super::ask::Daemon;
 use super::exit::{CliError, say};
 use super::interrupted::unless_interrupted;
-use super::rescue::{STANDARD_OUTPUT, create, discard};
+use super::new_file::NewFile;
+use super::rescue::STANDARD_OUTPUT;
 use super::terminal::is_terminal;
 
 /// What whoever has the copy must know.
@@ -25,15 +26,13 @@ pub(super) async fn backup(
     if args.file == Path::new(STANDARD_OUTPUT) {
         return to_output(daemon).await;
     }
-    let mut file = BufWriter::new(create(&args.file)?);
-    let written = match unless_interrupted(fetched(daemon, &mut file)).await {
-        Ok(written) => written,
-        Err(error) => {
-            // A part of a database is of no use, and stands in the way of the next one.
-            discard(&args.file);
-            return Err(error.about(args.file.display()));
-        }
-    };
+    let mut file = NewFile::create(&args.file)?;
+    let fetched = unless_interrupted(daemon.download("/api/v1/backup", file.writer())).await;
+    if let Err(error) = fetched {
+        file.discard();
+        return Err(error.about(args.file.display()));
+    }
+    let written = file.finish()?;
     say(WARNING);
     let path = args.file.display().to_string();
     if json {
@@ -56,11 +55,4 @@ async fn to_output(daemon: &Daemon) -> Result<(), CliError> {
     sent.and_then(|()| Ok(pipe.flush()?)).map_err(|error| error.about("standard output"))?;
     say(WARNING);
     Ok(())
-}
-
-async fn fetched(daemon: &Daemon, file: &mut BufWriter<std::fs::File>) -> Result<u64, CliError> {
-    daemon.download("/api/v1/backup", file).await?;
-    file.flush()?;
-    file.get_ref().sync_all()?;
-    Ok(file.get_ref().metadata()?.len())
 }

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::args::CertificateArgs;
 use super::exit::CliError;
-use super::rescue::discard;
+use super::new_file::discard;
 
 /// Makes both files; neither may exist.
 pub(super) fn make(

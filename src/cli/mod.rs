@@ -12,6 +12,7 @@ mod input;
 mod interrupted;
 mod list;
 mod names;
+mod new_file;
 mod options;
 mod password;
 mod rehearse;

@@ -12,7 +12,7 @@ use super::lanes::{Broken, RunningLanes};
 use super::parts::Parts;
 use super::upkeep::{Upkeep, keep_refusals};
 use crate::admin::{self, Admin};
-use crate::clock::{Clock, Days};
+use crate::clock::Clock;
 use crate::forwarder::Transport;
 use crate::intake::Intake;
 use crate::queue::Queue;
@@ -28,8 +28,6 @@ pub struct Core<R> {
     credentials_dir: Option<PathBuf>,
     intake: Arc<Intake>,
     admin: Arc<Admin>,
-    /// Whether the operators' listener speaks TLS: until a restart as it began.
-    admin_tls: bool,
     lanes: RunningLanes<R>,
     upkeep: Upkeep,
     ready: watch::Sender<bool>,
@@ -54,14 +52,13 @@ impl<R: Transport + Clone> Core<R> {
         let admin = Arc::new(Admin::new(queue.clone(), info));
         admin.set_rules(admin::AccessRules::of(settings, credentials_dir.clone()));
         let upkeep = Upkeep::new(notify, retention(settings));
-        queue.set_days(days(settings));
+        queue.set_days(settings.gateway.days());
         let (queue, clock, credentials_dir) =
             (queue.clone(), clock.clone(), credentials_dir.clone());
         let mut lanes = RunningLanes::new(&settings.gateway.name, parts);
         lanes.set(settings, Broken::IsHeld).await?;
         let intake = Intake::new(settings, queue.clone(), lanes.checker(), credentials_dir.clone());
-        let admin_tls = settings.admin.tls.is_some();
-        Ok(Self { queue, clock, credentials_dir, intake, admin, admin_tls, lanes, upkeep, ready })
+        Ok(Self { queue, clock, credentials_dir, intake, admin, lanes, upkeep, ready })
     }
 
     /// Intake listens: `readyz` says so.
@@ -96,17 +93,18 @@ impl<R: Transport + Clone> Core<R> {
         }
     }
 
-    /// Takes over everything that a reload can change, or nothing.
+    /// Takes over everything that a reload can change, or nothing. What only a restart changes is
+    /// still as it began ([`until_restart`](crate::settings::until_restart)).
     ///
     /// # Errors
     /// Some of it cannot be used; what held before holds.
     pub async fn reconfigure(&mut self, settings: &Settings) -> Result<(), DaemonError> {
         self.lanes.set(settings, Broken::IsRefused).await?;
         self.queue.set_offline(settings.offline.clone());
-        self.queue.set_days(days(settings));
+        self.queue.set_days(settings.gateway.days());
         self.intake.reload(settings);
         let rules = admin::AccessRules::of(settings, self.credentials_dir.clone());
-        self.admin.set_rules(admin::AccessRules { tls: self.admin_tls, ..rules });
+        self.admin.set_rules(rules);
         self.upkeep.set_retention(retention(settings));
         Ok(())
     }
@@ -124,12 +122,6 @@ impl<R: Transport + Clone> Core<R> {
         self.lanes.stop().await;
         keep_refusals(&self.queue).await;
     }
-}
-
-/// The zone is looked up at each start and reload.
-fn days(settings: &Settings) -> Days {
-    let ends = settings.gateway.day_ends;
-    Days::local(i64::from(ends.hour) * 60 + i64::from(ends.minute))
 }
 
 fn retention(settings: &Settings) -> crate::store::Retention {

@@ -102,8 +102,7 @@ impl From<QueueError> for DaemonError {
 /// Everything that runs.
 pub struct RunningDaemon {
     options: LoadOptions,
-    settings: Settings,
-    /// Those of the start, of which some stay in force until the next one.
+    /// The settings of the start, of which some stay in force until the next one.
     begun_with: Settings,
     signals: Signals,
     core: Core<Upstream>,
@@ -277,11 +276,9 @@ impl Begun {
         let core = Core::start(settings, parts).await?;
         listeners.serve(core.intake(), core.admin());
         core.listening();
-        let settings = prepared.loaded.settings;
-        let begun_with = settings.clone();
+        let begun_with = prepared.loaded.settings;
         let daemon = RunningDaemon {
             options,
-            settings,
             begun_with,
             signals,
             core,
@@ -295,7 +292,7 @@ impl Begun {
         daemon.notify.ready();
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            gateway = daemon.settings.gateway.name,
+            gateway = daemon.begun_with.gateway.name,
             "ready"
         );
         Ok(daemon)

@@ -2,7 +2,7 @@
 
 use super::RunningDaemon;
 use crate::prepare::{Prepared, prepare};
-use crate::settings::{Problems, needs_restart};
+use crate::settings::{Problems, needs_restart, until_restart};
 use crate::upstream::forget_system_authorities;
 
 impl RunningDaemon {
@@ -34,16 +34,16 @@ impl RunningDaemon {
             tracing::warn!("{warning}");
         }
         forget_system_authorities();
-        if let Err(fault) = self.core.reconfigure(&loaded.settings).await {
+        let keys = needs_restart(&self.begun_with, &loaded.settings);
+        let settings = until_restart(&self.begun_with, loaded.settings);
+        if let Err(fault) = self.core.reconfigure(&settings).await {
             return vec![fault.to_string()];
         }
-        let keys = needs_restart(&self.begun_with, &loaded.settings);
         for key in &keys {
             tracing::warn!("{key} has changed: this takes a restart");
         }
         self.core.queue.set_restart_keys(keys);
         self.listeners.reload();
-        self.settings = loaded.settings;
         Vec::new()
     }
 }

@@ -107,6 +107,17 @@ messages! {
         en: how.text(English),
         ar: how.text(Arabic);
 
+        /// The database was found to be a copy, or to have been put back.
+        Copied { redemptions: u64 }
+        en: format!(
+            "the database is a copy or was restored; pending, and uncertain now: {}",
+            count(*redemptions, Noun::Redemption, English)
+        ),
+        ar: format!(
+            "قاعدة البيانات نسخة أو أُعيدت من نسخة؛ ما هو قيد الانتظار وأصبح غير مؤكد: {}",
+            count(*redemptions, Noun::Redemption, Arabic)
+        );
+
         /// A lane was held.
         Hold
         en: "held",

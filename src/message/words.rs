@@ -182,6 +182,7 @@ pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
         "answered" => ("What was known before", "ما كان معروفًا من قبل"),
         "late_answer" => ("A late answer", "جواب متأخر"),
         "import" => ("Taken over from another gateway", "نُقلت من بوابة أخرى"),
+        "copied" => ("The database was put back from a copy", "أُعيدت قاعدة البيانات من نسخة"),
         "salvage" => ("Restored after damage", "استُعيدت بعد تلف"),
         "hold" => ("A line was held", "أُوقف خط"),
         "release" => ("A line goes on", "تابع خط عمله"),

@@ -18,7 +18,7 @@
 //! | `paths` | the files that settings name |
 //! | `caution` | what is allowed but should be known |
 //! | `load` | all of it in order |
-//! | `restart` | which changes a reload cannot apply |
+//! | `restart` | which changes a reload cannot apply, and what holds until the restart |
 
 mod address;
 mod admin;
@@ -45,7 +45,7 @@ mod value;
 pub use keys::{KEYS, Key, Kind};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, commands_socket, load, parse};
 pub use problem::{Problems, SettingsProblem};
-pub use restart::needs_restart;
+pub use restart::{needs_restart, until_restart};
 pub use rule_index::RuleKeys;
 pub use rules::listed;
 pub use secret::{SECRET_BYTES_MAX, SecretError};

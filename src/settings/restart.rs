@@ -1,6 +1,6 @@
-//! Which changes a reload cannot apply.
+//! Which changes a reload cannot apply, and what holds until the restart.
 
-use super::types::{SecretSource, Settings, Tls};
+use super::types::{Gateway, SecretSource, Settings, Tls};
 
 /// The keys that differ between `old` and `new` and that only a restart applies, in the order of
 /// [`KEYS`](super::KEYS). A certificate or token that is renewed in place is none.
@@ -28,4 +28,17 @@ pub fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("alert.credential", credential(old) != credential(new)),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
+}
+
+/// What a reload applies of `new` settings: all but what [`needs_restart`] names, which stays as it
+/// was at the start.
+#[must_use]
+pub fn until_restart(begun_with: &Settings, mut new: Settings) -> Settings {
+    let Settings { gateway, intake, admin, alert, .. } = begun_with.clone();
+    new.gateway = Gateway { day_ends: new.gateway.day_ends, ..gateway };
+    (new.intake.listen, new.intake.tls) = (intake.listen, intake.tls);
+    new.admin.listen = admin.listen;
+    (new.admin.socket, new.admin.tls) = (admin.socket, admin.tls);
+    new.alert = alert;
+    new
 }

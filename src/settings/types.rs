@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::rule_index::{RuleIndex, RuleKeys, RuleValues, beginnings};
+use crate::clock::Days;
 use crate::message::{Cause, Language, Texts};
 use crate::text::fits;
 use crate::value::Amount;
@@ -43,6 +44,16 @@ pub struct Gateway {
     pub state_dir: PathBuf,
     /// When a day of the reports ends, in local time.
     pub day_ends: TimeOfDay,
+}
+
+impl Gateway {
+    /// When days of the reports begin and end, in the machine's zone as it is now. Blocks on the
+    /// file system.
+    #[must_use]
+    pub fn days(&self) -> Days {
+        let TimeOfDay { hour, minute } = self.day_ends;
+        Days::local(i64::from(hour) * 60 + i64::from(minute))
+    }
 }
 
 /// A time of the day on a local clock, 00:00 to 23:59.

@@ -12,14 +12,11 @@ use super::aside::remove_if_there;
 use super::files::{self, FREE_BYTES_MIN, RESERVE_BYTES};
 use super::{Reader, StoreError, checks};
 
-/// The copy's name while it is made. A start that finds one leaves it: the next backup removes it.
-const NAME: &str = "redeemd.db.backup";
-const BESIDE: [&str; 4] = [
-    "redeemd.db.backup",
-    "redeemd.db.backup-journal",
-    "redeemd.db.backup-wal",
-    "redeemd.db.backup-shm",
-];
+/// The copy's name while it is made, which nobody would give a file of their own: what a killed
+/// process left of one is removed by the next start and the next backup.
+const NAME: &str = "redeemd.db.copying";
+const BESIDE: [&str; 4] =
+    [NAME, "redeemd.db.copying-journal", "redeemd.db.copying-wal", "redeemd.db.copying-shm"];
 
 impl Reader {
     /// Copies the database as it stands now into an unnamed file of the directory `dir`, and gives
@@ -71,7 +68,8 @@ fn demand_room(dir: &Path, copy: u64) -> Result<(), StoreError> {
     if free < needed { Err(StoreError::NoRoomToCopy { needed, free }) } else { Ok(()) }
 }
 
-fn clear(dir: &Path) -> Result<(), StoreError> {
+/// Removes what is left of a copy. Nobody else may be making one.
+pub(super) fn clear(dir: &Path) -> Result<(), StoreError> {
     BESIDE.iter().try_for_each(|name| remove_if_there(&dir.join(name)))
 }
 

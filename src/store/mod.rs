@@ -145,7 +145,8 @@ pub trait TillsNow {
 impl TillsNow for () {}
 
 impl<'a> Surroundings<'a> {
-    /// Surroundings without evidence and without tills that wait.
+    /// Surroundings without evidence and without tills that wait, whose days and hours are those of
+    /// UTC.
     #[must_use]
     pub fn new(stamp: Stamp, offline: &'a Offline, lane: &'a dyn Fn(&str) -> LaneNow) -> Self {
         let uptime = std::time::Duration::ZERO;

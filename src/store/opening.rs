@@ -16,8 +16,10 @@ use super::guards::Guards;
 use super::identity::{self, Place};
 use super::migration::{self, Migrated};
 use super::schema;
-use super::{FILE, LOG, Store, StoreError, Trouble, checkpoint, connection, copied};
+use super::{FILE, LOG, Store, StoreError, Trouble, backup, checkpoint, connection, copied};
+use crate::clock::Clock;
 use crate::decide::mark;
+use crate::message;
 use crate::redemption::Seq;
 
 /// How large the WAL is made in advance: settling overwrites it and needs no new block.
@@ -113,6 +115,8 @@ pub(super) fn open(dir: &Path) -> Result<(Store, OpenReport), StoreError> {
     files::demand_files(dir)?;
     let is_missing = identity::is_missing(dir)?;
     let lock = files::lock(dir)?;
+    // Where it cannot be removed, the next backup says why.
+    drop(backup::clear(dir));
     files::give_up_reserve_if_full(dir);
     let mut opened = open_or_rescue(dir)?;
     if is_missing {
@@ -230,8 +234,8 @@ fn open_sound(
     grow_wal(&connection, dir)?;
     // A longer log may be cut back to this.
     let never_shorter = log_bytes(dir).min(u64::from(connection::LOG_BYTES_KEPT_MAX));
-    let doubted = copied.map_or(Ok(0), |_| doubt_all(&connection))?;
-    let uncertain = doubted + identify(&mut connection, dir, here, never_shorter)?;
+    let doubted = copied.map(|_| doubt_all(&connection)).transpose()?;
+    let uncertain = identify(&mut connection, dir, (here, never_shorter), doubted)?;
     checkpoint::passive(&connection)?;
     files::sync_dir(dir)?;
     let (books, guards) = (Books::read(&connection)?, Guards::open(&connection)?);
@@ -300,12 +304,13 @@ fn look_through(
 }
 
 /// Writes down which file this is and that it is in use; in the same transaction whatever was in
-/// flight becomes uncertain.
+/// flight becomes uncertain, and the trail says that a copy is one, with how many were `doubted`.
+/// How many are uncertain now.
 fn identify(
     connection: &mut Connection,
     dir: &Path,
-    here: (i64, i64),
-    wal_bytes: u64,
+    (here, wal_bytes): ((i64, i64), u64),
+    doubted: Option<u64>,
 ) -> Result<u64, StoreError> {
     let counterpart = copied::renew(connection, dir)?;
     let transaction =
@@ -315,8 +320,19 @@ fn identify(
     transaction.execute(sql, (here.0, here.1, wal_bytes))?;
     copied::learn(&transaction, dir, &counterpart)?;
     let changed = doubt_flying(&transaction)?;
+    if let Some(redemptions) = doubted {
+        tell_copied(&transaction, redemptions)?;
+    }
     transaction.commit()?;
-    Ok(changed)
+    Ok(changed + doubted.unwrap_or(0))
+}
+
+fn tell_copied(connection: &Connection, redemptions: u64) -> Result<(), StoreError> {
+    let event = message::Event::Copied { redemptions }.to_stored();
+    let sql = "INSERT INTO event (at_ms, lane, what, by, detail) VALUES (?1, '', 'copied', \
+        'redeemd', ?2)";
+    connection.execute(sql, (Clock::system().stamp().unix_ms, &event))?;
+    Ok(())
 }
 
 fn doubt_flying(connection: &Connection) -> Result<u64, StoreError> {

@@ -469,6 +469,30 @@ fn n20_settings_that_wait_for_a_restart_are_shown_until_they_are_taken_back_or_i
 }
 
 #[test]
+fn n20_a_state_directory_that_waits_for_the_restart_is_looked_for_where_it_is() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    let file = gateway.folder().join("redeemd.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let elsewhere = gateway.folder().join("elsewhere");
+    let state = gateway.state_dir().display().to_string();
+    std::fs::write(&file, settings.replace(&state, elsewhere.to_str().unwrap())).unwrap();
+    gateway.reload();
+    until("it waits for the restart", || {
+        gateway.status()["restart_keys"].to_string().contains("gateway.state_dir")
+    });
+    let metrics = gateway.operators().send("GET", "/metrics", &[], b"").body;
+    assert!(metrics.contains("\nredeemd_database_bytes "), "{metrics}");
+    let origin = format!("http://{}", gateway.admin_address());
+    let form = "application/x-www-form-urlencoded";
+    let headers = [("content-type", form), ("origin", &origin)];
+    let reply = gateway.operators().send("POST", "/search", &headers, b"code=ANY-1");
+    assert_eq!(reply.status, 303, "{reply:?}");
+    assert!(!gateway.log().contains("cannot be kept"), "{}", gateway.log());
+    assert!(!elsewhere.exists());
+}
+
+#[test]
 fn n20_a_certificate_that_waits_for_the_restart_locks_nobody_out_of_the_console() {
     let provider = Provider::start();
     let mut gateway = Gateway::before(&provider);

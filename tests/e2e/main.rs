@@ -26,6 +26,7 @@ mod oracle;
 mod people;
 mod powercut;
 mod rehearse;
+mod removal;
 mod rescue;
 mod risk;
 mod smoke;

@@ -1,13 +1,17 @@
 //! A dying box's redemptions, exported from it in every state and taken over by another.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Child, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{Gateway, Mount, Provider, redeemd, spoil};
+use crate::harness::{
+    Gateway, Mount, NOBODY, Provider, as_nobody, make_nobodys, redeemd, spoil, until, wrapped,
+};
 
 const DB: &str = "redeemd.db";
 const LOG: &str = "redeemd.db-wal";
@@ -312,4 +316,123 @@ fn a_lane_that_is_up_and_idle_delivers_at_once_what_is_imported() {
     assert_eq!(counted(&import(&b, &file, 0).0), [3, 0, 0, 0]);
     assert_eq!(b.wait_until_drained().confirmed, 4);
     assert_delivered(&provider, &ids);
+}
+
+/// An import from a pipe through which only these lines have come.
+fn import_that_waits(gateway: &Gateway, lines: &str) -> Child {
+    // Under `nohup` a hang-up would not end it.
+    let mut import = wrapped("env", &["--default-signal=HUP".to_owned()], &redeemd("import"));
+    import.arg("--config").arg(gateway.folder().join("redeemd.toml")).arg("-");
+    import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut import = import.spawn().unwrap();
+    import.stdin.as_mut().unwrap().write_all(lines.as_bytes()).unwrap();
+    import
+}
+
+/// Its exit code and all that it said, once the signal has ended it and not its input.
+fn stopped_by(mut import: Child, signal: Signal) -> (Option<i32>, String) {
+    let input = import.stdin.take();
+    kill_process(Pid::from_child(&import), signal).unwrap();
+    until("the import has ended", || import.try_wait().unwrap().is_some());
+    drop(input);
+    let mut said = String::new();
+    import.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    import.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    (import.wait().unwrap().code(), said)
+}
+
+fn owners(dir: &Path) -> Vec<u32> {
+    fs::read_dir(dir).unwrap().map(|file| file.unwrap().metadata().unwrap().uid()).collect()
+}
+
+#[test]
+fn an_import_that_is_cut_off_leaves_a_state_directory_that_the_services_user_can_open() {
+    let provider = Provider::start();
+    let (a, _) = outage(&provider, 1);
+    let file = a.folder().join("export");
+    export_to(&a, &file, 0);
+    let lines = fs::read_to_string(&file).unwrap();
+    let first: String = lines.split_inclusive('\n').take(2).collect();
+    let Some(builder) = as_nobody(&provider) else { return };
+    let mut b = builder.stopped();
+    make_nobodys(&b.state_dir());
+    b.start();
+    for signal in [Signal::KILL, Signal::HUP, Signal::INT] {
+        assert!(b.terminate().success());
+        fs::remove_dir_all(b.state_dir()).unwrap();
+        make_nobodys(&b.state_dir());
+        let waiting = import_that_waits(&b, &first);
+        until("the store is made and its user's own", || {
+            let owners = owners(&b.state_dir());
+            owners.len() > 3 && owners.iter().all(|owner| *owner == NOBODY)
+        });
+        let (code, said) = stopped_by(waiting, signal);
+        if signal != Signal::KILL {
+            assert_eq!(code, Some(1), "{said}");
+            assert!(said.contains("0 imported") && said.contains("interrupted"), "{said}");
+            assert!(!said.contains("cut off"), "{said}");
+        }
+        b.start();
+        assert_eq!(counted(&import(&b, &file, 0).0), [1, 0, 0, 0]);
+    }
+}
+
+#[test]
+fn an_import_that_somebody_stops_says_what_it_has_imported() {
+    let provider = Provider::start();
+    let (a, _) = outage(&provider, redeemd::admin::IMPORT_ROWS_MAX + 1);
+    let file = a.folder().join("export");
+    export_to(&a, &file, 0);
+    let lines = fs::read_to_string(&file).unwrap();
+    let (all_but_the_end, _) = lines.trim_end().rsplit_once('\n').unwrap();
+    let b = Gateway::before(&provider);
+    let waiting = import_that_waits(&b, &format!("{all_but_the_end}\n"));
+    b.wait_for_counts("the first batch", |counts| counts.accepted == 256);
+    let (code, said) = stopped_by(waiting, Signal::TERM);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("256 imported") && said.contains("interrupted"), "{said}");
+    assert_eq!(counted(&import(&b, &file, 0).0), [1, 256, 0, 0]);
+}
+
+/// What an import says of a stopped gateway's database, with which something was done.
+fn import_after(gateway: &Gateway, done: impl FnOnce(&Path), file: &Path) -> String {
+    done(&gateway.state_dir());
+    let (imported, said) = import(gateway, file, 0);
+    assert_eq!(counted(&imported), [1, 0, 0, 0], "{said}");
+    said
+}
+
+#[test]
+fn an_import_says_of_a_stopped_gateways_database_what_a_start_would_and_the_trail_keeps_a_copy() {
+    let provider = Provider::start();
+    let (a, _) = outage(&provider, 1);
+    let file = a.folder().join("export");
+    export_to(&a, &file, 0);
+    let mut b = Gateway::before(&provider);
+    assert_eq!(b.till("").redeem("B-OWN").state(), "pending");
+    let copy = b.folder().join("copy");
+    assert_eq!(command(&b, "backup", &[copy.to_str().unwrap()]).status.code(), Some(0));
+    b.kill9();
+    let said = import_after(&b, |_| {}, &file);
+    assert!(said.contains("the last stop was not in order"), "{said}");
+    assert!(!said.contains("copy") && !said.contains("no database"), "{said}");
+
+    let empty = |state: &Path| {
+        for name in [DB, LOG] {
+            fs::remove_file(state.join(name)).unwrap();
+        }
+    };
+    let said = import_after(&b, empty, &file);
+    assert!(said.contains("there is no database beside"), "{said}");
+
+    let put_back = |state: &Path| {
+        empty(state);
+        fs::copy(&copy, state.join(DB)).unwrap();
+    };
+    let said = import_after(&b, put_back, &file);
+    assert!(said.contains("the database is a copy or was restored"), "{said}");
+    b.start();
+    assert!(!b.log().contains("copy"), "{}", b.log());
+    let trail = b.operators().send("GET", "/trail", &[], b"").body;
+    assert!(trail.contains("pending, and uncertain now: 1 redemption"), "{trail}");
 }

@@ -5,11 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Builder, Gateway, Mount, Order, Provider, Till, eventually, skipped, until};
-
-/// Debian's `nobody`.
-const NOBODY: u32 = 65534;
-const AS_NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+use crate::harness::{
+    Builder, Gateway, Mount, NOBODY, Order, Provider, Till, as_nobody, eventually, until,
+};
 
 #[test]
 fn a_second_daemon_on_one_state_directory_ends_with_75_and_names_the_first() {
@@ -57,19 +55,6 @@ fn a_state_directory_in_memory_is_warned_about_and_works() {
     gateway.wait_until_drained();
     let mut on_disk = Gateway::before(&provider);
     assert!(!on_disk.log().contains("tmpfs"));
-}
-
-/// A gateway that runs as nobody, who may read its settings.
-fn as_nobody(provider: &Provider) -> Option<Builder> {
-    let mut version = std::process::Command::new(AS_NOBODY[0]);
-    version.args(&AS_NOBODY[1..]).arg(env!("CARGO_BIN_EXE_redeemd")).arg("--version");
-    if !version.output().is_ok_and(|output| output.status.success()) {
-        skipped("the daemon cannot be run as nobody");
-        return None;
-    }
-    let builder = Gateway::with().lane("main", provider, "").wrapper(&AS_NOBODY);
-    std::fs::set_permissions(builder.folder(), std::fs::Permissions::from_mode(0o755)).unwrap();
-    Some(builder)
 }
 
 #[test]

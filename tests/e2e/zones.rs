@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use redeemd::clock::Clock;
 use serde_json::Value;
 
-use crate::harness::{FakeTime, Gateway, Provider, set_clock, synchronised};
+use crate::harness::{FakeTime, Gateway, Provider, redeemd, set_clock, synchronised};
 
 /// A moment on the wall, the day of the report that it belongs to, and whether `H-*` is given then.
 type Moment = (&'static str, &'static str, bool);
@@ -56,6 +56,32 @@ fn hours_of_rules_and_days_of_reports_go_by_one_zone_also_when_the_clock_is_put_
         assert_eq!(reply.status, if *open { 200 } else { 503 }, "{wall}: {reply:?}");
         *expected.entry((*day).to_owned()).or_default() += 1 + i64::from(*open);
     }
+    assert_eq!(days(&gateway), expected);
+}
+
+/// A zone in which it is another date now than in UTC.
+fn other_date() -> &'static str {
+    let hour = Clock::system().stamp().unix_ms.div_euclid(3_600_000).rem_euclid(24);
+    if hour < 11 { "Etc/GMT+12" } else { "Etc/GMT-14" }
+}
+
+#[test]
+fn what_is_imported_into_a_stopped_gateway_stands_on_the_day_of_its_own_zone() {
+    let provider = Provider::start();
+    let zone = other_date();
+    let mut gateway = Gateway::with().lane("main", &provider, "").environment("TZ", zone).start();
+    provider.cut();
+    assert_eq!(gateway.till("").redeem("CARRIED").status, 200);
+    let expected = days(&gateway);
+    let file = gateway.folder().join("export");
+    assert_eq!(gateway.command(&["export", file.to_str().unwrap()]).code, Some(0));
+    gateway.terminate();
+    std::fs::remove_dir_all(gateway.state_dir()).unwrap();
+    let settings = gateway.folder().join("redeemd.toml");
+    let mut import = redeemd("import");
+    import.env("TZ", zone).arg("--config").arg(settings).arg(&file);
+    assert!(import.status().unwrap().success());
+    gateway.start();
     assert_eq!(days(&gateway), expected);
 }
 

@@ -30,9 +30,10 @@ in_box sh -c 'rm -rf /etc/systemd/system/redeemd.service.d; systemctl daemon-rel
 ok 'installed anew it does not start before it is set up' no in_box sh -c 'apt-get install -y /root/redeemd_guide.deb >/dev/null 2>&1 && systemctl start redeemd'
 line refuse
 in_box sh -c 'install -m 0640 -g redeemd /root/provider.token /etc/redeemd/retm.token
-    printf "[[provider]]\nname = \"retm\"\nredeem_url = \"http://127.0.0.1:7799/redeem\"\n" >/etc/redeemd/conf.d/provider.toml'
+    printf "[[provider]]\nname = \"retm\"\nredeem_url = \"http://127.0.0.1:7799/redeem\"\n" >/etc/redeemd/conf.d/provider.toml
+    printf "[[provider]]\nname = \"second\"\nredeem_url = \"http://127.0.0.1:7799/redeem\"\ntoken_file = \"/etc/redeemd/retm.token\"\nbusinesses = [\"m-2\"]\n" >/etc/redeemd/conf.d/second.toml'
 ok 'set up, it starts' in_box systemctl start redeemd
 ok 'and takes what it cannot send yet' is "$(till forgotten)" '200 pending'
-ok 'purge refuses again' no in_box sh -c 'apt-get purge -y redeemd >/root/purge.log 2>&1'
+ok 'with two providers purge refuses again' no in_box sh -c 'apt-get purge -y redeemd >/root/purge.log 2>&1'
 ok 'told so, purge gives up what is pending' in_box sh -c 'REDEEMD_PURGE_PENDING=1 apt-get purge -y redeemd >/root/purge.log 2>&1'
 ok 'nothing of it is left' no in_box sh -c 'ls -d /var/lib/redeemd /etc/redeemd 2>/dev/null'

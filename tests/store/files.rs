@@ -458,3 +458,18 @@ fn a_flipped_column_is_parked_and_never_sent() {
         "its code stays guarded"
     );
 }
+
+#[test]
+fn a_start_removes_what_a_killed_one_left_of_a_copy_and_no_file_of_the_users() {
+    let mut world = World::new();
+    let (part, own) =
+        (world.path().join("redeemd.db.copying"), world.path().join("redeemd.db.backup"));
+    for file in [&part, &own] {
+        std::fs::write(file, "a part").unwrap();
+    }
+    world.restart();
+    assert!(!part.exists() && own.exists());
+    std::fs::write(&part, "a part").unwrap();
+    world.reader().backup(world.path()).unwrap();
+    assert!(!part.exists() && own.exists());
+}

@@ -1,8 +1,6 @@
 //! `export`: every open redemption into a file, asked of the daemon, or read where there is none.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Write;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -13,6 +11,7 @@ use crate::cli::args::ExportArgs;
 use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
 use crate::cli::interrupted::unless_interrupted;
+use crate::cli::new_file::NewFile;
 use crate::clock::{Clock, rfc3339};
 use crate::message::{Language, Noun, count};
 use crate::redemption::{Seq, State};
@@ -63,16 +62,16 @@ pub(in crate::cli) async fn export(
             .map_err(|error| error.about("standard output"))?;
         return warn(&written, &source, "what was written");
     }
-    let mut file = BufWriter::new(create(&args.file)?);
-    let writing = write_file(&mut file, &source, &gateway, first);
+    let mut file = NewFile::create(&args.file)?;
+    let writing = write(file.writer(), &source, &gateway, first);
     let written = match unless_interrupted(writing).await {
         Ok(written) => written,
         Err(error) => {
-            // Half an export only stands in the way of the next one.
-            discard(&args.file);
+            file.discard();
             return Err(error.about(args.file.display()));
         }
     };
+    file.finish()?;
     tell(&written, &source, args, json, out)
 }
 
@@ -109,32 +108,6 @@ fn remains(dir: &Path, gateway: String, why: &str) -> Result<(RowSource, String,
     }
     let first = remains.export(Seq(0), PAGE_ROWS).map_err(|error| unopened(&error, why))?;
     Ok((RowSource::Remains(Box::new(remains)), gateway, first))
-}
-
-/// A new file for its owner alone.
-pub(in crate::cli) fn create(path: &Path) -> Result<File, CliError> {
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))
-}
-
-/// Takes away the part of a file that a failure left; where that fails too, it is said, and the
-/// first failure stays the command's.
-pub(in crate::cli) fn discard(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path) {
-        say(&format!("{}: a part of it stays: {error}", path.display()));
-    }
-}
-
-async fn write_file(
-    file: &mut BufWriter<File>,
-    source: &RowSource,
-    gateway: &str,
-    first: Page,
-) -> Result<Written, CliError> {
-    let written = write(file, source, gateway, first).await?;
-    file.flush()?;
-    file.get_ref().sync_all()?;
-    Ok(written)
 }
 
 async fn write(
@@ -177,7 +150,6 @@ fn line(file: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), CliEr
     Ok(writeln!(file, "{text}")?)
 }
 
-/// The file is on the disk once its name is too (fsync(2)).
 fn tell(
     written: &Written,
     source: &RowSource,
@@ -185,13 +157,6 @@ fn tell(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let folder = args
-        .file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| CliError::from(error).about(folder.display()))?;
     let Written { pending, parked, unreadable, owed } = written;
     let file = args.file.display();
     if json {

@@ -8,17 +8,21 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use super::{hand_over, settings, unopened};
 use crate::admin::{IMPORT_ROWS_MAX, user_name};
 use crate::cli::args::ImportArgs;
 use crate::cli::ask::Daemon;
 use crate::cli::exit::{CliError, say};
-use crate::clock::Clock;
+use crate::cli::interrupted::Stops;
+use crate::clock::{Clock, Days, Zone};
 use crate::limits::LaneNow;
 use crate::message::{Language, Noun, count};
 use crate::settings::Loaded;
-use crate::store::{Arrived, ExportLine, Exported, FORMAT, Import, Store, Surroundings, unseal};
+use crate::store::{
+    Arrived, ExportLine, Exported, FORMAT, Found, Import, OpenReport, Store, Surroundings, unseal,
+};
 
 /// Instead of a file that is read.
 const STANDARD_INPUT: &str = "-";
@@ -26,8 +30,14 @@ const STANDARD_INPUT: &str = "-";
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
 /// How many bytes of lines go into one batch before it is sent.
 const BATCH_BYTES: usize = 512 * 1024;
+/// How many lines are read before they are needed.
+const LINES_AHEAD: usize = 16;
 /// How many redemptions and lines are named one by one; the others are counted.
 const NAMED_MAX: usize = 100;
+
+/// Somebody stopped it.
+const INTERRUPTED: &str =
+    "interrupted: what was imported stays; import the same file again for the rest";
 
 /// After so many lines none of which is an export's, nothing more is read.
 const FOREIGN_LINES: u64 = 20;
@@ -44,6 +54,7 @@ enum RowTarget {
 struct StoppedStore {
     store: Store,
     loaded: Loaded,
+    days: Days,
 }
 
 /// What the daemon answers.
@@ -83,24 +94,27 @@ pub(in crate::cli) async fn import(
 ) -> Result<(), CliError> {
     let (mut file, name) = source(&args.file)?;
     refuse_database(&mut file, &name)?;
+    // Before the store is opened: whoever stops the import then has it closed in order.
+    let mut stops = Stops::new()?;
     let mut target = target(config).await?;
     let mut work = Work { file: name, ..Work::default() };
-    let done = work.read(file, &mut target).await;
+    let done = work.read(file, &mut target, &mut stops).await;
     if let RowTarget::Store(offline) = target {
         offline.close()?;
     }
     if work.is_foreign() {
         return done.and(Err(no_export(&work.file, "a file without a line of one")));
     }
-    work.tell(json, out)?;
+    work.tell(done.is_ok(), json, out)?;
     done?;
     if work.is_whole() { Ok(()) } else { Err(CliError::SaidAlready) }
 }
 
 /// What is read, and its name in messages.
-fn source(path: &Path) -> Result<(Box<dyn BufRead>, PathBuf), CliError> {
+fn source(path: &Path) -> Result<(Box<dyn BufRead + Send>, PathBuf), CliError> {
     if path == Path::new(STANDARD_INPUT) {
-        return Ok((Box::new(std::io::stdin().lock()), PathBuf::from("standard input")));
+        let input = BufReader::new(std::io::stdin());
+        return Ok((Box::new(input), PathBuf::from("standard input")));
     }
     let file = File::open(path);
     let file = file.map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))?;
@@ -129,16 +143,7 @@ async fn target(config: Option<&Path>) -> Result<RowTarget, CliError> {
     match daemon.get("/api/v1/status").await {
         Ok(_) => Ok(RowTarget::Daemon(daemon)),
         Err(CliError::Unavailable(why) | CliError::Unanswered(why)) => {
-            let loaded = settings(config)?;
-            let opened = Store::open(&loaded.settings.gateway.state_dir);
-            let (store, report) = opened.map_err(|error| unopened(&error, &why))?;
-            if let Some(salvage) = report.salvage {
-                say(&salvage.to_string());
-            }
-            if let Some(migrated) = report.migrated {
-                say(&migrated.to_string());
-            }
-            Ok(RowTarget::Store(Box::new(StoppedStore { store, loaded })))
+            Ok(RowTarget::Store(Box::new(StoppedStore::open(settings(config)?, &why)?)))
         }
         Err(error) => Err(error),
     }
@@ -160,6 +165,16 @@ impl RowTarget {
 }
 
 impl StoppedStore {
+    fn open(loaded: Loaded, why: &str) -> Result<Self, CliError> {
+        let dir = &loaded.settings.gateway.state_dir;
+        let (store, report) = Store::open(dir).map_err(|error| unopened(&error, why))?;
+        // At once: an import that is killed leaves files that the daemon can open.
+        handed_over(dir)?;
+        tell_opening(&report);
+        let days = loaded.settings.gateway.days();
+        Ok(Self { store, loaded, days })
+    }
+
     fn take(&mut self, from: &str, rows: Vec<Exported>) -> Result<ImportAnswer, CliError> {
         let providers = &self.loaded.settings.providers;
         let is_known = |lane: &String| providers.iter().any(|provider| provider.name == *lane);
@@ -167,10 +182,12 @@ impl StoppedStore {
             rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
         let by = user_name(rustix::process::getuid().as_raw());
         let (clock, lane) = (Clock::system(), |_: &str| LaneNow::default());
-        let offline = &self.loaded.settings.offline;
+        let (stamp, uptime) = (clock.stamp(), clock.uptime());
         let around = Surroundings {
-            uptime: clock.uptime(),
-            ..Surroundings::new(clock.stamp(), offline, &lane)
+            uptime,
+            local_min: Zone::local().minute_of_day(stamp.unix_ms),
+            days: &self.days,
+            ..Surroundings::new(stamp, &self.loaded.settings.offline, &lane)
         };
         let import = Import { rows, from: from.to_owned(), by, language: Language::English };
         let arrived = self.store.perform(import, &around).map_err(|error| unopened(&error, ""))?;
@@ -180,20 +197,57 @@ impl StoppedStore {
     fn close(self) -> Result<(), CliError> {
         let dir = self.loaded.settings.gateway.state_dir;
         self.store.close().map_err(|error| unopened(&error, ""))?;
-        hand_over(&dir).map_err(|error| CliError::Internal(format!("{}: {error}", dir.display())))
+        handed_over(&dir)
     }
+}
+
+/// What the daemon logs of its own start: the next one finds nothing of it any more.
+fn tell_opening(report: &OpenReport) {
+    if let Some(salvage) = &report.salvage {
+        say(&salvage.to_string());
+    }
+    if let Some(marker) = &report.missing {
+        say(&format!(
+            "there is no database beside what a redeemd had left here: it begins with an empty \
+             one; find the database or a copy, or remove {}",
+            marker.display()
+        ));
+    }
+    if let Some(why) = report.copied {
+        say(&format!(
+            "the database is a copy or was restored ({why}): every pending redemption is treated \
+             as uncertain"
+        ));
+    }
+    if report.found == Found::Unclean {
+        let uncertain = count(report.uncertain, Noun::Redemption, Language::English);
+        say(&format!("the last stop was not in order; uncertain since: {uncertain}"));
+    }
+    if let Some(migrated) = &report.migrated {
+        say(&migrated.to_string());
+    }
+}
+
+fn handed_over(dir: &Path) -> Result<(), CliError> {
+    hand_over(dir).map_err(|error| CliError::Internal(format!("{}: {error}", dir.display())))
 }
 
 impl Work {
     async fn read(
         &mut self,
-        mut file: impl BufRead,
+        file: Box<dyn BufRead + Send>,
         target: &mut RowTarget,
+        stops: &mut Stops,
     ) -> Result<(), CliError> {
+        let mut lines = lines(file)?;
         for number in 1.. {
-            let line = next_line(&mut file).map_err(|error| error.about(self.file.display()))?;
+            let line = tokio::select! {
+                biased;
+                () = stops.come() => return Err(CliError::Failed(INTERRUPTED.to_owned())),
+                line = lines.recv() => line,
+            };
             let Some(line) = line else { break };
-            self.take_line(number, &line)?;
+            self.take_line(number, &line.map_err(|error| error.about(self.file.display()))?)?;
             if self.is_foreign() && self.refused >= FOREIGN_LINES {
                 break;
             }
@@ -303,14 +357,17 @@ impl Work {
         }
     }
 
-    fn tell(&self, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+    /// `read`: to the end of the file.
+    fn tell(&self, read: bool, json: bool, out: &mut dyn Write) -> Result<(), CliError> {
         for lane in &self.not_configured {
             say(&format!(
                 "no provider here is called {lane:?}: its redemptions wait until the settings name \
                  it"
             ));
         }
-        self.tell_gaps();
+        if read {
+            self.tell_gaps();
+        }
         let Self { imported, already_there, parked, refused, .. } = self;
         if json {
             let object = json!({ "imported": imported, "already_there": already_there,
@@ -327,6 +384,24 @@ impl Work {
         }
         Ok(())
     }
+}
+
+/// The file's lines, read beside what is done with them: one that does not come keeps nobody who
+/// stops the import waiting.
+fn lines(
+    mut file: Box<dyn BufRead + Send>,
+) -> Result<mpsc::Receiver<Result<String, CliError>>, CliError> {
+    let (sender, lines) = mpsc::channel(LINES_AHEAD);
+    let read = move || {
+        while let Some(line) = next_line(&mut file).transpose() {
+            let is_last = line.is_err();
+            if sender.blocking_send(line).is_err() || is_last {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new().name("lines".to_owned()).spawn(read)?;
+    Ok(lines)
 }
 
 /// The next line without its end; what is not text or too long comes as a line that no checksum

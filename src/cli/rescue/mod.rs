@@ -6,7 +6,7 @@ mod import;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub(super) use export::{STANDARD_OUTPUT, create, discard, export};
+pub(super) use export::{STANDARD_OUTPUT, export};
 pub(super) use import::import;
 
 use super::ask::{STATE_DIR, host_name};

@@ -322,6 +322,11 @@ impl Gateway {
         (status, said)
     }
 
+    /// Whether it was started and neither stopped nor killed since.
+    pub(crate) fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Whether it has ended by itself.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.process().ended().is_some()
@@ -537,7 +542,7 @@ fn serves(reply: &Reply) -> bool {
 }
 
 /// `command` with the words of another before it; both share what they take out of the environment.
-fn wrapped(first: &str, rest: &[String], command: &Command) -> Command {
+pub(crate) fn wrapped(first: &str, rest: &[String], command: &Command) -> Command {
     let mut outer = Command::new(first);
     outer.args(rest).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
