@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use redeemd::message::{Language, Refusal, Texts};
-use redeemd::prepare::{Prepared, prepare, tills_may_use};
+use redeemd::prepare::{Prepared, prepare, tills_may_stay, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
     Auth, Caps, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider,
@@ -1350,6 +1350,18 @@ fn a_socket_of_systemd_keeps_the_settings_own_rule() {
         tills_may_use("127.0.0.1:7733".parse().unwrap(), &open).is_ok()
             && tills_may_use(store, &guarded).is_ok()
     );
+}
+
+#[test]
+fn an_address_that_is_open_until_a_restart_keeps_the_rule_under_other_settings() {
+    let [open, guarded] = [String::new(), tills(1)].map(|more| settings(&format!("{LEAST}{more}")));
+    let anybody = settings(&format!("{LEAST}[intake]\nallow_anonymous = true"));
+    let (store, here) = ("192.168.10.1:7733".parse().unwrap(), "127.0.0.1:7733".parse().unwrap());
+    let may = |address, settings| tills_may_stay(address, settings).is_ok();
+    assert!(!may((store, false), &open) && !may((store, true), &open) && may((here, true), &open));
+    assert!(may((store, true), &guarded));
+    // What anybody may do at the addresses of the settings, nobody may at one that left them.
+    assert!(may((store, false), &anybody) && !may((store, true), &anybody));
 }
 
 #[test]
