@@ -20,13 +20,16 @@ use crate::settings::Settings;
 /// name.
 const TILLS_NAMES: [&str; 2] = ["tills", "redeemd.socket"];
 const ADMIN_NAME: &str = "admin";
-/// The most connections of operators and commands.
+/// The most connections of operators over TCP.
 const ADMIN_CONNECTIONS_MAX: usize = 128;
+/// The most connections of commands, which nobody on TCP can take from them.
+const COMMANDS_CONNECTIONS_MAX: usize = 32;
 
 /// Bound, then serving.
 pub(super) struct Listeners {
     tills: Vec<Socket>,
     admin: Vec<Socket>,
+    commands: Vec<Socket>,
     /// Where tills are served, until a restart.
     tills_at: Vec<SocketAddr>,
     /// Whether systemd chose those places, and does so again at the next start.
@@ -61,7 +64,8 @@ impl Listeners {
                 .into_iter()
                 .map(|one| secured(one, prepared.tills_certificate.as_ref()))
                 .collect(),
-            admin: admin.chain(commands.into_iter().map(Socket::Unix)).collect(),
+            admin: admin.collect(),
+            commands: commands.into_iter().map(Socket::Unix).collect(),
             certificates: certificates.into_iter().flatten().cloned().collect(),
             stop: watch::Sender::new(false),
             tasks: JoinSet::new(),
@@ -73,18 +77,16 @@ impl Listeners {
         let tills = std::mem::take(&mut self.tills);
         let router = intake::router(Arc::clone(intake));
         self.tasks.spawn(listen::serve(tills, router, Bounds::of_process(), self.stop.subscribe()));
-        // Whoever reads here needs no token.
-        let (most, usual) = (ADMIN_CONNECTIONS_MAX, Bounds::default());
-        let bounds = Bounds {
-            connections_max: most,
-            strangers_max: most,
-            strangers_of_source_max: most,
-            ..usual
-        };
         admin.closes_with(self.stop.subscribe());
         let operators = std::mem::take(&mut self.admin);
-        let router = admin::router(Arc::clone(admin));
-        self.tasks.spawn(listen::serve(operators, router, bounds, self.stop.subscribe()));
+        let commands = std::mem::take(&mut self.commands);
+        for (sockets, most) in
+            [(operators, ADMIN_CONNECTIONS_MAX), (commands, COMMANDS_CONNECTIONS_MAX)]
+        {
+            let router = admin::router(Arc::clone(admin));
+            let stop = self.stop.subscribe();
+            self.tasks.spawn(listen::serve(sockets, router, of_anybody(most), stop));
+        }
     }
 
     /// What keeps a reload from taking `settings`: an address that would let strangers redeem,
@@ -127,6 +129,16 @@ impl Listeners {
     pub(super) async fn stop(&mut self) {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Where whoever reads needs no token, strangers have all places.
+fn of_anybody(most: usize) -> Bounds {
+    Bounds {
+        connections_max: most,
+        strangers_max: most,
+        strangers_of_source_max: most,
+        ..Bounds::default()
     }
 }
 
