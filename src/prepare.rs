@@ -155,11 +155,12 @@ fn broken(settings: &Settings, context: &UpstreamContext) -> BTreeMap<String, St
 }
 
 fn certificate(
-    key: &str,
+    key: &'static str,
     files: Option<&Tls>,
     problems: &mut Vec<SettingsProblem>,
 ) -> Option<Certificate> {
-    Certificate::open(files?).map_err(|fault| problems.push(problem(key, &fault.to_string()))).ok()
+    let opened = Certificate::open(key, files?);
+    opened.map_err(|fault| problems.push(problem(key, &fault.to_string()))).ok()
 }
 
 /// The addresses of the settings that are not served because systemd hands in others; none are
