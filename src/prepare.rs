@@ -99,8 +99,7 @@ fn open_to_others(state_dir: &Path) -> Option<String> {
 /// # Errors
 /// It is beyond loopback, and whoever reaches it could redeem.
 pub fn tills_may_use(address: SocketAddr, settings: &Settings) -> Result<(), SettingsProblem> {
-    let is_open = settings.intake.tills.is_empty() && !settings.intake.allow_anonymous;
-    if !is_open || address.ip().to_canonical().is_loopback() {
+    if has_tokens(settings) || settings.intake.allow_anonymous || is_here(address) {
         return Ok(());
     }
     let message = format!(
@@ -108,6 +107,36 @@ pub fn tills_may_use(address: SocketAddr, settings: &Settings) -> Result<(), Set
          add [[intake.till]] tables, or set allow_anonymous = true"
     );
     Err(problem("intake.listen", &message))
+}
+
+/// The same for an address that tills are served on until a restart, although the settings may name
+/// it no more. What they allow without a token, they allow at their own addresses; `is_left`: this
+/// one was theirs, and is not now.
+///
+/// # Errors
+/// It is beyond loopback, and whoever reaches it could redeem.
+pub fn tills_may_stay(
+    (address, is_left): (SocketAddr, bool),
+    settings: &Settings,
+) -> Result<(), SettingsProblem> {
+    let is_allowed = settings.intake.allow_anonymous && !is_left;
+    if has_tokens(settings) || is_allowed || is_here(address) {
+        return Ok(());
+    }
+    let message = format!(
+        "tills are served on {address} until a restart, which is beyond loopback, and no till \
+         would have a token there: restart redeemd for these settings, or leave it its \
+         [[intake.till]] tables"
+    );
+    Err(problem("intake.listen", &message))
+}
+
+fn has_tokens(settings: &Settings) -> bool {
+    !settings.intake.tills.is_empty()
+}
+
+fn is_here(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 fn context(loaded: &Loaded) -> UpstreamContext {
@@ -126,11 +155,12 @@ fn broken(settings: &Settings, context: &UpstreamContext) -> BTreeMap<String, St
 }
 
 fn certificate(
-    key: &str,
+    key: &'static str,
     files: Option<&Tls>,
     problems: &mut Vec<SettingsProblem>,
 ) -> Option<Certificate> {
-    Certificate::open(files?).map_err(|fault| problems.push(problem(key, &fault.to_string()))).ok()
+    let opened = Certificate::open(key, files?);
+    opened.map_err(|fault| problems.push(problem(key, &fault.to_string()))).ok()
 }
 
 /// The addresses of the settings that are not served because systemd hands in others; none are

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use redeemd::message::{Language, Refusal, Texts};
-use redeemd::prepare::{Prepared, prepare, tills_may_use};
+use redeemd::prepare::{Prepared, prepare, tills_may_stay, tills_may_use};
 use redeemd::redemption::RewardCode;
 use redeemd::settings::{
     Auth, Caps, DateFormat, Grant, KEYS, LoadOptions, Loaded, OneTill, Problems, Provider,
@@ -1351,6 +1351,40 @@ fn a_socket_of_systemd_keeps_the_settings_own_rule() {
         tills_may_use("127.0.0.1:7733".parse().unwrap(), &open).is_ok()
             && tills_may_use(store, &guarded).is_ok()
     );
+}
+
+#[test]
+fn an_address_that_is_open_until_a_restart_keeps_the_rule_under_other_settings() {
+    let [open, guarded] = [String::new(), tills(1)].map(|more| settings(&format!("{LEAST}{more}")));
+    let anybody = settings(&format!("{LEAST}[intake]\nallow_anonymous = true"));
+    let (store, here) = ("192.168.10.1:7733".parse().unwrap(), "127.0.0.1:7733".parse().unwrap());
+    let may = |address, settings| tills_may_stay(address, settings).is_ok();
+    assert!(!may((store, false), &open) && !may((store, true), &open) && may((here, true), &open));
+    assert!(may((store, true), &guarded));
+    // What anybody may do at the addresses of the settings, nobody may at one that left them.
+    assert!(may((store, false), &anybody) && !may((store, true), &anybody));
+}
+
+#[test]
+fn a_number_beyond_all_numbers_is_a_fault_of_its_key_and_hides_no_other() {
+    let text = format!(
+        "[gateway]\nfoo = 1\n[offline]\nmax_pending = 99999999999999999999\n[forward]\n\
+         max_in_flight = 0xFFFFFFFFFFFFFFFFF\nretry_min = 1e999\nretry_max = 3\n{LEAST}"
+    );
+    let found = problems(&text);
+    for (key, says) in [
+        ("gateway.foo", "no such setting"),
+        ("offline.max_pending", "99999999999999999999, which is beyond what a number can be"),
+        ("forward.max_in_flight", "0xFFFFFFFFFFFFFFFFF, which is beyond what a number can be"),
+        ("forward.retry_min", "1e999, which is beyond what a number can be"),
+        ("forward.retry_max", "3 has no unit"),
+    ] {
+        let told = |line: &str| line.starts_with(&format!("{key}: ")) && line.contains(says);
+        assert!(found.lines().any(told), "no {key} with {says} in:\n{found}");
+    }
+    assert_eq!(found.lines().count(), 5, "{found}");
+    let long = format!("{LEAST}[offline]\nmax_pending = {}", "9".repeat(5000));
+    assert!(problems(&long).len() < 300, "{}", problems(&long));
 }
 
 #[test]

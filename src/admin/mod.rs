@@ -11,6 +11,7 @@ mod filter;
 mod find;
 mod given;
 mod guard;
+mod inbound;
 mod metrics;
 mod needs;
 mod parked;
@@ -151,6 +152,7 @@ fn engineering() -> Router<Arc<Admin>> {
 /// What holds for every route, the missing ones included.
 fn guarded(routes: Router, access: Arc<Access>) -> Router {
     routes
+        .layer(from_fn(inbound::in_time))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&access), access::identify))
         .layer(from_fn_with_state(access, guard::guard))

@@ -120,6 +120,6 @@ mod tests {
         let args = args(folder.path());
         make(&args, true, &mut Vec::new()).unwrap();
         let files = crate::settings::Tls { cert_file: args.cert_file, key_file: args.key_file };
-        assert!(crate::listen::Certificate::open(&files).is_ok());
+        assert!(crate::listen::Certificate::open("intake.tls", &files).is_ok());
     }
 }

@@ -1,5 +1,6 @@
 //! The user that the service runs as: `check` asked as root looks with that user's eyes.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,6 +17,9 @@ const USER: &str = "redeemd";
 /// Tells the repeated check where the socket unit listens: systemd may not answer the service's
 /// user.
 const SOCKETS_VARIABLE: &str = "REDEEMD_SOCKET_UNIT";
+/// The tool that becomes another user with its groups; util-linux has it, which no Debian is
+/// without.
+const BECOME: &str = "setpriv";
 /// How much of the user list is read, in bytes.
 const PASSWD_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -39,18 +43,37 @@ pub(super) fn repeat(sockets: &[SocketAddr]) -> Result<Option<Result<(), CliErro
         return Ok(None);
     };
     let addresses: Vec<String> = sockets.iter().map(ToString::to_string).collect();
-    let mut again = Command::new(std::env::current_exe()?);
-    again
-        .args(std::env::args_os().skip(1))
-        .env(SOCKETS_VARIABLE, addresses.join(","))
-        .uid(uid)
-        .gid(gid);
-    let ended = again.status()?;
+    let again = |command: &mut Command| {
+        command.args(std::env::args_os().skip(1)).env(SOCKETS_VARIABLE, addresses.join(","));
+        command.status()
+    };
+    let ended = match again(&mut with_groups((uid, gid))?) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            again(&mut without_groups((uid, gid))?)?
+        }
+        ended => ended?,
+    };
     Ok(Some(match ended.code().map(exit) {
         Some(Exit::Ok) => Ok(()),
         Some(exit) => Err(CliError::Logged(exit)),
         None => Err(CliError::Internal(format!("the check as the user {USER} ended with {ended}"))),
     }))
+}
+
+/// This program as that user, who is in all of its groups: one of them may be what lets it read a
+/// key.
+fn with_groups((uid, gid): (u32, u32)) -> std::io::Result<Command> {
+    let mut command = Command::new(BECOME);
+    command.args([format!("--reuid={uid}"), format!("--regid={gid}")]);
+    command.args(["--init-groups", "--"]).arg(std::env::current_exe()?);
+    Ok(command)
+}
+
+/// The same where nothing is there that knows the groups.
+fn without_groups((uid, gid): (u32, u32)) -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.uid(uid).gid(gid);
+    Ok(command)
 }
 
 fn exit(code: i32) -> Exit {

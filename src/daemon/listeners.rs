@@ -13,20 +13,27 @@ use crate::admin::{self, Admin};
 use crate::intake::{self, Intake};
 use crate::listen::{self, Bounds, Certificate, Socket};
 use crate::notify::{self, Handed};
-use crate::prepare::{Prepared, not_handed_in, tills_may_use};
+use crate::prepare::{Prepared, not_handed_in, tills_may_stay, tills_may_use};
 use crate::settings::Settings;
 
 /// The names of sockets that systemd hands in, `FileDescriptorName=`; without one, it is the unit's
 /// name.
 const TILLS_NAMES: [&str; 2] = ["tills", "redeemd.socket"];
 const ADMIN_NAME: &str = "admin";
-/// The most connections of operators and commands.
+/// The most connections of operators over TCP.
 const ADMIN_CONNECTIONS_MAX: usize = 128;
+/// The most connections of commands, which nobody on TCP can take from them.
+const COMMANDS_CONNECTIONS_MAX: usize = 32;
 
 /// Bound, then serving.
 pub(super) struct Listeners {
     tills: Vec<Socket>,
     admin: Vec<Socket>,
+    commands: Vec<Socket>,
+    /// Where tills are served, until a restart.
+    tills_at: Vec<SocketAddr>,
+    /// Whether systemd chose those places, and does so again at the next start.
+    are_handed_in: bool,
     certificates: Vec<Certificate>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -39,6 +46,7 @@ impl Listeners {
         let handed = HandedIn::of(notify::listen_fds()?, settings)?;
         let (tills, admin) = (&settings.intake.listen, [settings.admin.listen]);
         let all = [tills.as_slice(), &admin].concat();
+        let are_handed_in = !handed.tills.0.is_empty();
         let tills = handed.tills.or_else_bind(("intake.listen", tills), &all)?;
         let tcp = handed.admin.or_else_bind(("admin.listen", &admin), &all)?;
         let commands = match handed.commands {
@@ -48,12 +56,16 @@ impl Listeners {
         let admin =
             tcp.into_iter().map(|listener| secured(listener, prepared.admin_certificate.as_ref()));
         let certificates = [&prepared.tills_certificate, &prepared.admin_certificate];
+        let tills_at = tills.iter().map(TcpListener::local_addr).collect::<Result<_, _>>();
         Ok(Self {
+            tills_at: tills_at.map_err(told("tills"))?,
+            are_handed_in,
             tills: tills
                 .into_iter()
                 .map(|one| secured(one, prepared.tills_certificate.as_ref()))
                 .collect(),
-            admin: admin.chain(commands.into_iter().map(Socket::Unix)).collect(),
+            admin: admin.collect(),
+            commands: commands.into_iter().map(Socket::Unix).collect(),
             certificates: certificates.into_iter().flatten().cloned().collect(),
             stop: watch::Sender::new(false),
             tasks: JoinSet::new(),
@@ -65,18 +77,35 @@ impl Listeners {
         let tills = std::mem::take(&mut self.tills);
         let router = intake::router(Arc::clone(intake));
         self.tasks.spawn(listen::serve(tills, router, Bounds::of_process(), self.stop.subscribe()));
-        // Whoever reads here needs no token.
-        let (most, usual) = (ADMIN_CONNECTIONS_MAX, Bounds::default());
-        let bounds = Bounds {
-            connections_max: most,
-            strangers_max: most,
-            strangers_of_source_max: most,
-            ..usual
-        };
         admin.closes_with(self.stop.subscribe());
         let operators = std::mem::take(&mut self.admin);
-        let router = admin::router(Arc::clone(admin));
-        self.tasks.spawn(listen::serve(operators, router, bounds, self.stop.subscribe()));
+        let commands = std::mem::take(&mut self.commands);
+        for (sockets, most) in
+            [(operators, ADMIN_CONNECTIONS_MAX), (commands, COMMANDS_CONNECTIONS_MAX)]
+        {
+            let router = admin::router(Arc::clone(admin));
+            let stop = self.stop.subscribe();
+            self.tasks.spawn(listen::serve(sockets, router, of_anybody(most), stop));
+        }
+    }
+
+    /// What keeps a reload from taking `settings`: an address that would let strangers redeem,
+    /// because it stays open until a restart. `begun_with`: the settings of the start.
+    ///
+    /// The operators' side has no such address: who may do what there does not depend on where it
+    /// listens, but on who asks.
+    pub(super) fn opened_by(&self, settings: &Settings, begun_with: &Settings) -> Vec<String> {
+        let named = |settings: &Settings, address| settings.intake.listen.contains(&address);
+        let is_left = |address| named(begun_with, address) && !named(settings, address);
+        let may = |address| {
+            if self.are_handed_in {
+                tills_may_use(address, settings)
+            } else {
+                tills_may_stay((address, is_left(address)), settings)
+            }
+        };
+        let faults = self.tills_at.iter().filter_map(|address| may(*address).err());
+        faults.map(|fault| fault.to_string()).collect()
     }
 
     /// Reads the certificates again. They were good a moment ago; one that is not keeps the old one
@@ -100,6 +129,16 @@ impl Listeners {
     pub(super) async fn stop(&mut self) {
         self.stop.send_replace(true);
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Where whoever reads needs no token, strangers have all places.
+fn of_anybody(most: usize) -> Bounds {
+    Bounds {
+        connections_max: most,
+        strangers_max: most,
+        strangers_of_source_max: most,
+        ..Bounds::default()
     }
 }
 

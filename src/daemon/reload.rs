@@ -27,9 +27,13 @@ impl RunningDaemon {
         self.tell_status();
     }
 
-    /// All that is new has been made; only the store can still refuse it.
+    /// All that is new has been made; only what is open already and the store can still refuse it.
     async fn take_over(&mut self, prepared: Prepared) -> Vec<String> {
         let Prepared { loaded, .. } = prepared;
+        let faults = self.listeners.opened_by(&loaded.settings, &self.begun_with);
+        if !faults.is_empty() {
+            return faults;
+        }
         for warning in loaded.warnings.iter().chain(&loaded.notes) {
             tracing::warn!("{warning}");
         }

@@ -52,12 +52,19 @@ impl Guesses {
         let ruling =
             self.0.lock().unwrap_or_else(PoisonError::into_inner).rule(source, Instant::now());
         if let Some(count) = ruling.name {
-            tracing::warn!(
-                "{source} has asked {count} times without a token of a till; its answers are slowed"
-            );
+            let slowed = slowed(ruling.delay);
+            tracing::warn!("{source} has asked {count} times without a token of a till; {slowed}");
         }
         ruling.delay
     }
+}
+
+/// What is said of its answers.
+fn slowed(delay: Duration) -> String {
+    if delay.is_zero() {
+        return format!("after {FREE} times its answers are slowed");
+    }
+    "its answers are slowed".to_owned()
 }
 
 impl KnownSources {
@@ -130,6 +137,15 @@ mod tests {
         let lines = (2..1000).flat_map(|number| (0..10).map(move |_| number));
         let lines = lines.filter(|number| known.rule(source(*number), now).name.is_some()).count();
         assert!(lines <= 1, "{lines} lines at one moment");
+    }
+
+    #[test]
+    fn a_source_that_is_named_before_its_answers_are_slowed_is_said_to_be_slowed_later() {
+        let (mut known, now) = (KnownSources::default(), Instant::now());
+        let mut tenth = (0..NAMED_AT).map(|_| known.rule(source(1), now));
+        let named = tenth.find(|ruling| ruling.name.is_some()).expect("it is named");
+        assert_eq!(slowed(named.delay), "after 20 times its answers are slowed");
+        assert_eq!(slowed(STEP), "its answers are slowed");
     }
 
     #[test]

@@ -62,6 +62,17 @@ impl Guest {
     pub fn is_turned_away(&self) {
         self.0.is_turned_away();
     }
+
+    /// It has shown no token, and its body is awaited: meanwhile its connection may have to make
+    /// room.
+    pub fn is_sending(&self) {
+        self.0.is_sending();
+    }
+
+    /// Its body is awaited no more.
+    pub fn has_sent_all(&self) {
+        self.0.has_sent_all();
+    }
 }
 
 #[cfg(test)]

@@ -119,6 +119,7 @@ impl Bounds {
 ///
 /// The bounds hold for all of them together. When all connections are taken, one is closed for the
 /// new one: first one whose request is refused for want of a token, then the one without a token
+/// whose body is awaited longest where a request may do without one, then the one without a token
 /// that has waited longest for its header, then one with a token that has. Strangers give way to
 /// each other before that, beyond their shares, once they had a moment to show a token; a source
 /// that has more than its share pays for its next connection with its own. If each is in a request,

@@ -25,6 +25,8 @@ pub(super) struct Slots {
 enum Rank {
     /// In a request that is refused for want of a token.
     TurnedAway,
+    /// In a request whose body has not come whole, and has shown no token.
+    Sending,
     /// Waits for a header, and has shown no valid token.
     Stranger,
     /// Waits for a header, and has shown a valid token.
@@ -230,12 +232,12 @@ impl Slot {
     pub(super) fn is_waiting(&self) -> bool {
         let state = self.slots.state();
         let waits =
-            |standing: &HeldSlot| standing.turn.is_some_and(|(rank, _)| rank > Rank::TurnedAway);
+            |standing: &HeldSlot| standing.turn.is_some_and(|(rank, _)| rank >= Rank::Stranger);
         state.taken.get(&self.connection).is_none_or(waits)
     }
 
     /// A header has come: until the guard is dropped the connection cannot be told to leave, unless
-    /// it is turned away. `None` when it already has been told.
+    /// it is turned away or sends its body. `None` when it already has been told.
     pub(super) fn begin(self: &Arc<Self>) -> Option<Busy> {
         let mut state = self.slots.state();
         state.taken.get(&self.connection)?;
@@ -264,6 +266,18 @@ impl Slot {
         }
         drop(state);
         self.slots.changed.notify_waiters();
+    }
+
+    /// Who asks has shown none and may do without, and its body is on its way: meanwhile the
+    /// connection may have to leave.
+    pub(super) fn is_sending(&self) {
+        self.slots.state().begin_turn(self.connection, Rank::Sending);
+        self.slots.changed.notify_waiters();
+    }
+
+    /// The body is awaited no more.
+    pub(super) fn has_sent_all(&self) {
+        self.slots.state().end_turn(self.connection);
     }
 
     fn wait_again(&self) {
@@ -368,6 +382,23 @@ mod tests {
         assert!(told_to_leave(&stranger) && !told_to_leave(&till));
         let _three = slots.admit(None).expect("of the next stranger");
         assert!(told_to_leave(&one) && !told_to_leave(&two) && !told_to_leave(&till));
+    }
+
+    #[test]
+    fn a_strangers_body_that_is_awaited_gives_way_and_one_that_came_does_not() {
+        let slots = slots(2, 2);
+        let [drips, came] = [(); 2].map(|()| Arc::new(slots.admit(None).expect("free")));
+        let busy = [drips.begin(), came.begin()];
+        assert!(!slots.has_room());
+        drips.is_sending();
+        came.is_sending();
+        came.has_sent_all();
+        assert!(slots.has_room() && !drips.is_waiting());
+        let next = Arc::new(slots.admit(None).expect("of the one that drips"));
+        assert!(told_to_leave(&drips) && !told_to_leave(&came));
+        let _busy = next.begin();
+        assert!(slots.admit(None).is_none(), "both are in a request");
+        drop(busy);
     }
 
     #[test]

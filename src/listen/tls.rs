@@ -1,4 +1,4 @@
-//! The tills' TLS: a certificate and its key, followed as their files change.
+//! The listeners' TLS: a certificate and its key, followed as their files change.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +51,8 @@ pub enum CertificateFault {
 pub struct Certificate(Arc<SharedCertificate>);
 
 struct SharedCertificate {
+    /// The settings' table that names the files.
+    key: &'static str,
     files: Tls,
     current: Mutex<CurrentCertificate>,
 }
@@ -69,13 +71,14 @@ impl std::fmt::Debug for Certificate {
 }
 
 impl Certificate {
-    /// Reads the files.
-    pub fn open(files: &Tls) -> Result<Self, CertificateFault> {
+    /// Reads the files that the settings name under `key`.
+    pub fn open(key: &'static str, files: &Tls) -> Result<Self, CertificateFault> {
         let followed =
             [&files.cert_file, &files.key_file].map(|path| Followed::new(Some(path.clone())));
         let current =
             CurrentCertificate { acceptor: read(files)?, followed, looked_at: Instant::now() };
-        Ok(Self(Arc::new(SharedCertificate { files: files.clone(), current: Mutex::new(current) })))
+        let (files, current) = (files.clone(), Mutex::new(current));
+        Ok(Self(Arc::new(SharedCertificate { key, files, current })))
     }
 
     /// Reads the files again now; after an error the old certificate stays in use.
@@ -100,15 +103,16 @@ impl Certificate {
         if !current.has_changed() {
             return;
         }
+        let key = self.0.key;
         match read(&self.0.files) {
             Ok(acceptor) => {
                 current.acceptor = acceptor;
-                tracing::info!("the tills' certificate has changed and is in use");
+                tracing::info!(key, "the certificate of {key} has changed and is in use");
             }
             // It may be half renewed: the other file's change is the next occasion.
             Err(fault) => {
-                tracing::warn!(%fault, "the tills' changed certificate cannot be used; the old one \
-                    stays");
+                tracing::warn!(key, %fault, "the changed certificate of {key} cannot be used; the \
+                    old one stays");
             }
         }
     }

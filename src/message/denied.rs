@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::amount::about;
+use super::amount::{Noun, NounPlace, about, count_in};
 use super::language::Language::{Arabic, English};
 use super::macros::messages;
 use super::storage::Storage;
@@ -191,6 +191,12 @@ messages! {
         BodyCutOff
         en: "the body did not arrive whole",
         ar: "لم يصل محتوى الطلب كاملًا";
+
+        /// A body that took too long.
+        BodyTooSlow { within_s: u64 }
+        en: format!("the body did not arrive within {within_s} s"),
+        ar: format!("لم يصل محتوى الطلب خلال \
+            {}", count_in(NounPlace::Object, *within_s, Noun::Second, Arabic));
 
         /// A body without the members that are needed, or a form.
         BodyUnfit { why: String }

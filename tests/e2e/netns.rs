@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::harness::network::{PROVIDER, redeem_url};
 use crate::harness::{
-    Gateway, Network, Order, Provider, in_a_network_of_its_own, moment, until, until_within, within,
+    Gateway, Network, Order, Provider, Till, in_a_network_of_its_own, moment, until, until_within,
+    within,
 };
 
 /// No backoff probe falls due within a test: what is delivered was brought on by an event.
@@ -262,5 +263,35 @@ fn a_name_that_appears_late_and_then_changes_is_followed() {
         until_within(SOON, "the new address is found", || gateway.counts().pending == 0);
         assert_eq!(gateway.counts().confirmed, 4);
         provider.assert_one_key_each();
+    });
+}
+
+/// The store's own address on its network.
+const STORE: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 7, 0, 2), 7733);
+
+#[test]
+fn no_reload_lets_strangers_redeem_at_an_address_that_is_open_until_the_restart() {
+    let name =
+        "netns::no_reload_lets_strangers_redeem_at_an_address_that_is_open_until_the_restart";
+    in_a_network_of_its_own(name, || {
+        let _network = Network::new();
+        let provider = Provider::start();
+        let builder = Gateway::with().lane("main", &provider, "").till("till-1", "token-1");
+        let mut gateway = builder.also_listen(STORE.into()).start();
+        let till = gateway.till("till-1");
+        let stranger = || Till::new(STORE.into(), None).redeem("STRANGE").status;
+        assert_eq!(stranger(), 401);
+        gateway.listen_at_one_alone();
+        gateway.remove_till("till-1");
+        gateway.reload();
+        let fault = "tills are served on 10.7.0.2:7733 until a restart";
+        until("the reload is refused", || {
+            gateway.status()["reload_faults"].to_string().contains(fault)
+        });
+        assert_eq!((stranger(), till.redeem("KNOWN").status), (401, 200));
+        // A restart takes the same settings, and nobody is served there any more.
+        gateway.restart();
+        assert_eq!(gateway.till("").redeem("HERE").status, 200);
+        assert!(Till::new(STORE.into(), None).try_order(&Order::new("THERE")).is_err());
     });
 }

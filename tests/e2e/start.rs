@@ -6,7 +6,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::{Duration, Instant};
 
 use crate::harness::{
-    Builder, Gateway, Mount, NOBODY, Order, Provider, Till, as_nobody, eventually, until,
+    Builder, Gateway, Mount, NOBODY, Order, Provider, Till, as_nobody, eventually,
+    in_a_network_of_its_own, redeemd, skipped, until,
 };
 
 #[test]
@@ -96,6 +97,42 @@ fn a_database_of_somebody_elses_ends_the_start_with_73_and_its_name() {
         assert!(said.contains("redeemd.db"), "mode {mode:o}: {said}");
         assert_eq!(std::fs::read(&database).unwrap(), bytes, "it was touched");
     }
+}
+
+/// Makes a machine on which the service's user may read the tills' key by a group alone, and checks
+/// as root: `$1` is the program, `$2` an empty folder.
+const CHECK_AS_ROOT: &str = r#"
+    cp "$1" "$2/redeemd" && set -- "$2/redeemd" "$2"
+    cp -a /etc "$2/etc" && mount --bind "$2/etc" /etc && mkdir -p /etc/redeemd && cd /etc/redeemd
+    sed -i '/^redeemd:/d' /etc/passwd /etc/group
+    echo 'redeemd:x:9871:9871::/nowhere:/usr/sbin/nologin' >>/etc/passwd
+    printf 'redeemd:x:9871:\nkeys-of-redeemd:x:9872:redeemd\n' >>/etc/group
+    mkdir -m 700 "$2/state" && chown redeemd "$2/state"
+    echo secret >token && chown root:redeemd token
+    "$1" make-certificate localhost --cert-file cert.pem --key-file key.pem
+    chown root:keys-of-redeemd key.pem && chmod 644 cert.pem && chmod 640 token key.pem
+    printf '%s\n' '[gateway]' 'name = "a"' "state_dir = '$2/state'" \
+        '[intake.tls]' 'cert_file = "cert.pem"' 'key_file = "key.pem"' \
+        '[[provider]]' 'name = "a"' 'redeem_url = "https://a.example/"' 'token_file = "token"' \
+        >redeemd.toml
+    "$1" check
+    chown root:root key.pem && ! "$1" check
+"#;
+
+#[test]
+fn a_check_as_root_may_what_the_groups_of_the_services_user_let_it() {
+    let name = "start::a_check_as_root_may_what_the_groups_of_the_services_user_let_it";
+    in_a_network_of_its_own(name, || {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-euc", CHECK_AS_ROOT, "sh"]).arg(redeemd("check").get_program());
+        let ran = shell.arg(folder.path()).output().unwrap();
+        let [out, err] = [ran.stdout, ran.stderr].map(|text| String::from_utf8(text).unwrap());
+        assert!(ran.status.success(), "{out}{err}");
+        assert!(out.contains("the settings are good (looked at as the user redeemd)"), "{out}");
+        assert!(err.contains("key.pem: the file cannot be read"), "{err}");
+    });
 }
 
 #[test]

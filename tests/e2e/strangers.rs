@@ -22,6 +22,10 @@ const SOURCES: usize = 16;
 const SERVED_WITHIN: Duration = Duration::from_secs(1);
 /// What a thousand of them may take, in bytes: some 5 MiB in a build that is not optimised.
 const FLOOD_BYTES_MAX: u64 = 12 * 1024 * 1024;
+/// Connections of operators at once.
+const OPERATORS_PLACES: usize = 128;
+/// How long they wait for a body.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// The pause between two bytes of one stranger.
 const DRIP_EVERY: Duration = Duration::from_millis(500);
 
@@ -232,6 +236,41 @@ fn a_till_is_served_beside_more_strangers_of_every_kind_than_there_are_places() 
         "nobody is named:\n{log}"
     );
     assert!(!log.contains("a-guess"), "a guess may be nearly a token");
+}
+
+#[test]
+fn operators_and_commands_are_answered_beside_bodies_that_never_come() {
+    let (_provider, gateway) = gateway();
+    let at = gateway.admin_address();
+    let asked =
+        [("/api/v1/search", "application/json"), ("/sign-in", "application/x-www-form-urlencoded")];
+    let mut held: Vec<TcpStream> = asked
+        .iter()
+        .cycle()
+        .take(OPERATORS_PLACES + 2)
+        .map(|(path, kind)| {
+            let mut stream = gateway.operators().connect();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: {at}\r\norigin: http://{at}\r\ncontent-type: \
+                 {kind}\r\ncontent-length: 500\r\n\r\n{{"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let begun = Instant::now();
+    assert!(gateway.says(&["status"]).contains("main"));
+    assert_eq!(gateway.operators().send("GET", "/livez", &[], b"").status, 200);
+    gateway.says(&["trust", "off", "--note", "a test"]);
+    assert!(begun.elapsed() < BODY_WITHIN, "the bodies were waited for");
+    for stream in held.iter_mut().rev().take(asked.len()) {
+        let mut told = String::new();
+        stream.read_to_string(&mut told).unwrap();
+        let told = told.to_lowercase();
+        for part in ["http/1.1 408 ", "connection: close", "problem+json", "within 10 s"] {
+            assert!(told.contains(part), "no {part} in {told}");
+        }
+    }
 }
 
 #[test]

@@ -388,6 +388,13 @@ fn t6_a_token_that_cannot_be_read_is_told_and_keeps_its_till_in_over_a_reload() 
     for till in ["till-1", "till-2"] {
         assert_eq!(gateway.till(till).redeem(&format!("T6-{till}")).status, 200);
     }
+    for till in ["till-1", "till-2"] {
+        until("the log names it", || {
+            let log = gateway.log();
+            let mut unread = log.lines().filter(|line| line.contains("token cannot be read"));
+            unread.any(|line| line.contains(till))
+        });
+    }
     let needs = || gateway.status()["needs"].to_string();
     let told = "the token of till till-1 cannot be read: the one before it holds";
     assert!(needs().contains(told) && needs().contains("till-2"), "{}", needs());

@@ -152,7 +152,7 @@ async fn secure() -> (Watched, Made, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let (files, made) = (files(&folder), made());
     install(&files, &made);
-    let certificate = Certificate::open(&files).expect("good files");
+    let certificate = Certificate::open("intake.tls", &files).expect("good files");
     let watched = Watched::start(move |listener| Socket::Tls(listener, certificate)).await;
     (watched, made, folder)
 }

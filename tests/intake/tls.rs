@@ -54,7 +54,7 @@ async fn served(bounds: Bounds) -> (Host, Made) {
     let folder = tempfile::tempdir().expect("a folder");
     let (files, made) = (files(&folder), made());
     install(&files, &made);
-    let certificate = Certificate::open(&files).expect("good files");
+    let certificate = Certificate::open("intake.tls", &files).expect("good files");
     (host(&certificate, bounds).await, made)
 }
 
@@ -88,7 +88,7 @@ async fn a_renewed_certificate_is_taken_and_open_connections_go_on() {
     let files = files(&folder);
     let (old, new) = (made(), made());
     install(&files, &old);
-    let certificate = Certificate::open(&files).expect("good files");
+    let certificate = Certificate::open("intake.tls", &files).expect("good files");
     let host = host(&certificate, Bounds::default()).await;
     let mut open = connect(&host, &old).await.expect("the old one");
     assert!(ask(&mut open, &get_request("/")).await.ends_with("here"));
@@ -112,7 +112,7 @@ async fn a_faulty_renewal_keeps_the_old_certificate_and_names_the_fault() {
     let files = files(&folder);
     let (old, new) = (made(), made());
     install(&files, &old);
-    let certificate = Certificate::open(&files).expect("good files");
+    let certificate = Certificate::open("intake.tls", &files).expect("good files");
     let host = host(&certificate, Bounds::default()).await;
     place(&files.cert_file, &new.pem);
     assert!(matches!(certificate.reload(), Err(CertificateFault::Unusable { .. })), "half renewed");
@@ -134,6 +134,32 @@ async fn a_faulty_renewal_keeps_the_old_certificate_and_names_the_fault() {
     install(&files, &new);
     certificate.reload().expect("good files");
     connect(&host, &new).await.expect("the new one");
+}
+
+#[tokio::test]
+async fn a_renewal_is_told_with_the_table_that_names_the_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let writer = Arc::new(fs::File::create(&log).expect("a log"));
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let files = files(&folder);
+    install(&files, &made());
+    let certificate = Certificate::open("admin.tls", &files).expect("good files");
+    let host = host(&certificate, Bounds::default()).await;
+    let new = made();
+    let told = async |told: &str| {
+        let begun = Instant::now();
+        while !fs::read_to_string(&log).expect("the log").contains(told) {
+            assert!(begun.elapsed() < PATIENCE, "it is not told: {told}");
+            drop(host.connect().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    place(&files.cert_file, &new.pem);
+    told("the changed certificate of admin.tls cannot be used").await;
+    place(&files.key_file, &new.key);
+    told("the certificate of admin.tls has changed and is in use").await;
 }
 
 #[tokio::test]

@@ -182,10 +182,10 @@ impl StoppedStore {
             rows.iter().map(|row| row.lane.clone()).filter(|lane| !is_known(lane)).collect();
         let by = user_name(rustix::process::getuid().as_raw());
         let (clock, lane) = (Clock::system(), |_: &str| LaneNow::default());
-        let (stamp, uptime) = (clock.stamp(), clock.uptime());
+        let (stamp, uptime, zone) = (clock.stamp(), clock.uptime(), Zone::local());
         let around = Surroundings {
             uptime,
-            local_min: Zone::local().minute_of_day(stamp.unix_ms),
+            zone: &zone,
             days: &self.days,
             ..Surroundings::new(stamp, &self.loaded.settings.offline, &lane)
         };

@@ -355,6 +355,12 @@ impl Gateway {
         self.builder.write_settings(self.tills, self.admin);
     }
 
+    /// Takes the further addresses out of the settings; a running daemon sees that when it reloads.
+    pub(crate) fn listen_at_one_alone(&mut self) {
+        self.builder.also.clear();
+        self.builder.write_settings(self.tills, self.admin);
+    }
+
     fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("the gateway runs")
     }
