@@ -1366,28 +1366,6 @@ fn an_address_that_is_open_until_a_restart_keeps_the_rule_under_other_settings()
 }
 
 #[test]
-fn a_number_beyond_all_numbers_is_a_fault_of_its_key_and_hides_no_other() {
-    let text = format!(
-        "[gateway]\nfoo = 1\n[offline]\nmax_pending = 99999999999999999999\n[forward]\n\
-         max_in_flight = 0xFFFFFFFFFFFFFFFFF\nretry_min = 1e999\nretry_max = 3\n{LEAST}"
-    );
-    let found = problems(&text);
-    for (key, says) in [
-        ("gateway.foo", "no such setting"),
-        ("offline.max_pending", "99999999999999999999, which is beyond what a number can be"),
-        ("forward.max_in_flight", "0xFFFFFFFFFFFFFFFFF, which is beyond what a number can be"),
-        ("forward.retry_min", "1e999, which is beyond what a number can be"),
-        ("forward.retry_max", "3 has no unit"),
-    ] {
-        let told = |line: &str| line.starts_with(&format!("{key}: ")) && line.contains(says);
-        assert!(found.lines().any(told), "no {key} with {says} in:\n{found}");
-    }
-    assert_eq!(found.lines().count(), 5, "{found}");
-    let long = format!("{LEAST}[offline]\nmax_pending = {}", "9".repeat(5000));
-    assert!(problems(&long).len() < 300, "{}", problems(&long));
-}
-
-#[test]
 fn an_unusable_host_name_asks_for_a_name() {
     let found = parse(LEAST, "").map_or_else(|problems| problems.to_string(), |_| String::new());
     assert!(found.starts_with("gateway.name: the host name does not do"), "{found}");

@@ -238,7 +238,7 @@ impl Walk<'_> {
             | Node::Float(_)
             | Node::Flag(_)
             | Node::List(_)
-            | Node::TooLarge(_) => {
+            | Node::Odd => {
                 self.fault(
                     &place.label,
                     format!("this is a section: write [{}] and its keys below", place.path),

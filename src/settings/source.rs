@@ -1,8 +1,8 @@
-//! A file's text as a tree; nothing is coerced.
+//! A file's text as a tree, through the `config` crate's TOML; none of its coercions.
 
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeInteger, DeString, DeTable, DeValue};
+use config::{FileFormat, Format, Value, ValueKind};
 
 use super::problem::Faults;
 use crate::files;
@@ -22,8 +22,8 @@ pub(super) enum Node {
     List(Vec<Node>),
     /// In the order of the names, so that messages come in the same order each time.
     Table(Vec<(String, Node)>),
-    /// A number that no number of ours can hold, as it was written.
-    TooLarge(String),
+    /// Nothing that TOML can say.
+    Odd,
 }
 
 /// A file's tree and where it came from.
@@ -96,40 +96,27 @@ fn text(file: &Path) -> Result<String, String> {
 
 /// The tree of `text`.
 pub(super) fn table(text: &str) -> Result<Vec<(String, Node)>, String> {
-    let table = DeTable::parse(text).map_err(|error| without_excerpt(&error.to_string()))?;
-    Ok(sorted(table.into_inner()))
+    let values =
+        FileFormat::Toml.parse(None, text).map_err(|error| without_excerpt(&error.to_string()))?;
+    Ok(sorted(values.into_iter().map(|(name, value)| (name, node(value)))))
 }
 
-fn node(value: DeValue) -> Node {
-    match value {
-        DeValue::String(text) => Node::Text(text.into_owned()),
-        DeValue::Integer(number) => integer(&number),
-        DeValue::Float(number) => float(number.as_str()),
-        DeValue::Boolean(flag) => Node::Flag(flag),
-        DeValue::Datetime(time) => Node::Text(time.to_string()),
-        DeValue::Array(list) => {
-            Node::List(list.into_iter().map(|value| node(value.into_inner())).collect())
+fn node(value: Value) -> Node {
+    match value.kind {
+        ValueKind::String(text) => Node::Text(text),
+        ValueKind::I64(number) => Node::Integer(number),
+        ValueKind::Float(number) => Node::Float(number),
+        ValueKind::Boolean(flag) => Node::Flag(flag),
+        ValueKind::Array(list) => Node::List(list.into_iter().map(node).collect()),
+        ValueKind::Table(table) => {
+            Node::Table(sorted(table.into_iter().map(|(name, value)| (name, node(value)))))
         }
-        DeValue::Table(table) => Node::Table(sorted(table)),
+        ValueKind::Nil | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => Node::Odd,
     }
 }
 
-fn integer(number: &DeInteger) -> Node {
-    let read = i64::from_str_radix(number.as_str(), number.radix());
-    read.map_or_else(|_| Node::TooLarge(number.to_string()), Node::Integer)
-}
-
-/// Without a word for it, only what is too large is infinite.
-fn float(text: &str) -> Node {
-    let read = text.parse().ok().filter(|number: &f64| number.is_finite() || text.contains('n'));
-    read.map_or_else(|| Node::TooLarge(text.to_owned()), Node::Float)
-}
-
-fn sorted(table: DeTable) -> Vec<(String, Node)> {
-    let pair = |(name, value): (toml::Spanned<DeString>, toml::Spanned<DeValue>)| {
-        (name.into_inner().into_owned(), node(value.into_inner()))
-    };
-    let mut table: Vec<_> = table.into_iter().map(pair).collect();
+fn sorted(table: impl Iterator<Item = (String, Node)>) -> Vec<(String, Node)> {
+    let mut table: Vec<_> = table.collect();
     table.sort_by(|a, b| a.0.cmp(&b.0));
     table
 }

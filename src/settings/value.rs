@@ -207,28 +207,15 @@ fn shown(kind: Kind, node: &Node) -> String {
         Node::Flag(flag) => flag.to_string(),
         Node::List(_) => "a list".to_owned(),
         Node::Table(_) => "a table".to_owned(),
-        Node::TooLarge(number) => {
-            format!("{}, which is beyond what a number can be", cut(number))
-        }
+        Node::Odd => "something else".to_owned(),
     }
 }
 
 /// `text` in quotes, escaped and cut short.
 pub(super) fn quoted(text: &str) -> String {
-    let head = head(text);
+    let head: String = text.chars().take(SHOWN_CHARS_MAX).collect();
     let more = if head.len() < text.len() { "…" } else { "" };
     format!("{head:?}{more}")
-}
-
-/// `number` as it was written, cut short.
-fn cut(number: &str) -> String {
-    let head = head(number);
-    let more = if head.len() < number.len() { "…" } else { "" };
-    format!("{head}{more}")
-}
-
-fn head(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
