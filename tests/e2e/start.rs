@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::harness::{
     Builder, Gateway, Mount, NOBODY, Order, Provider, Till, as_nobody, eventually,
-    in_a_network_of_its_own, redeemd, skipped, until,
+    in_a_network_of_its_own, redeemd, until,
 };
 
 #[test]
