@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use redeemd::clock::Clock;
 use redeemd::settings::{Auth, Grant, OAuth, Provider, SecretSource};
 use redeemd::upstream::Upstream;
 use redeemd::verdict::{Failure, Phase};
@@ -116,9 +117,11 @@ async fn an_endpoint_that_reads_only_json_is_asked_in_json_from_then_on() {
                 (false, _) => ok(),
             })
             .await;
-        let here = OAuthBench::new(Grant::ClientCredentials);
+        let mut here = OAuthBench::new(Grant::ClientCredentials);
+        here.bench.clock = Clock::simulated("boot", Duration::ZERO);
         let upstream = here.upstream(&server);
         answer_of(&upstream).await;
+        here.bench.clock.sleep(Duration::from_secs(6));
         answer_of(&upstream).await;
         let (asked, sent) = came(&server);
         assert_eq!(sent.len(), 2);
@@ -186,12 +189,40 @@ async fn a_token_at_its_end_is_renewed_before_it_is_sent() {
         }
     })
     .await;
-    let here = OAuthBench::new(Grant::ClientCredentials);
+    let mut here = OAuthBench::new(Grant::ClientCredentials);
+    here.bench.clock = Clock::simulated("boot", Duration::ZERO);
     let upstream = here.upstream(&server);
     for _ in 0..3 {
         answer_of(&upstream).await;
+        here.bench.clock.sleep(Duration::from_secs(6));
     }
     assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a2"]);
+}
+
+#[tokio::test]
+async fn tokens_without_a_life_of_which_none_is_taken_are_asked_for_no_more_often_than_others() {
+    let count = AtomicUsize::new(0);
+    let server = Server::plain(move |seen| {
+        if is_token(seen) {
+            grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 0)
+        } else {
+            answer(401, "", "")
+        }
+    })
+    .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    answer_of(&upstream).await;
+    // Whoever holds the lane tries each new token as soon as it is there.
+    let tries = async {
+        for _ in 0..100 {
+            upstream.credential_changed().await;
+            answer_of(&upstream).await;
+        }
+    };
+    assert!(timeout(Duration::from_millis(2500), tries).await.is_err());
+    let (asked, sent) = came(&server);
+    assert!(asked.len() <= 4 && sent.len() <= 4, "{} and {}", asked.len(), sent.len());
 }
 
 #[tokio::test]

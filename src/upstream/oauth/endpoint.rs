@@ -25,6 +25,8 @@ use crate::verdict::{self, Failure, Outcome, Phase, Reply, Rules, Verdict};
 
 /// The life of a token whose answer does not say it, in seconds.
 const LIFETIME_S_DEFAULT: u64 = 3600;
+/// The shortest life that is believed, in seconds: some endpoints say 0 or less and mean another.
+const LIFETIME_S_MIN: u64 = 5;
 /// The longest life that is believed: 30 days, in seconds.
 const LIFETIME_S_MAX: u64 = 30 * 86_400;
 /// The errors of RFC 6749 section 5.2 that show that the question was understood.
@@ -271,7 +273,7 @@ fn lifetime_s(expires_in: Option<&Value>) -> u64 {
         .filter(|seconds| seconds.is_finite())
         .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)));
     match whole {
-        Some(Ok(life)) => life.as_secs().min(LIFETIME_S_MAX),
+        Some(Ok(life)) => life.as_secs().clamp(LIFETIME_S_MIN, LIFETIME_S_MAX),
         Some(Err(_)) => LIFETIME_S_MAX,
         None => LIFETIME_S_DEFAULT,
     }
@@ -300,8 +302,9 @@ mod tests {
         let rows = [
             (json!(3600), 3600),
             (json!("3600"), 3600),
-            (json!(0), 0),
-            (json!(-5), 0),
+            (json!(0), LIFETIME_S_MIN),
+            (json!("0"), LIFETIME_S_MIN),
+            (json!(-5), LIFETIME_S_MIN),
             (json!(59.9), 59),
             (json!(1e300), LIFETIME_S_MAX),
             (json!("soon"), LIFETIME_S_DEFAULT),

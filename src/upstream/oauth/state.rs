@@ -70,7 +70,8 @@ pub(super) struct RenewalState {
     attempt_at: Duration,
     refused: bool,
     refusals: u32,
-    /// Before this moment, a refusal does not start a renewal.
+    /// Before this moment, a refusal does not start a renewal, nor does anything else while no
+    /// token was taken since.
     force_at: Duration,
 }
 
@@ -90,38 +91,50 @@ impl RenewalState {
     /// What `who` does at `now`, and whether a renewal begins.
     pub(super) fn next(&mut self, now: Duration, who: TokenUser) -> (TokenStep, bool) {
         self.sent = self.generation;
-        self.drop_refused(now);
-        let good = self.access.as_ref().filter(|access| now < access.ends_at);
-        let due = good.is_none_or(|access| now >= access.renew_at);
-        let may_at = if who == TokenUser::Attempt && good.is_none() {
-            self.attempt_at
-        } else {
-            self.retry_at
-        };
-        let begins = due && !self.renewing && now >= may_at;
-        let next = match good {
+        let good = self.good(now);
+        let due = self.refused || good.is_none_or(|access| now >= access.renew_at);
+        let begins = due && !self.renewing && now >= self.may_begin_at(who, good.is_some());
+        if begins {
+            self.begin(now);
+        }
+        let next = match self.good(now) {
             Some(access) => TokenStep::Send(access.header.clone()),
-            None if begins || self.renewing => TokenStep::Wait,
+            None if self.renewing => TokenStep::Wait,
             None => TokenStep::Fail(self.failure()),
         };
-        self.renewing |= begins;
         (next, begins)
     }
 
-    fn drop_refused(&mut self, now: Duration) {
-        if self.refused && !self.renewing && now >= self.force_at {
-            self.refused = false;
+    fn good(&self, now: Duration) -> Option<&AccessToken> {
+        self.access.as_ref().filter(|access| now < access.ends_at)
+    }
+
+    /// While no token is taken, another one comes only after the wait that the refusals have
+    /// earned, also where each is at its end as soon as it is there.
+    fn may_begin_at(&self, who: TokenUser, is_good: bool) -> Duration {
+        let may_at = match who {
+            TokenUser::Attempt if !is_good => self.attempt_at,
+            TokenUser::Attempt | TokenUser::Waiter => self.retry_at,
+        };
+        if self.refused || self.refusals > 0 { may_at.max(self.force_at) } else { may_at }
+    }
+
+    fn begin(&mut self, now: Duration) {
+        self.renewing = true;
+        if std::mem::take(&mut self.refused) {
             self.access = None;
-            self.force_at = now + backoff(self.refusals);
-            self.refusals = self.refusals.saturating_add(1);
+        } else if self.refusals == 0 {
+            return;
         }
+        self.force_at = now + backoff(self.refusals);
+        self.refusals = self.refusals.saturating_add(1);
     }
 
     /// When `next` may have something new to do.
     pub(super) fn wakes_at(&self) -> Duration {
-        let due = self.access.as_ref().map_or(Duration::ZERO, |access| access.renew_at);
-        let due = due.max(self.retry_at);
-        if self.refused { due.min(self.force_at) } else { due }
+        let unrefused = self.access.as_ref().filter(|_| !self.refused);
+        let due = unrefused.map_or(Duration::ZERO, |access| access.renew_at);
+        due.max(self.may_begin_at(TokenUser::Waiter, true))
     }
 
     /// For an attempt that waited: the token, even a short-lived one, or why there is none.
@@ -131,7 +144,8 @@ impl RenewalState {
     }
 
     fn failure(&self) -> Failure {
-        self.trouble.clone().unwrap_or_default().failure
+        let none_asked_for = || NoToken::here("the provider refused the last token".to_owned());
+        self.trouble.clone().unwrap_or_else(none_asked_for).failure
     }
 
     /// A renewal gave a token.
@@ -165,7 +179,7 @@ impl RenewalState {
 
     /// The provider took the token.
     pub(super) fn take(&mut self) {
-        self.refusals = 0;
+        (self.refused, self.refusals) = (false, 0);
     }
 
     /// A renewal that failed for lack of a connection may be tried again at once.
@@ -305,6 +319,24 @@ mod tests {
             state.next(s(32), TokenUser::Attempt).1,
             "a token that was taken makes the next wait short again"
         );
+    }
+
+    #[test]
+    fn tokens_that_are_at_their_end_at_once_are_renewed_no_more_often_while_none_is_taken() {
+        let mut state = with_token(s(0), 0);
+        let mut renewed_at = Vec::new();
+        for tenth in 0..1200 {
+            let now = Duration::from_millis(100 * tenth);
+            state.refuse();
+            assert!(state.wakes_at() > now || state.next(now, TokenUser::Waiter).1, "at {now:?}");
+            if state.is_renewing() {
+                renewed_at.push(now.as_secs());
+                state.renewed(access(now, 0));
+            }
+        }
+        assert_eq!(renewed_at, [0, 1, 3, 7, 15, 31, 63]);
+        state.take();
+        assert!(state.next(s(120), TokenUser::Attempt).1, "one that is taken and at its end");
     }
 
     #[test]
