@@ -261,9 +261,10 @@ impl<R: Transport> Forwarder<R> {
             return self.on(schedule::LaneEvent::Withdrawn(seq));
         };
         let (queue, sent) = (self.context.queue.clone(), self.now());
+        let suspect = self.scheduler.is_suspect(seq);
         self.tasks.spawn(async move {
             let outcome = if queue.begin(row.seq) {
-                Some(transport.redeem(&row, &progress).await)
+                Some(transport.redeem(&row, suspect, &progress).await)
             } else {
                 None
             };

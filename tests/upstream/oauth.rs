@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use redeemd::clock::Clock;
 use redeemd::settings::{Auth, Grant, OAuth, Provider, SecretSource};
-use redeemd::upstream::Upstream;
+use redeemd::upstream::{RedeemAttempt, Upstream};
 use redeemd::verdict::{Failure, Phase};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::server::{Reaction, Seen, Server, answer, ok, text};
-use crate::{Bench, answer_of, attempt, failure_of, nothing_left, unwatched};
+use crate::{Bench, answer_of, answered, attempt, failure_of, nothing_left, unwatched};
 
 const SECRET: &str = "the-client-s+cret";
 const FIRST_REFRESH: &str = "first-refresh";
@@ -466,7 +467,9 @@ async fn a_refused_token_is_renewed_once_and_then_at_most_once_a_backoff() {
     .await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
-    for _ in 0..4 {
+    answer_of(&upstream).await;
+    upstream.credential_changed().await;
+    for _ in 0..3 {
         answer_of(&upstream).await;
     }
     assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a1", "Bearer a1"]);
@@ -490,8 +493,116 @@ async fn a_page_of_somebody_elses_with_a_401_renews_nothing_and_a_reload_does() 
     }
     assert_eq!(came(&server).0.len(), 1);
     upstream.reload_credential();
-    answer_of(&upstream).await;
+    upstream.credential_changed().await;
     assert_eq!(came(&server).0.len(), 2);
+}
+
+/// Gives one token, then none.
+fn gives_one_token() -> impl Fn() -> Reaction + Send + Sync + 'static {
+    let count = AtomicUsize::new(0);
+    move || match count.fetch_add(1, Ordering::SeqCst) {
+        0 => grants("a0", None, 3600),
+        _ => answer(429, "Retry-After: 3600\r\n", r#"{"error":"rate_limited"}"#),
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_is_blocked_throws_no_token_away_that_others_are_served_with() {
+    let token = gives_one_token();
+    let blocked = AtomicUsize::new(0);
+    let server =
+        Server::plain(move |seen| match (is_token(seen), blocked.fetch_add(1, Ordering::SeqCst)) {
+            (true, _) => token(),
+            (false, 1) => answer(403, "", r#"{"message":"Forbidden"}"#),
+            (false, _) => ok(),
+        })
+        .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    assert_eq!(answer_of(&upstream).await.answer.status, 403);
+    let looks = timeout(Duration::from_millis(300), upstream.credential_changed()).await;
+    assert!(looks.is_err(), "there is no other token");
+    for _ in 0..3 {
+        assert_eq!(answer_of(&upstream).await.answer.status, 200);
+    }
+    assert_eq!(came(&server).0.len(), 2, "asked for once, until its Retry-After is over");
+}
+
+#[tokio::test]
+async fn what_is_said_to_a_check_or_to_a_row_that_is_suspect_renews_no_token() {
+    let server =
+        Server::plain(
+            |seen| {
+                if is_token(seen) { grants("a0", None, 3600) } else { answer(401, "", "") }
+            },
+        )
+        .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let mut provider = here.provider(&server.url(""));
+    provider.check_url = Some(server.url("/check"));
+    let upstream = here.bench.upstream_of(&provider);
+    let suspect = RedeemAttempt { suspect: true, ..attempt() };
+    for _ in 0..3 {
+        answered(upstream.check(Bytes::from_static(b"{}")).await.unwrap());
+        answered(upstream.redeem(&suspect, &unwatched()).await);
+    }
+    assert_eq!(came(&server).0.len(), 1);
+    answer_of(&upstream).await;
+    upstream.credential_changed().await;
+    assert_eq!(came(&server).0.len(), 2, "a row that is not");
+}
+
+#[tokio::test]
+async fn late_refusals_of_a_token_say_nothing_of_the_next() {
+    let (count, late) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let allow = Arc::clone(&late);
+    let server = Server::plain(move |seen| match seen.header("authorization") {
+        None => grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 3600),
+        Some("Bearer a0") if seen.header("redeemd-attempt") == Some("9") => {
+            Reaction::Later(Arc::clone(&late), text(401, "", ""))
+        }
+        Some("Bearer a0") => answer(401, "", ""),
+        Some(_) => ok(),
+    })
+    .await;
+    let mut here = OAuthBench::new(Grant::ClientCredentials);
+    here.bench.clock = Clock::simulated("boot", Duration::ZERO);
+    let upstream = here.upstream(&server);
+    let slow = RedeemAttempt { number: 9, ..attempt() };
+    let unseen = unwatched();
+    let waits = upstream.redeem(&slow, &unseen);
+    let meanwhile = async {
+        answer_of(&upstream).await;
+        upstream.credential_changed().await;
+        allow.notify_one();
+    };
+    tokio::join!(waits, meanwhile);
+    here.bench.clock.sleep(Duration::from_secs(100));
+    for _ in 0..3 {
+        assert_eq!(answer_of(&upstream).await.answer.status, 200);
+    }
+    assert_eq!(came(&server).0.len(), 2, "one for the first refusal, none for the late one");
+}
+
+#[tokio::test]
+async fn a_reload_keeps_a_token_that_is_good_unless_it_was_had_with_other_settings() {
+    let token = gives_one_token();
+    let server = Server::plain(move |seen| if is_token(seen) { token() } else { ok() }).await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let (context, mut provider) = (here.bench.context(), here.provider(&server.url("")));
+    let before = Upstream::new(&provider, &context).unwrap();
+    answer_of(&before).await;
+    before.reload_credential();
+    assert_eq!(answer_of(&before).await.answer.status, 200, "the same settings");
+    provider.timeout = Duration::from_secs(2);
+    let after = Upstream::new(&provider, &context).unwrap();
+    drop(before);
+    assert_eq!(answer_of(&after).await.answer.status, 200, "others, of the provider");
+    let Auth::OAuth(oauth) = &mut provider.auth else { panic!("it is OAuth") };
+    oauth.client_id = "another".to_owned();
+    let other = Upstream::new(&provider, &context).unwrap();
+    assert_eq!(failure_of(&other).await.phase, Phase::Credential);
+    assert_eq!(answer_of(&after).await.answer.status, 200, "one on trial takes nothing away");
 }
 
 #[tokio::test]

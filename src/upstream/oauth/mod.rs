@@ -3,20 +3,21 @@
 //! A renewal runs in a task of its own, so that no attempt's deadline can cut it off between the
 //! endpoint's answer and the moment when the new refresh token is safe on disk.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 mod endpoint;
 mod kept;
+mod shared;
 mod state;
 
 use endpoint::{GrantAnswer, GrantRequest, Granted, NoToken, TokenEndpoint};
 use kept::KeptToken;
+use shared::ProviderTokens;
+pub use shared::TokensInUse;
 use state::{AccessToken, RenewalState, TokenStep, TokenUser};
 
 use super::pool::PoolPlan;
@@ -35,11 +36,7 @@ const RENEWAL_PER_DEADLINE: f64 = 0.7;
 const LOOK_PER_DEADLINE: f64 = 0.95;
 
 /// A provider's OAuth.
-pub(super) struct OAuthTokens {
-    shared: Arc<Renewer>,
-    /// Dropping it ends a renewal that is under way.
-    tasks: Mutex<JoinSet<()>>,
-}
+pub(super) struct OAuthTokens(Arc<Renewer>);
 
 struct Renewer {
     clock: Clock,
@@ -49,11 +46,7 @@ struct Renewer {
     grant: Grant,
     first_refresh_token: Option<SecretFile>,
     kept: KeptToken,
-    /// A refresh token that could not be written. It is written before anything else is asked for.
-    unsaved: Mutex<Option<Secret>>,
-    state: Mutex<RenewalState>,
-    /// Says that the state has changed.
-    told: watch::Sender<()>,
+    tokens: Arc<ProviderTokens>,
 }
 
 impl OAuthTokens {
@@ -64,7 +57,7 @@ impl OAuthTokens {
         plan: PoolPlan,
     ) -> Result<Self, UpstreamError> {
         let file = |source| SecretFile::new(source, context.credentials_dir.as_deref());
-        let shared = Renewer {
+        let renewer = Renewer {
             clock: context.clock.clone(),
             timeout: plan.timeout(),
             road: Road::new(parse_url("redeem_url", &provider.redeem_url)?, plan.clone()),
@@ -72,24 +65,22 @@ impl OAuthTokens {
             grant: oauth.grant,
             first_refresh_token: oauth.refresh_token.as_ref().map(file),
             kept: KeptToken::new(&context.state_dir, &provider.name),
-            unsaved: Mutex::default(),
-            state: Mutex::default(),
-            told: watch::Sender::default(),
+            tokens: context.tokens.of(&provider.name, oauth),
         };
-        Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
+        Ok(Self(Arc::new(renewer)))
     }
 
     /// The value of `Authorization`. A good token is returned at once. Otherwise this waits for the
     /// renewal and returns its result. While the next renewal has to wait, it returns the last
     /// failure.
     pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
-        let mut told = self.shared.told.subscribe();
+        let mut told = self.0.tokens.told.subscribe();
         match self.step(TokenUser::Attempt) {
             TokenStep::Send(header) => Ok(header),
             TokenStep::Fail(failure) => Err(failure),
             TokenStep::Wait => {
-                while self.shared.state().is_renewing() && told.changed().await.is_ok() {}
-                self.shared.state().outcome()
+                while self.0.state().is_renewing() && told.changed().await.is_ok() {}
+                self.0.state().outcome()
             }
         }
     }
@@ -97,13 +88,13 @@ impl OAuthTokens {
     /// Waits until there is another token than the last one sent. Renews meanwhile, as often as the
     /// backoff allows.
     pub(super) async fn changed(&self) {
-        let mut told = self.shared.told.subscribe();
-        let sent = self.shared.state().sent();
+        let mut told = self.0.tokens.told.subscribe();
+        let sent = self.0.state().sent();
         loop {
             self.step(TokenUser::Waiter);
-            let now = self.shared.clock.since_boot();
+            let now = self.0.clock.since_boot();
             let (wait, is_renewing) = {
-                let state = self.shared.state();
+                let state = self.0.state();
                 if state.generation() != sent {
                     return;
                 }
@@ -116,32 +107,38 @@ impl OAuthTokens {
         }
     }
 
-    /// The provider refused the token.
-    pub(super) fn refused(&self) {
-        self.shared.state().refuse();
-        self.shared.told.send_replace(());
+    /// The provider refused what was sent.
+    pub(super) fn refused(&self, sent: &HeaderValue) {
+        self.0.state().refuse(sent);
+        self.0.tokens.told.send_replace(());
     }
 
-    /// The provider took the token.
-    pub(super) fn taken(&self) {
-        self.shared.state().take();
+    /// The provider took what was sent.
+    pub(super) fn taken(&self, sent: &HeaderValue) {
+        self.0.state().take(sent);
+    }
+
+    /// A reload asks for a new token; a good one is sent until that is here.
+    pub(super) fn reload(&self) {
+        self.0.state().renew_soon();
+        self.0.tokens.told.send_replace(());
     }
 
     /// The network changed: old connections are dropped, and a failed renewal may be tried at once.
     pub(super) fn network_changed(&self) {
-        self.shared.endpoint.drop_pool();
-        self.shared.state().network_changed();
-        self.shared.told.send_replace(());
+        self.0.endpoint.drop_pool();
+        self.0.state().network_changed();
+        self.0.tokens.told.send_replace(());
     }
 
     /// What `who` does now; begins a renewal where one is due.
     fn step(&self, who: TokenUser) -> TokenStep {
-        let now = self.shared.clock.since_boot();
-        let (next, begins) = self.shared.state().next(now, who);
+        let now = self.0.clock.since_boot();
+        let (next, begins) = self.0.state().next(now, who);
         if begins {
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tasks = self.0.tokens.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
-            tasks.spawn(Arc::clone(&self.shared).renew());
+            tasks.spawn(Arc::clone(&self.0).renew());
         }
         next
     }
@@ -149,6 +146,7 @@ impl OAuthTokens {
 
 impl Renewer {
     async fn renew(self: Arc<Self>) {
+        let _turn = self.tokens.turn.lock().await;
         let begun = Instant::now();
         let mut renewed = self.renewed(begun).await;
         if let Err(trouble) = &mut renewed {
@@ -160,11 +158,11 @@ impl Renewer {
             Ok((header, lifetime)) => self.state().renewed(AccessToken::new(header, now, lifetime)),
             Err(trouble) => self.state().failed(trouble, now, chance),
         }
-        self.told.send_replace(());
+        self.tokens.told.send_replace(());
     }
 
     fn state(&self) -> MutexGuard<'_, RenewalState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tokens.state()
     }
 
     /// A token endpoint that is not reached says nothing of the provider: only where the provider
@@ -187,7 +185,7 @@ impl Renewer {
         let deadline = begun + self.timeout.mul_f64(RENEWAL_PER_DEADLINE);
         let granted = self.granted(deadline).await?;
         if let Some(token) = granted.refresh_token {
-            *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+            *self.tokens.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
             self.save().await?;
         }
         let header = bearer(&granted.access_token).map_err(NoToken::here)?;
@@ -236,10 +234,10 @@ impl Renewer {
 
     /// Writes the refresh token that is not written yet.
     async fn save(&self) -> Result<(), NoToken> {
-        let unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let unsaved = self.tokens.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(token) = unsaved {
             self.kept.write(token).await.map_err(NoToken::here)?;
-            *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.tokens.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
         Ok(())
     }

@@ -68,6 +68,8 @@ pub(super) struct RenewalState {
     retry_at: Duration,
     /// When an attempt that has no token may try it again.
     attempt_at: Duration,
+    /// Another token is wanted though this one is not at its end. It may be good all the same, and
+    /// is sent until the other is here: what was refused may be the row.
     refused: bool,
     refusals: u32,
     /// Before this moment, a refusal does not start a renewal, nor does anything else while no
@@ -121,13 +123,10 @@ impl RenewalState {
 
     fn begin(&mut self, now: Duration) {
         self.renewing = true;
-        if std::mem::take(&mut self.refused) {
-            self.access = None;
-        } else if self.refusals == 0 {
-            return;
+        if self.refused || self.refusals > 0 {
+            self.force_at = now + backoff(self.refusals);
+            self.refusals = self.refusals.saturating_add(1);
         }
-        self.force_at = now + backoff(self.refusals);
-        self.refusals = self.refusals.saturating_add(1);
     }
 
     /// When `next` may have something new to do.
@@ -172,14 +171,26 @@ impl RenewalState {
         self.access = self.access.take().filter(|access| now < access.ends_at);
     }
 
-    /// The provider refused the token: the next attempt renews it, at most once a backoff.
-    pub(super) fn refuse(&mut self) {
-        self.refused = self.access.is_some();
+    /// The provider refused what was sent: the next attempt renews it, at most once a backoff. What
+    /// it says late, of a token that has been renewed since, counts for nothing.
+    pub(super) fn refuse(&mut self, sent: &HeaderValue) {
+        self.refused |= self.is_present(sent);
     }
 
-    /// The provider took the token.
-    pub(super) fn take(&mut self) {
-        (self.refused, self.refusals) = (false, 0);
+    /// The provider took what was sent.
+    pub(super) fn take(&mut self, sent: &HeaderValue) {
+        if self.is_present(sent) {
+            (self.refused, self.refusals) = (false, 0);
+        }
+    }
+
+    fn is_present(&self, sent: &HeaderValue) -> bool {
+        self.access.as_ref().is_some_and(|access| access.header == *sent)
+    }
+
+    /// The next attempt renews the token, at most once a backoff.
+    pub(super) fn renew_soon(&mut self) {
+        self.refused = self.access.is_some();
     }
 
     /// A renewal that failed for lack of a connection may be tried again at once.
@@ -206,8 +217,10 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    const SENT: HeaderValue = HeaderValue::from_static("Bearer x");
+
     fn access(now: Duration, lifetime_s: u64) -> AccessToken {
-        AccessToken::new(HeaderValue::from_static("Bearer x"), now, s(lifetime_s))
+        AccessToken::new(SENT, now, s(lifetime_s))
     }
 
     fn sends(next: &(TokenStep, bool)) -> bool {
@@ -302,23 +315,41 @@ mod tests {
         let mut renewed_at = Vec::new();
         for tenth in 0..200 {
             let now = Duration::from_millis(100 * tenth);
-            state.refuse();
+            state.refuse(&SENT);
             if state.next(now, TokenUser::Attempt).1 {
                 renewed_at.push(now.as_secs());
                 state.renewed(access(now, 3600));
             }
         }
         assert_eq!(renewed_at, [0, 1, 3, 7, 15]);
-        state.take();
-        state.refuse();
+        state.take(&SENT);
+        state.refuse(&SENT);
         assert!(!state.next(s(30), TokenUser::Attempt).1, "the wait that was begun is kept");
         assert!(state.next(s(31), TokenUser::Attempt).1);
         state.renewed(access(s(31), 3600));
-        state.refuse();
+        state.refuse(&SENT);
         assert!(
             state.next(s(32), TokenUser::Attempt).1,
             "a token that was taken makes the next wait short again"
         );
+    }
+
+    #[test]
+    fn a_refused_token_is_sent_until_another_is_here_and_what_is_said_of_it_then_is_not_of_that() {
+        let mut state = with_token(s(0), 3600);
+        state.refuse(&SENT);
+        let first = state.next(s(1), TokenUser::Attempt);
+        assert!(sends(&first) && first.1);
+        state.failed(NoToken::default(), s(1), u32::MAX);
+        assert!(sends(&state.next(s(1), TokenUser::Attempt)), "none could be had");
+        assert!(state.next(s(2), TokenUser::Attempt).1, "it is still wanted");
+        let other = HeaderValue::from_static("Bearer y");
+        state.renewed(AccessToken::new(other.clone(), s(2), s(3600)));
+        state.refuse(&SENT);
+        assert!(!state.next(s(100), TokenUser::Attempt).1, "a late word");
+        state.refuse(&other);
+        state.take(&other);
+        assert!(!state.next(s(100), TokenUser::Attempt).1, "it was the row's");
     }
 
     #[test]
@@ -327,7 +358,7 @@ mod tests {
         let mut renewed_at = Vec::new();
         for tenth in 0..1200 {
             let now = Duration::from_millis(100 * tenth);
-            state.refuse();
+            state.refuse(&SENT);
             assert!(state.wakes_at() > now || state.next(now, TokenUser::Waiter).1, "at {now:?}");
             if state.is_renewing() {
                 renewed_at.push(now.as_secs());
@@ -335,16 +366,16 @@ mod tests {
             }
         }
         assert_eq!(renewed_at, [0, 1, 3, 7, 15, 31, 63]);
-        state.take();
+        state.take(&SENT);
         assert!(state.next(s(120), TokenUser::Attempt).1, "one that is taken and at its end");
     }
 
     #[test]
     fn a_refusal_that_comes_during_the_renewal_is_about_the_old_token() {
         let mut state = with_token(s(0), 3600);
-        state.refuse();
+        state.refuse(&SENT);
         assert!(state.next(s(1), TokenUser::Attempt).1);
-        state.refuse();
+        state.refuse(&SENT);
         state.renewed(access(s(1), 3600));
         let next = state.next(s(10), TokenUser::Attempt);
         assert!(sends(&next) && !next.1);
@@ -397,7 +428,7 @@ mod tests {
         assert_ne!(state.generation(), state.sent());
         state.next(s(0), TokenUser::Attempt);
         assert_eq!(state.generation(), state.sent());
-        state.refuse();
+        state.refuse(&SENT);
         state.next(s(1), TokenUser::Attempt);
         state.renewed(access(s(1), 3600));
         assert_ne!(state.generation(), state.sent());
