@@ -39,6 +39,10 @@ pub trait Transport: Send + Sync + 'static {
     fn credential_changed(&self) -> impl Future<Output = ()> + Send;
     /// Reads the credential again at the next attempt.
     fn reload_credential(&self);
+    /// Returns when nothing is under way, beside attempts, that a stop would lose.
+    fn at_rest(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 impl Transport for Upstream {
@@ -84,5 +88,9 @@ impl Transport for Upstream {
 
     fn reload_credential(&self) {
         Upstream::reload_credential(self);
+    }
+
+    async fn at_rest(&self) {
+        Upstream::at_rest(self).await;
     }
 }

@@ -74,6 +74,13 @@ impl Credential {
         }
     }
 
+    /// Returns when nothing is under way that has to be kept.
+    pub(super) async fn at_rest(&self) {
+        if let Self::OAuth(tokens) = self {
+            tokens.at_rest().await;
+        }
+    }
+
     /// The network changed: a renewal that failed for lack of a connection may be tried again.
     pub(super) fn network_changed(&self) {
         if let Self::OAuth(tokens) = self {

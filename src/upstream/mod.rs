@@ -207,6 +207,12 @@ impl Upstream {
         self.0.credential.changed().await;
     }
 
+    /// Before a stop: returns when no renewal of the token is under way, whose refresh token would
+    /// be lost.
+    pub async fn at_rest(&self) {
+        self.0.credential.at_rest().await;
+    }
+
     /// For SIGHUP: the next attempt reads the credential again. OAuth renews its token at most once
     /// a backoff, and sends the one that it has until another is here. A redemption's answer that
     /// refuses the credential has the same effect; that of a check has none: who may redeem may not

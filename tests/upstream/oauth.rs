@@ -389,6 +389,60 @@ async fn a_renewal_ends_in_time_for_the_attempt_to_say_why() {
     );
 }
 
+/// Answers a refresh token's renewal when it is allowed.
+async fn slow_endpoint() -> (Server, Arc<Notify>) {
+    let allowed = Arc::new(Notify::new());
+    let allow = Arc::clone(&allowed);
+    let body = r#"{"access_token":"a1","refresh_token":"second-refresh"}"#;
+    let server = Server::plain(move |seen| match is_token(seen) {
+        true if seen.body().ends_with("first-refresh") => {
+            Reaction::Later(Arc::clone(&allowed), text(200, "", body))
+        }
+        true => invalid_grant(),
+        false => ok(),
+    })
+    .await;
+    (server, allow)
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_slower_than_an_attempts_deadline_loses_no_refresh_token() {
+    let (server, allow) = slow_endpoint().await;
+    let here = OAuthBench::new(Grant::RefreshToken);
+    let mut provider = here.provider(&server.url(""));
+    provider.timeout = Duration::from_millis(500);
+    let upstream = here.bench.upstream_of(&provider);
+    for _ in 0..2 {
+        let failure = failure_of(&upstream).await;
+        nothing_left(&failure, Phase::Credential);
+        assert!(failure.detail.contains("no whole answer"), "{}", failure.detail);
+    }
+    allow.notify_one();
+    upstream.credential_changed().await;
+    assert_eq!(here.kept().as_deref(), Some("second-refresh"));
+    answer_of(&upstream).await;
+    assert_eq!(server.seen().iter().filter(|seen| is_token(seen)).count(), 1);
+}
+
+#[tokio::test]
+async fn a_reload_during_a_renewal_waits_for_its_end_and_a_stop_can() {
+    let (server, allow) = slow_endpoint().await;
+    let here = OAuthBench::new(Grant::RefreshToken);
+    let (context, mut provider) = (here.bench.context(), here.provider(&server.url("")));
+    let before = Upstream::new(&provider, &context).unwrap();
+    let given_up = Duration::from_millis(200);
+    assert!(timeout(given_up, before.redeem(&attempt(), &unwatched())).await.is_err());
+    provider.timeout = Duration::from_secs(20);
+    let after = Upstream::new(&provider, &context).unwrap();
+    drop(before);
+    assert!(timeout(given_up, after.at_rest()).await.is_err(), "it is under way");
+    allow.notify_one();
+    after.at_rest().await;
+    assert_eq!(here.kept().as_deref(), Some("second-refresh"));
+    answer_of(&after).await;
+    assert_eq!(came(&server), (vec![came(&server).0[0].clone()], vec!["Bearer a1".to_owned()]));
+}
+
 #[tokio::test]
 async fn a_token_behind_a_byte_order_mark_is_one() {
     let body = "\u{feff}{\"access_token\":\"a1\",\"token_type\":\"Bearer\"}";

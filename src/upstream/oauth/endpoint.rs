@@ -17,12 +17,14 @@ use tokio::time::Instant;
 use super::super::pool::{Pool, PoolPlan, Post};
 use super::super::progress::Progress;
 use super::super::secret::SecretFile;
-use super::super::{UpstreamError, parse_url, unsent};
+use super::super::{UpstreamError, authority, parse_url, unsent};
 use crate::redemption::Secret;
 use crate::settings::OAuth;
 use crate::text::without_mark;
 use crate::verdict::{self, Failure, Outcome, Phase, Reply, Rules, Verdict};
 
+/// An attempt waits this part of its deadline for a renewal, so that it can be told how it failed.
+pub(super) const RENEWAL_PER_DEADLINE: f64 = 0.7;
 /// The life of a token whose answer does not say it, in seconds.
 const LIFETIME_S_DEFAULT: u64 = 3600;
 /// The shortest life that is believed, in seconds: some endpoints say 0 or less and mean another.
@@ -94,6 +96,8 @@ pub(super) struct TokenEndpoint {
     url: Url,
     client_id: String,
     client_secret: SecretFile,
+    /// A request that is not sent by then will not be.
+    send_within: Duration,
     pool: Pool,
     speaks_json: AtomicBool,
 }
@@ -119,6 +123,7 @@ impl TokenEndpoint {
             url: parse_url("oauth.token_url", &oauth.token_url)?,
             client_id: oauth.client_id.clone(),
             client_secret,
+            send_within: plan.timeout().mul_f64(RENEWAL_PER_DEADLINE),
             pool: Pool::new(plan)?,
             speaks_json: AtomicBool::new(false),
         })
@@ -128,25 +133,37 @@ impl TokenEndpoint {
         self.pool.drop_pool();
     }
 
-    /// Asks for a token, until `deadline` at the latest.
+    /// Asks for a token. Who has sent a refresh token waits for the answer until `until`: the
+    /// endpoint may have taken that one back, and the next is in the answer alone.
     pub(super) async fn ask(
         &self,
         request: &GrantRequest<'_>,
-        deadline: Instant,
+        until: Instant,
     ) -> Result<GrantAnswer, NoToken> {
+        let until = match request {
+            GrantRequest::ClientCredentials => until.min(Instant::now() + self.send_within),
+            GrantRequest::Refresh(_) => until,
+        };
         let secret = self.client_secret.read().map_err(NoToken::here)?;
         let fields = self.fields(request, &secret);
         let as_json = self.speaks_json.load(Ordering::Relaxed);
-        let first = self.post(&fields, as_json, deadline).await?;
+        let first = self.post(&fields, as_json, until).await?;
         if is_understood(&first) {
             return self.read(&first);
         }
-        let second = self.post(&fields, !as_json, deadline).await?;
+        let second = self.post(&fields, !as_json, until).await?;
         if !is_understood(&second) {
             return self.read(&first);
         }
         self.speaks_json.store(!as_json, Ordering::Relaxed);
         self.read(&second)
+    }
+
+    /// What those are told who wait for an answer that takes too long for them.
+    pub(super) fn is_slow(&self) -> NoToken {
+        let detail = format!("the token endpoint: no whole answer from {}", authority(&self.url));
+        let failure = Failure { deadline: true, ..unsent(Phase::Answer, detail) };
+        NoToken { failure, refused: false, at_least: None }
     }
 
     fn fields<'a>(
@@ -169,7 +186,7 @@ impl TokenEndpoint {
         &self,
         fields: &[(&str, &str)],
         as_json: bool,
-        deadline: Instant,
+        until: Instant,
     ) -> Result<Reply, NoToken> {
         let (url, headers) = (self.url.clone(), HeaderMap::new());
         let post = if as_json {
@@ -181,7 +198,8 @@ impl TokenEndpoint {
         } else {
             Post::new(url, headers, form(fields), "application/x-www-form-urlencoded")
         };
-        match self.pool.post(post, deadline, &Progress::default()).await {
+        let deadlines = (until.min(Instant::now() + self.send_within), until);
+        match self.pool.post_and_wait(post, deadlines, &Progress::default()).await {
             Outcome::Answered(reply) => Ok(reply),
             Outcome::Failed(failure) => {
                 let detail = format!("the token endpoint: {}", failure.detail);

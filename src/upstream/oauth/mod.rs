@@ -1,8 +1,10 @@
 //! OAuth towards a provider: an access token that is renewed in time, by one renewal at a time.
 //!
-//! A renewal runs in a task of its own, so that no attempt's deadline can cut it off between the
-//! endpoint's answer and the moment when the new refresh token is safe on disk.
+//! A renewal runs in a task of its own, so that no attempt's deadline, no reload and no stop within
+//! its grace can cut it off between the question and the moment when the new refresh token is safe
+//! on disk.
 
+use std::pin::pin;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ mod kept;
 mod shared;
 mod state;
 
-use endpoint::{GrantAnswer, GrantRequest, Granted, NoToken, TokenEndpoint};
+use endpoint::{GrantAnswer, GrantRequest, Granted, NoToken, RENEWAL_PER_DEADLINE, TokenEndpoint};
 use kept::KeptToken;
 use shared::ProviderTokens;
 pub use shared::TokensInUse;
@@ -29,9 +31,8 @@ use crate::redemption::Secret;
 use crate::settings::{Grant, OAuth, Provider};
 use crate::verdict::{Failure, Phase};
 
-/// A renewal gets this part of an attempt's deadline, so that the attempt that waits for it is told
-/// how it failed.
-const RENEWAL_PER_DEADLINE: f64 = 0.7;
+/// A renewal may take so long, or as long as an attempt where that is longer.
+const RENEWAL_MAX: Duration = Duration::from_secs(30);
 /// Until here it is looked whether the provider can be reached, where its token endpoint cannot.
 const LOOK_PER_DEADLINE: f64 = 0.95;
 
@@ -79,7 +80,7 @@ impl OAuthTokens {
             TokenStep::Send(header) => Ok(header),
             TokenStep::Fail(failure) => Err(failure),
             TokenStep::Wait => {
-                while self.0.state().is_renewing() && told.changed().await.is_ok() {}
+                while self.0.state().is_waited_for() && told.changed().await.is_ok() {}
                 self.0.state().outcome()
             }
         }
@@ -131,6 +132,12 @@ impl OAuthTokens {
         self.0.tokens.told.send_replace(());
     }
 
+    /// Returns when no renewal is under way.
+    pub(super) async fn at_rest(&self) {
+        let mut told = self.0.tokens.told.subscribe();
+        while self.0.state().is_renewing() && told.changed().await.is_ok() {}
+    }
+
     /// What `who` does now; begins a renewal where one is due.
     fn step(&self, who: TokenUser) -> TokenStep {
         let now = self.0.clock.since_boot();
@@ -148,7 +155,12 @@ impl Renewer {
     async fn renew(self: Arc<Self>) {
         let _turn = self.tokens.turn.lock().await;
         let begun = Instant::now();
-        let mut renewed = self.renewed(begun).await;
+        let mut renewing = pin!(self.renewed(begun + self.timeout.max(RENEWAL_MAX)));
+        let mut renewed = tokio::select! {
+            biased;
+            renewed = &mut renewing => renewed,
+            () = self.tell_late(begun) => renewing.await,
+        };
         if let Err(trouble) = &mut renewed {
             self.look(trouble, begun).await;
         }
@@ -163,6 +175,15 @@ impl Renewer {
 
     fn state(&self) -> MutexGuard<'_, RenewalState> {
         self.tokens.state()
+    }
+
+    /// An attempt that waits has a deadline, which the renewal has not.
+    async fn tell_late(&self, begun: Instant) {
+        tokio::time::sleep_until(begun + self.timeout.mul_f64(RENEWAL_PER_DEADLINE)).await;
+        let mut trouble = self.endpoint.is_slow();
+        self.look(&mut trouble, begun).await;
+        self.state().is_late(trouble);
+        self.tokens.told.send_replace(());
     }
 
     /// A token endpoint that is not reached says nothing of the provider: only where the provider
@@ -180,10 +201,9 @@ impl Renewer {
         }
     }
 
-    async fn renewed(&self, begun: Instant) -> Result<(HeaderValue, Duration), NoToken> {
+    async fn renewed(&self, until: Instant) -> Result<(HeaderValue, Duration), NoToken> {
         self.save().await?;
-        let deadline = begun + self.timeout.mul_f64(RENEWAL_PER_DEADLINE);
-        let granted = self.granted(deadline).await?;
+        let granted = self.granted(until).await?;
         if let Some(token) = granted.refresh_token {
             *self.tokens.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
             self.save().await?;
@@ -194,11 +214,11 @@ impl Renewer {
 
     /// Tries the kept refresh token, then a newer one if one was kept meanwhile, then that of the
     /// settings.
-    async fn granted(&self, deadline: Instant) -> Result<Granted, NoToken> {
+    async fn granted(&self, until: Instant) -> Result<Granted, NoToken> {
         let mut tried = None;
         let mut refusal = None;
         while let Some(kept) = self.kept.read().filter(|kept| tried.as_ref() != Some(kept)) {
-            match self.endpoint.ask(&GrantRequest::Refresh(&kept), deadline).await? {
+            match self.endpoint.ask(&GrantRequest::Refresh(&kept), until).await? {
                 GrantAnswer::Granted(granted) => return Ok(granted),
                 GrantAnswer::Refused(trouble) => refusal = Some(trouble),
             }
@@ -215,7 +235,7 @@ impl Renewer {
         };
         let request =
             configured.as_ref().map_or(GrantRequest::ClientCredentials, GrantRequest::Refresh);
-        match self.endpoint.ask(&request, deadline).await? {
+        match self.endpoint.ask(&request, until).await? {
             GrantAnswer::Granted(granted) => Ok(granted),
             GrantAnswer::Refused(trouble) => Err(trouble),
         }

@@ -62,6 +62,8 @@ pub(super) struct RenewalState {
     /// The generation that the last attempt used, or would have used.
     sent: u64,
     renewing: bool,
+    /// It takes too long for those who wait: they are told, and it goes on.
+    late: bool,
     trouble: Option<NoToken>,
     failures: u32,
     /// When a renewal may be tried again.
@@ -90,6 +92,11 @@ impl RenewalState {
         self.renewing
     }
 
+    /// Attempts wait for the renewal's end.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.renewing && !self.late
+    }
+
     /// What `who` does at `now`, and whether a renewal begins.
     pub(super) fn next(&mut self, now: Duration, who: TokenUser) -> (TokenStep, bool) {
         self.sent = self.generation;
@@ -101,7 +108,7 @@ impl RenewalState {
         }
         let next = match self.good(now) {
             Some(access) => TokenStep::Send(access.header.clone()),
-            None if self.renewing => TokenStep::Wait,
+            None if self.is_waited_for() => TokenStep::Wait,
             None => TokenStep::Fail(self.failure()),
         };
         (next, begins)
@@ -139,7 +146,8 @@ impl RenewalState {
     /// For an attempt that waited: the token, even a short-lived one, or why there is none.
     pub(super) fn outcome(&mut self) -> Result<HeaderValue, Failure> {
         self.sent = self.generation;
-        self.access.as_ref().map(|access| access.header.clone()).ok_or_else(|| self.failure())
+        let access = self.access.as_ref().filter(|_| !self.late);
+        access.map(|access| access.header.clone()).ok_or_else(|| self.failure())
     }
 
     fn failure(&self) -> Failure {
@@ -147,12 +155,17 @@ impl RenewalState {
         self.trouble.clone().unwrap_or_else(none_asked_for).failure
     }
 
-    /// A renewal gave a token.
+    /// A renewal gave a token, late or in time.
     pub(super) fn renewed(&mut self, access: AccessToken) {
         let Self { generation, sent, refusals, force_at, .. } = *self;
         let generation = generation.saturating_add(1);
         *self =
             Self { access: Some(access), generation, sent, refusals, force_at, ..Self::default() };
+    }
+
+    /// A renewal takes too long for those who wait.
+    pub(super) fn is_late(&mut self, trouble: NoToken) {
+        (self.late, self.trouble) = (true, Some(trouble));
     }
 
     /// A renewal failed; `chance` is the jitter.
@@ -166,7 +179,7 @@ impl RenewalState {
         let step = if trouble.refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
         self.attempt_at = from + step;
         self.failures = self.failures.saturating_add(1);
-        self.renewing = false;
+        (self.renewing, self.late) = (false, false);
         self.trouble = Some(trouble);
         self.access = self.access.take().filter(|access| now < access.ends_at);
     }
