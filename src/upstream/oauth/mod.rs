@@ -136,6 +136,7 @@ impl OAuthTokens {
     pub(super) async fn at_rest(&self) {
         let mut told = self.0.tokens.told.subscribe();
         while self.0.state().is_renewing() && told.changed().await.is_ok() {}
+        self.0.tokens.write(&self.0.kept).await;
     }
 
     /// What `who` does now; begins a renewal where one is due.
@@ -202,11 +203,9 @@ impl Renewer {
     }
 
     async fn renewed(&self, until: Instant) -> Result<(HeaderValue, Duration), NoToken> {
-        self.save().await?;
         let granted = self.granted(until).await?;
         if let Some(token) = granted.refresh_token {
-            *self.tokens.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
-            self.save().await?;
+            self.tokens.save(&self.kept, token).await;
         }
         let header = bearer(&granted.access_token).map_err(NoToken::here)?;
         Ok((header, granted.lifetime))
@@ -217,7 +216,8 @@ impl Renewer {
     async fn granted(&self, until: Instant) -> Result<Granted, NoToken> {
         let mut tried = None;
         let mut refusal = None;
-        while let Some(kept) = self.kept.read().filter(|kept| tried.as_ref() != Some(kept)) {
+        let newest = || self.tokens.unsaved().or_else(|| self.kept.read());
+        while let Some(kept) = newest().filter(|kept| tried.as_ref() != Some(kept)) {
             match self.endpoint.ask(&GrantRequest::Refresh(&kept), until).await? {
                 GrantAnswer::Granted(granted) => return Ok(granted),
                 GrantAnswer::Refused(trouble) => refusal = Some(trouble),
@@ -250,15 +250,5 @@ impl Renewer {
                 Err(NoToken::here("there is no refresh token".to_owned()))
             }
         }
-    }
-
-    /// Writes the refresh token that is not written yet.
-    async fn save(&self) -> Result<(), NoToken> {
-        let unsaved = self.tokens.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(token) = unsaved {
-            self.kept.write(token).await.map_err(NoToken::here)?;
-            *self.tokens.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
-        Ok(())
     }
 }
