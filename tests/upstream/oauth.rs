@@ -244,6 +244,51 @@ async fn a_kept_token_that_is_refused_gives_way_to_the_configured_one() {
     assert_eq!(came(&server).0.len(), 4);
 }
 
+/// Two files that are written so far apart have different times.
+const TICK: Duration = Duration::from_millis(30);
+
+#[tokio::test]
+async fn a_refusal_is_one_whatever_its_status_and_a_persons_new_token_is_tried() {
+    for (status, body) in [
+        (200, r#"{"error":"invalid_grant"}"#),
+        (404, r#"{"error":"invalid_grant"}"#),
+        (500, r#"{"error":"invalid_grant"}"#),
+        (500, "<h1>Server Error</h1>"),
+        (404, ""),
+    ] {
+        let server = Server::plain(move |seen| match is_token(seen) {
+            true if seen.body().contains("stale") => answer(status, "", body),
+            true => grants("a1", Some("fresh"), 3600),
+            false => ok(),
+        })
+        .await;
+        let here = OAuthBench::new(Grant::RefreshToken);
+        std::fs::create_dir(here.bench.path("oauth")).unwrap();
+        std::fs::write(here.kept_path(), "stale").unwrap();
+        tokio::time::sleep(TICK).await;
+        std::fs::write(here.bench.path("first-refresh"), "a person's").unwrap();
+        assert_eq!(answer_of(&here.upstream(&server)).await.answer.status, 200, "{status} {body}");
+        assert_eq!(here.kept().as_deref(), Some("fresh"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_the_settings_that_is_older_than_the_kept_one_is_not_tried_for_a_fault() {
+    for status in [500, 503, 429] {
+        let server = Server::plain(move |seen| match is_token(seen) {
+            true if seen.body().contains("kept") => answer(status, "", ""),
+            true => grants("a1", None, 3600),
+            false => ok(),
+        })
+        .await;
+        let here = OAuthBench::new(Grant::RefreshToken);
+        std::fs::create_dir(here.bench.path("oauth")).unwrap();
+        tokio::time::sleep(TICK).await;
+        std::fs::write(here.kept_path(), "kept").unwrap();
+        nothing_left(&failure_of(&here.upstream(&server)).await, Phase::Credential);
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_of_every_grant_is_the_credentials_failure_and_shows_no_secret() {
     let server = Server::plain(|seen| if is_token(seen) { invalid_grant() } else { ok() }).await;

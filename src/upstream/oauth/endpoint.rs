@@ -40,6 +40,18 @@ const UNDERSTOOD: [&str; 5] = [
     "invalid_scope",
 ];
 
+/// The errors of RFC 6749 section 5.2, and one that some say instead: the endpoint refuses,
+/// whatever the status that comes with it.
+const REFUSALS: [&str; 7] = [
+    "invalid_request",
+    "invalid_grant",
+    "invalid_client",
+    "invalid_token",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+];
+
 /// What is asked for.
 #[derive(Debug)]
 pub(super) enum GrantRequest<'a> {
@@ -88,6 +100,13 @@ impl NoToken {
     /// A fault of ours, or of the settings: no connection would help.
     pub(super) fn here(detail: String) -> Self {
         Self { failure: unsent(Phase::Credential, detail), refused: true, at_least: None }
+    }
+}
+
+impl NoToken {
+    /// The endpoint answered, and asked for no wait.
+    pub(super) fn is_an_answer(&self) -> bool {
+        self.failure.phase == Phase::Credential && self.at_least.is_none()
     }
 }
 
@@ -214,16 +233,19 @@ impl TokenEndpoint {
     fn read(&self, reply: &Reply) -> Result<GrantAnswer, NoToken> {
         let status = reply.answer.status;
         let fields = fields_of(reply);
+        let code = fields.as_ref().and_then(error_code).unwrap_or_default();
+        let why_not = match status {
+            200..=299 => match granted(fields) {
+                Ok(granted) => return Ok(GrantAnswer::Granted(granted)),
+                Err(why) => why,
+            },
+            _ => "",
+        };
         match status {
-            200..=299 => {
-                granted(fields).map(GrantAnswer::Granted).map_err(|why| self.no_answer(reply, why))
-            }
-            400 | 401 | 403 | 422 => {
-                let code = fields.and_then(|fields| error_code(&fields)).unwrap_or_default();
-                let why = format!("the token endpoint refused: HTTP {status} {code}");
-                Ok(GrantAnswer::Refused(NoToken::here(why.trim_end().to_owned())))
-            }
-            _ => Err(self.no_answer(reply, "")),
+            400 | 401 | 403 | 422 => Ok(refused(status, &code)),
+            429 | 503 => Err(self.no_answer(reply, why_not)),
+            _ if REFUSALS.contains(&code.as_str()) => Ok(refused(status, &code)),
+            _ => Err(self.no_answer(reply, why_not)),
         }
     }
 
@@ -243,6 +265,11 @@ impl TokenEndpoint {
         );
         NoToken { failure, refused: false, at_least }
     }
+}
+
+fn refused(status: u16, code: &str) -> GrantAnswer {
+    let why = format!("the token endpoint refused: HTTP {status} {code}");
+    GrantAnswer::Refused(NoToken::here(why.trim_end().to_owned()))
 }
 
 fn fields_of(reply: &Reply) -> Option<GrantFields> {

@@ -31,7 +31,16 @@ impl KeptToken {
     /// The token that is kept; `None` where there is none or it cannot be read, which is the same
     /// to a renewal.
     pub(super) fn read(&self) -> Option<Secret> {
-        SecretFile::new(&SecretSource::File(self.dir().join(&self.name)), None).read().ok()
+        self.file().read().ok()
+    }
+
+    /// When it was kept.
+    pub(super) fn changed_at(&self) -> Option<(i64, i64)> {
+        self.file().changed_at()
+    }
+
+    fn file(&self) -> SecretFile {
+        SecretFile::new(&SecretSource::File(self.dir().join(&self.name)), None)
     }
 
     /// Returns when the token would survive a power cut. The runtime's threads for blocking work do

@@ -218,9 +218,13 @@ impl Renewer {
         let mut refusal = None;
         let newest = || self.tokens.unsaved().or_else(|| self.kept.read());
         while let Some(kept) = newest().filter(|kept| tried.as_ref() != Some(kept)) {
-            match self.endpoint.ask(&GrantRequest::Refresh(&kept), until).await? {
-                GrantAnswer::Granted(granted) => return Ok(granted),
-                GrantAnswer::Refused(trouble) => refusal = Some(trouble),
+            match self.endpoint.ask(&GrantRequest::Refresh(&kept), until).await {
+                Ok(GrantAnswer::Granted(granted)) => return Ok(granted),
+                Ok(GrantAnswer::Refused(trouble)) => refusal = Some(trouble),
+                Err(trouble) if trouble.is_an_answer() && self.was_given_another() => {
+                    refusal = Some(trouble);
+                }
+                Err(trouble) => return Err(trouble),
             }
             if tried.replace(kept).is_some() {
                 break;
@@ -239,6 +243,12 @@ impl Renewer {
             GrantAnswer::Granted(granted) => Ok(granted),
             GrantAnswer::Refused(trouble) => Err(trouble),
         }
+    }
+
+    /// A person has put a refresh token into the settings' file since the last was kept.
+    fn was_given_another(&self) -> bool {
+        let given = self.first_refresh_token.as_ref().and_then(SecretFile::changed_at);
+        given.is_some_and(|given| self.kept.changed_at().is_none_or(|kept| given > kept))
     }
 
     /// The configured refresh token; `None` for client credentials.
