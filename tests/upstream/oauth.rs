@@ -646,6 +646,21 @@ async fn a_code_that_is_blocked_throws_no_token_away_that_others_are_served_with
 }
 
 #[tokio::test]
+async fn connections_that_are_dropped_do_not_end_the_wait_that_the_endpoint_asked_for() {
+    let server = Server::plain(|seen| {
+        if is_token(seen) { answer(429, "Retry-After: 3600\r\n", "{}") } else { ok() }
+    })
+    .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    for _ in 0..3 {
+        nothing_left(&failure_of(&upstream).await, Phase::Credential);
+        upstream.drop_pool();
+    }
+    assert_eq!(came(&server).0.len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_said_to_a_check_or_to_a_row_that_is_suspect_renews_no_token() {
     let server =
         Server::plain(

@@ -78,14 +78,25 @@ pub(super) enum GrantAnswer {
     Refused(NoToken),
 }
 
+/// What was heard of the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndpointWord {
+    /// Nothing: it was not reached, or its answer did not come.
+    None,
+    /// It answered, and not about the grant.
+    Other,
+    /// It said no.
+    No,
+}
+
 /// Why there is no token.
 #[derive(Clone, Debug)]
 pub(super) struct NoToken {
     /// What the attempt is told. How far the endpoint was reached, at first; what it means for the
     /// provider, the renewal finds out.
     pub(super) failure: Failure,
-    /// The endpoint itself said no.
-    pub(super) refused: bool,
+    /// How far the endpoint came.
+    pub(super) word: EndpointWord,
     /// The endpoint's `Retry-After`.
     pub(super) at_least: Option<Duration>,
 }
@@ -99,14 +110,15 @@ impl Default for NoToken {
 impl NoToken {
     /// A fault of ours, or of the settings: no connection would help.
     pub(super) fn here(detail: String) -> Self {
-        Self { failure: unsent(Phase::Credential, detail), refused: true, at_least: None }
+        let failure = unsent(Phase::Credential, detail);
+        Self { failure, word: EndpointWord::No, at_least: None }
     }
 }
 
 impl NoToken {
     /// The endpoint answered, and asked for no wait.
     pub(super) fn is_an_answer(&self) -> bool {
-        self.failure.phase == Phase::Credential && self.at_least.is_none()
+        self.word == EndpointWord::Other && self.at_least.is_none()
     }
 }
 
@@ -182,7 +194,7 @@ impl TokenEndpoint {
     pub(super) fn is_slow(&self) -> NoToken {
         let detail = format!("the token endpoint: no whole answer from {}", authority(&self.url));
         let failure = Failure { deadline: true, ..unsent(Phase::Answer, detail) };
-        NoToken { failure, refused: false, at_least: None }
+        NoToken { failure, word: EndpointWord::None, at_least: None }
     }
 
     fn fields<'a>(
@@ -225,7 +237,7 @@ impl TokenEndpoint {
                 // No byte of the redemption has left.
                 let failure =
                     Failure { detail, bytes_may_have_left: false, sent_whole: false, ..failure };
-                Err(NoToken { failure, refused: false, at_least: None })
+                Err(NoToken { failure, word: EndpointWord::None, at_least: None })
             }
         }
     }
@@ -263,7 +275,7 @@ impl TokenEndpoint {
             Phase::Credential,
             format!("the token endpoint {host} gave no token: {}", what.trim_end()),
         );
-        NoToken { failure, refused: false, at_least }
+        NoToken { failure, word: EndpointWord::Other, at_least }
     }
 }
 

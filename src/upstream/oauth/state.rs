@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
-use super::endpoint::NoToken;
+use super::endpoint::{EndpointWord, NoToken};
 use crate::verdict::Failure;
 
 /// The first wait after a renewal that failed; each next one is twice as long.
@@ -176,7 +176,8 @@ impl RenewalState {
         self.retry_at = from + wait;
         // Attempts have the link's own backoff. When the line is back, this backoff must not fail
         // the first of them.
-        let step = if trouble.refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
+        let has_refused = trouble.word == EndpointWord::No;
+        let step = if has_refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
         self.attempt_at = from + step;
         self.failures = self.failures.saturating_add(1);
         (self.renewing, self.late) = (false, false);
@@ -208,7 +209,7 @@ impl RenewalState {
 
     /// A renewal that failed for lack of a connection may be tried again at once.
     pub(super) fn network_changed(&mut self) {
-        if self.trouble.as_ref().is_some_and(|trouble| !trouble.refused) {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.word == EndpointWord::None) {
             self.retry_at = Duration::ZERO;
             self.attempt_at = Duration::ZERO;
             self.failures = 0;
@@ -395,15 +396,17 @@ mod tests {
     }
 
     #[test]
-    fn a_network_event_ends_the_wait_for_a_connection_but_not_that_after_a_refusal() {
-        let unreachable = NoToken { refused: false, ..NoToken::default() };
-        let refused = NoToken { refused: true, ..NoToken::default() };
-        for (trouble, again) in [(unreachable, true), (refused, false)] {
+    fn a_network_event_ends_the_wait_for_a_connection_but_none_that_an_answer_brought() {
+        for (word, again) in
+            [(EndpointWord::None, true), (EndpointWord::Other, false), (EndpointWord::No, false)]
+        {
             let mut state = RenewalState::default();
             state.next(s(0), TokenUser::Attempt);
-            state.failed(trouble, s(0), u32::MAX);
+            let at_least = (word == EndpointWord::Other).then_some(s(3600));
+            state.failed(NoToken { word, at_least, ..NoToken::default() }, s(0), u32::MAX);
             state.network_changed();
-            assert_eq!(state.next(Duration::ZERO, TokenUser::Attempt).1, again);
+            assert_eq!(state.next(Duration::ZERO, TokenUser::Attempt).1, again, "{word:?}");
+            assert_eq!(state.next(s(3599), TokenUser::Attempt).1, word == EndpointWord::No);
         }
     }
 
@@ -413,7 +416,7 @@ mod tests {
         let mut now = s(0);
         for _ in 0..5 {
             assert!(state.next(now, TokenUser::Attempt).1);
-            state.failed(NoToken { refused: false, ..NoToken::default() }, now, u32::MAX);
+            state.failed(NoToken { word: EndpointWord::None, ..NoToken::default() }, now, u32::MAX);
             assert!(!state.next(now + Duration::from_millis(999), TokenUser::Attempt).1);
             now += s(1);
         }
@@ -429,7 +432,11 @@ mod tests {
         for second in 2880..2900 {
             if state.next(s(second), TokenUser::Attempt).1 {
                 begun_at.push(second);
-                state.failed(NoToken { refused: false, ..NoToken::default() }, s(second), u32::MAX);
+                state.failed(
+                    NoToken { word: EndpointWord::None, ..NoToken::default() },
+                    s(second),
+                    u32::MAX,
+                );
             }
         }
         assert_eq!(begun_at, [2880, 2881, 2883, 2887, 2895]);
