@@ -108,9 +108,15 @@ async fn client_credentials_give_a_token_that_serves_many_attempts() {
 
 #[tokio::test]
 async fn an_endpoint_that_reads_only_json_is_asked_in_json_from_then_on() {
-    for refusal in
-        [(415, "no forms"), (400, r#"{"data":[],"message":"missing fields"}"#), (400, "{}")]
-    {
+    for refusal in [
+        (415, "no forms"),
+        (400, r#"{"data":[],"message":"missing fields"}"#),
+        (400, "{}"),
+        (401, r#"{"error":"invalid_client","message":"client_id is missing"}"#),
+        (400, r#"{"error":"unsupported_grant_type"}"#),
+        (404, ""),
+        (500, "<h1>Internal Server Error</h1>"),
+    ] {
         let server =
             Server::plain(move |seen| match (is_token(seen), seen.header("content-type")) {
                 (true, Some("application/json")) => grants("a1", None, 0),
@@ -246,6 +252,25 @@ async fn a_kept_token_that_is_refused_gives_way_to_the_configured_one() {
 
 /// Two files that are written so far apart have different times.
 const TICK: Duration = Duration::from_millis(30);
+
+#[tokio::test]
+async fn an_endpoint_that_has_understood_a_form_is_asked_in_nothing_else_whatever_it_says_then() {
+    let count = AtomicUsize::new(0);
+    let server =
+        Server::plain(move |seen| match (is_token(seen), count.fetch_add(1, Ordering::SeqCst)) {
+            (true, 0) => grants("a1", None, 3600),
+            (true, _) => answer(401, "", r#"{"error":"invalid_client"}"#),
+            (false, _) => ok(),
+        })
+        .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    answer_of(&upstream).await;
+    upstream.reload_credential();
+    let given_up = Duration::from_millis(300);
+    assert!(timeout(given_up, upstream.credential_changed()).await.is_err());
+    assert_eq!(came(&server).0.len(), 2);
+}
 
 #[tokio::test]
 async fn a_refusal_is_one_whatever_its_status_and_a_persons_new_token_is_tried() {

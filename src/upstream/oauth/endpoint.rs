@@ -1,8 +1,8 @@
 //! The contract's token endpoint: one question, and what its answer means.
 //!
 //! The fields are the contract's own (`grant_type`, `client_id`, `client_secret`, `refresh_token`).
-//! They go as a form, as RFC 6749 wants it. An endpoint that does not understand a form is asked in
-//! JSON, from then on always.
+//! They go as a form, as RFC 6749 wants it. An endpoint that does not understand a form, or may not
+//! have understood it, is asked in JSON as well. What it once gave a token for is used from then on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -131,6 +131,8 @@ pub(super) struct TokenEndpoint {
     send_within: Duration,
     pool: Pool,
     speaks_json: AtomicBool,
+    /// It has given a token: it understands what it is asked in.
+    has_granted: AtomicBool,
 }
 
 /// What may stand in its answers; everything else is left unread.
@@ -157,6 +159,7 @@ impl TokenEndpoint {
             send_within: plan.timeout().mul_f64(RENEWAL_PER_DEADLINE),
             pool: Pool::new(plan)?,
             speaks_json: AtomicBool::new(false),
+            has_granted: AtomicBool::new(false),
         })
     }
 
@@ -179,15 +182,29 @@ impl TokenEndpoint {
         let fields = self.fields(request, &secret);
         let as_json = self.speaks_json.load(Ordering::Relaxed);
         let first = self.post(&fields, as_json, until).await?;
-        if is_understood(&first) {
-            return self.read(&first);
+        let (answer, is_understood) = (self.read(&first), is_understood(&first));
+        if is_understood && !self.may_be_misunderstood(&first, &answer) {
+            return answer;
         }
         let second = self.post(&fields, !as_json, until).await?;
-        if !is_understood(&second) {
-            return self.read(&first);
+        let other = self.read(&second);
+        if !is_grant(&other) && (is_understood || !self::is_understood(&second)) {
+            return answer;
         }
         self.speaks_json.store(!as_json, Ordering::Relaxed);
-        self.read(&second)
+        other
+    }
+
+    /// What an endpoint says that looks for its fields where they are not: anything. That a refresh
+    /// token is not good it says of one that it has read.
+    fn may_be_misunderstood(&self, reply: &Reply, answer: &Result<GrantAnswer, NoToken>) -> bool {
+        if self.has_granted.load(Ordering::Relaxed) || is_grant(answer) {
+            return false;
+        }
+        let code = fields_of(reply).as_ref().and_then(error_code);
+        let is_refused = matches!(answer, Ok(GrantAnswer::Refused(_)));
+        let is_fault = matches!(reply.answer.status, 400..=428 | 430..=502 | 504..=599);
+        (is_refused || is_fault) && code.as_deref() != Some("invalid_grant")
     }
 
     /// What those are told who wait for an answer that takes too long for them.
@@ -248,7 +265,10 @@ impl TokenEndpoint {
         let code = fields.as_ref().and_then(error_code).unwrap_or_default();
         let why_not = match status {
             200..=299 => match granted(fields) {
-                Ok(granted) => return Ok(GrantAnswer::Granted(granted)),
+                Ok(granted) => {
+                    self.has_granted.store(true, Ordering::Relaxed);
+                    return Ok(GrantAnswer::Granted(granted));
+                }
                 Err(why) => why,
             },
             _ => "",
@@ -277,6 +297,10 @@ impl TokenEndpoint {
         );
         NoToken { failure, word: EndpointWord::Other, at_least }
     }
+}
+
+fn is_grant(answer: &Result<GrantAnswer, NoToken>) -> bool {
+    matches!(answer, Ok(GrantAnswer::Granted(_)))
 }
 
 fn refused(status: u16, code: &str) -> GrantAnswer {
