@@ -2,7 +2,7 @@
 //!
 //! The fields are the contract's own (`grant_type`, `client_id`, `client_secret`, `refresh_token`).
 //! They go as a form, as RFC 6749 wants it. An endpoint that does not understand a form, or may not
-//! have understood it, is asked in JSON as well. What it once gave a token for is used from then on.
+//! have understood it, is asked in JSON as well. What it gave a token for is used from then on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,8 +23,9 @@ use crate::settings::OAuth;
 use crate::text::without_mark;
 use crate::verdict::{self, Failure, Outcome, Phase, Reply, Rules, Verdict};
 
-/// An attempt waits this part of its deadline for a renewal, so that it can be told how it failed.
-pub(super) const RENEWAL_PER_DEADLINE: f64 = 0.7;
+/// A request has this part of an attempt's deadline to be sent, and so has an answer by which no
+/// token can be lost: the attempt that waits for it can be told how it failed.
+const RENEWAL_PER_DEADLINE: f64 = 0.7;
 /// The life of a token whose answer does not say it, in seconds.
 const LIFETIME_S_DEFAULT: u64 = 3600;
 /// The shortest life that is believed, in seconds: some endpoints say 0 or less and mean another.

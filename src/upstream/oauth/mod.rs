@@ -16,7 +16,7 @@ mod kept;
 mod shared;
 mod state;
 
-use endpoint::{GrantAnswer, GrantRequest, Granted, NoToken, RENEWAL_PER_DEADLINE, TokenEndpoint};
+use endpoint::{GrantAnswer, GrantRequest, Granted, NoToken, TokenEndpoint};
 use kept::KeptToken;
 use shared::ProviderTokens;
 pub use shared::TokensInUse;
@@ -33,6 +33,8 @@ use crate::verdict::{Failure, Phase};
 
 /// A renewal may take so long, or as long as an attempt where that is longer.
 const RENEWAL_MAX: Duration = Duration::from_secs(30);
+/// From here on a renewal is late for those who wait: one that is not even sent has ended by then.
+const LATE_PER_DEADLINE: f64 = 0.75;
 /// Until here it is looked whether the provider can be reached, where its token endpoint cannot.
 const LOOK_PER_DEADLINE: f64 = 0.95;
 
@@ -78,6 +80,7 @@ impl OAuthTokens {
         let mut told = self.0.tokens.told.subscribe();
         match self.step(TokenUser::Attempt) {
             TokenStep::Send(header) => Ok(header),
+            TokenStep::Fail(_) if self.0.state().is_renewing() => Err(self.0.why_late().await),
             TokenStep::Fail(failure) => Err(failure),
             TokenStep::Wait => {
                 while self.0.state().is_waited_for() && told.changed().await.is_ok() {}
@@ -180,11 +183,19 @@ impl Renewer {
 
     /// An attempt that waits has a deadline, which the renewal has not.
     async fn tell_late(&self, begun: Instant) {
-        tokio::time::sleep_until(begun + self.timeout.mul_f64(RENEWAL_PER_DEADLINE)).await;
+        tokio::time::sleep_until(begun + self.timeout.mul_f64(LATE_PER_DEADLINE)).await;
         let mut trouble = self.endpoint.is_slow();
         self.look(&mut trouble, begun).await;
         self.state().is_late(trouble);
         self.tokens.told.send_replace(());
+    }
+
+    /// For an attempt that begins while a renewal is late: where the provider stands now. What was
+    /// seen of the line when the renewal was begun may be over.
+    async fn why_late(&self) -> Failure {
+        let mut trouble = self.endpoint.is_slow();
+        self.look(&mut trouble, Instant::now()).await;
+        trouble.failure
     }
 
     /// A token endpoint that is not reached says nothing of the provider: only where the provider
