@@ -326,6 +326,10 @@ async fn a_refusal_of_every_grant_is_the_credentials_failure_and_shows_no_secret
     // At once again: it fails fast, without another question.
     assert_eq!(failure_of(&upstream).await.detail, failure.detail);
     assert_eq!(came(&server).0.len(), 1);
+    // A person may have put a new one there.
+    upstream.reload_credential();
+    failure_of(&upstream).await;
+    assert_eq!(came(&server).0.len(), 2);
 }
 
 #[tokio::test]
@@ -579,9 +583,8 @@ async fn a_refresh_token_that_cannot_be_kept_is_used_and_its_predecessor_is_not_
 async fn a_refresh_token_that_cannot_be_kept_is_kept_as_soon_as_it_can_be() {
     let here = OAuthBench::new(Grant::RefreshToken);
     std::fs::write(here.bench.path("oauth"), "a file where the folder should be").unwrap();
-    let server = Server::plain(|seen| match is_token(seen) {
-        true => grants("a1", Some("second-refresh"), 3600),
-        false => ok(),
+    let server = Server::plain(|seen| {
+        if is_token(seen) { grants("a1", Some("second-refresh"), 3600) } else { ok() }
     })
     .await;
     let upstream = here.upstream(&server);

@@ -202,17 +202,23 @@ impl RenewalState {
         self.access.as_ref().is_some_and(|access| access.header == *sent)
     }
 
-    /// The next attempt renews the token, at most once a backoff.
+    /// A person may have put something right: the next attempt renews the token, at most once a
+    /// backoff, and where there is none it tries at once, unless the endpoint asked for a wait.
     pub(super) fn renew_soon(&mut self) {
         self.refused = self.access.is_some();
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.at_least.is_none()) {
+            self.forget_the_wait();
+        }
+    }
+
+    fn forget_the_wait(&mut self) {
+        (self.retry_at, self.attempt_at, self.failures) = (Duration::ZERO, Duration::ZERO, 0);
     }
 
     /// A renewal that failed for lack of a connection may be tried again at once.
     pub(super) fn network_changed(&mut self) {
         if self.trouble.as_ref().is_some_and(|trouble| trouble.word == EndpointWord::None) {
-            self.retry_at = Duration::ZERO;
-            self.attempt_at = Duration::ZERO;
-            self.failures = 0;
+            self.forget_the_wait();
         }
     }
 }
