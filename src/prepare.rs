@@ -13,7 +13,7 @@ use crate::redemption::Fingerprint;
 use crate::settings::{
     LoadOptions, Loaded, Problems, SecretSource, Settings, SettingsProblem, Tls, load,
 };
-use crate::upstream::{Upstream, UpstreamContext, Webhook};
+use crate::upstream::{TokensInUse, Upstream, UpstreamContext, Webhook};
 
 /// The webhook is made on trial; nothing is posted.
 const WEBHOOK_WITHIN: Duration = Duration::from_secs(10);
@@ -145,6 +145,7 @@ fn context(loaded: &Loaded) -> UpstreamContext {
         state_dir: loaded.settings.gateway.state_dir.clone(),
         credentials_dir: loaded.credentials_dir.clone(),
         gateway: loaded.settings.gateway.name.clone(),
+        tokens: TokensInUse::default(),
     }
 }
 

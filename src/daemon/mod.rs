@@ -26,7 +26,7 @@ use crate::prepare::Prepared;
 use crate::queue::{LaneSettings, Queue, QueueError};
 use crate::settings::{LoadOptions, Settings};
 use crate::store::{Found, OpenReport, Store, StoreError};
-use crate::upstream::{Upstream, UpstreamContext};
+use crate::upstream::{TokensInUse, Upstream, UpstreamContext};
 pub use core::Core;
 use listeners::Listeners;
 pub use parts::Parts;
@@ -256,6 +256,7 @@ impl Begun {
             state_dir: settings.gateway.state_dir.clone(),
             credentials_dir: credentials_dir.clone(),
             gateway: settings.gateway.name.clone(),
+            tokens: TokensInUse::default(),
         };
         let alerts = Alerts::new(settings.alert.as_ref(), &context).map_err(|error| {
             DaemonError::Provider { lane: "[alert]".to_owned(), why: error.to_string() }

@@ -261,9 +261,10 @@ impl<R: Transport> Forwarder<R> {
             return self.on(schedule::LaneEvent::Withdrawn(seq));
         };
         let (queue, sent) = (self.context.queue.clone(), self.now());
+        let suspect = self.scheduler.is_suspect(seq);
         self.tasks.spawn(async move {
             let outcome = if queue.begin(row.seq) {
-                Some(transport.redeem(&row, &progress).await)
+                Some(transport.redeem(&row, suspect, &progress).await)
             } else {
                 None
             };
@@ -707,12 +708,25 @@ impl<R: Transport> Forwarder<R> {
             self.finished(finished);
             self.work();
         }
+        self.keep_the_credential(until).await;
         let memory = self.memory(self.now());
         let lane = self.lane.name().to_owned();
         let remember = Remember { lane, memory, streak: Vec::new() };
         if let Err(error) = self.context.queue.ask(remember).await {
             tracing::warn!(lane = self.lane.name(), %error, "the link's state could not be kept \
                 for the next start");
+        }
+    }
+
+    /// A refresh token that the provider is giving just now is the only one that is good.
+    async fn keep_the_credential(&self, until: Instant) {
+        let Some(transport) = &self.transport else { return };
+        if tokio::time::timeout_at(until, transport.at_rest()).await.is_err() {
+            tracing::warn!(
+                lane = self.lane.name(),
+                "the stop did not wait for a renewal of the \
+                OAuth token: what it would have brought is lost"
+            );
         }
     }
 }

@@ -17,8 +17,14 @@ pub trait Transport: Send + Sync + 'static {
     fn has_read(&self) -> Option<Fingerprint> {
         None
     }
-    /// One attempt, bounded by its deadline; `progress` is told when the whole request has left.
-    fn redeem(&self, row: &Claimed, progress: &Progress) -> impl Future<Output = Outcome> + Send;
+    /// One attempt, bounded by its deadline; `progress` is told when the whole request has left. A
+    /// row that is `suspect` is to blame itself for what it meets.
+    fn redeem(
+        &self,
+        row: &Claimed,
+        suspect: bool,
+        progress: &Progress,
+    ) -> impl Future<Output = Outcome> + Send;
     /// Relays a till's Check Reward once; `None` where the provider offers none.
     fn check(&self, body: Bytes) -> impl Future<Output = Option<Outcome>> + Send;
     /// A Check Reward of the gateway's own, with a made-up code; `None` where there are none.
@@ -33,6 +39,10 @@ pub trait Transport: Send + Sync + 'static {
     fn credential_changed(&self) -> impl Future<Output = ()> + Send;
     /// Reads the credential again at the next attempt.
     fn reload_credential(&self);
+    /// Returns when nothing is under way, beside attempts, that a stop would lose.
+    fn at_rest(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 impl Transport for Upstream {
@@ -40,12 +50,13 @@ impl Transport for Upstream {
         self.authorities()
     }
 
-    async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
+    async fn redeem(&self, row: &Claimed, suspect: bool, progress: &Progress) -> Outcome {
         let attempt = RedeemAttempt {
             id: row.id.clone(),
             number: row.attempt,
             accepted_at_ms: row.accepted_at_ms,
             body: row.body.clone(),
+            suspect,
         };
         Upstream::redeem(self, &attempt, progress).await
     }
@@ -76,5 +87,9 @@ impl Transport for Upstream {
 
     fn reload_credential(&self) {
         Upstream::reload_credential(self);
+    }
+
+    async fn at_rest(&self) {
+        Upstream::at_rest(self).await;
     }
 }

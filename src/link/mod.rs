@@ -50,6 +50,8 @@ pub const CREDENTIAL_FIRST: Duration = Duration::from_secs(1);
 pub const CREDENTIAL_THEN: Duration = Duration::from_secs(10);
 /// And at least this often.
 pub const CREDENTIAL_PROBE_EVERY: Duration = Duration::from_secs(60);
+/// Failures are counted so far; no wait grows that long.
+const FAILURES_MAX: u32 = 31;
 /// So many different rows in a row with a provider's fault, or a reset, take the link down.
 pub const FAULTS_IN_A_ROW: usize = 3;
 /// So many different rows given on trust, refused in a row by weak evidence, make the drain wait.
@@ -268,6 +270,10 @@ pub struct Link {
     unended: Option<Why>,
     /// When the credential became another than the one that was refused.
     new_credential_at: Option<Duration>,
+    /// Probes that other credentials brought forward since the provider last answered.
+    credentials_tried: u32,
+    /// For when the last of them was brought forward.
+    credential_tried_at: Option<Duration>,
     /// The provider has answered, or it is known why it did not, with the credential of now.
     tried: bool,
     hold: Option<LinkHold>,
@@ -312,6 +318,8 @@ impl Link {
             trouble: None,
             unended: None,
             new_credential_at: None,
+            credentials_tried: 0,
+            credential_tried_at: None,
             tried: false,
             hold: None,
             unusable: None,
@@ -683,7 +691,7 @@ impl Link {
             Nudge::Release if self.hold.is_some() => return self.release(now),
             Nudge::CredentialChanged => {
                 self.new_credential_at = Some(now);
-                self.probe_at = now;
+                self.tries_a_new_credential(now);
             }
             Nudge::Release | Nudge::Flush => self.probe_at = now,
             Nudge::Demand if self.takes_demand() => {
@@ -700,6 +708,21 @@ impl Link {
             }
         }
         Effects::default()
+    }
+
+    /// The first is tried at once. One after the other, each refused, is no reason to ask the
+    /// provider more often than without them.
+    fn tries_a_new_credential(&mut self, now: Duration) {
+        let wait = wait_for_credential(self.credentials_tried);
+        let at = match self.credential_tried_at {
+            Some(at) if at > now => at,
+            last => {
+                self.credentials_tried = (self.credentials_tried + 1).min(FAILURES_MAX);
+                last.map_or(now, |last| now.max(last + wait))
+            }
+        };
+        self.credential_tried_at = Some(at);
+        self.probe_at = self.probe_at.min(at);
     }
 
     /// A person's word says nothing of the link: an outage goes on until the provider has spoken.
@@ -821,6 +844,8 @@ impl Link {
         self.wait_steps = 0;
         self.limited_until = None;
         self.tried = true;
+        self.credentials_tried = 0;
+        self.credential_tried_at = None;
         if strong {
             self.failures = 0;
             self.weak.clear();
@@ -1051,15 +1076,12 @@ impl Link {
 
     /// The next probe comes later than the last.
     fn backs_off(&mut self, now: Duration) {
-        self.failures = (self.failures + 1).min(31);
+        self.failures = (self.failures + 1).min(FAILURES_MAX);
         let LinkSettings { retry_min, retry_max, .. } = self.config;
         let for_credential =
             self.trouble.as_ref().is_some_and(|why| why.cause == Cause::Credential);
         let wait = match self.failures {
-            1 if for_credential => CREDENTIAL_FIRST,
-            n if for_credential => {
-                CREDENTIAL_THEN.saturating_mul(1 << (n - 2).min(3)).min(CREDENTIAL_PROBE_EVERY)
-            }
+            n if for_credential => wait_for_credential(n),
             n => backoff(&mut self.dice, n, retry_min, retry_max),
         };
         self.probe_at = now + wait;
@@ -1069,6 +1091,14 @@ impl Link {
         self.window = (self.window / 2).max(1);
         self.threshold = self.window.max(2);
         self.credits = 0;
+    }
+}
+
+/// After so many probes of a lane that is held for its credential.
+fn wait_for_credential(probes: u32) -> Duration {
+    match probes {
+        0 | 1 => CREDENTIAL_FIRST,
+        n => CREDENTIAL_THEN.saturating_mul(1 << (n - 2).min(3)).min(CREDENTIAL_PROBE_EVERY),
     }
 }
 

@@ -827,6 +827,27 @@ fn a_refused_credential_is_tried_with_another_row_at_once_then_from_ten_seconds_
 }
 
 #[test]
+fn new_credentials_that_are_refused_one_after_the_other_bring_probes_no_more_often_than_none() {
+    let mut link = link();
+    let mut probed_at = Vec::new();
+    end(&mut link, s(0), 1, Heard::Credential);
+    for tenth in 0..2000 {
+        let now = Duration::from_millis(100 * tenth);
+        link.nudged(now, Nudge::CredentialChanged);
+        if link.may_probe(now) {
+            probed_at.push(now.as_secs());
+            link.probing(now, Seq(1));
+            end(&mut link, now, 1, Heard::Credential);
+        }
+    }
+    assert_eq!(probed_at, [0, 1, 11, 31, 71, 131, 191]);
+    live(&mut link, s(200), 9, STRONG);
+    end(&mut link, s(200), 1, Heard::Credential);
+    link.nudged(s(200), Nudge::CredentialChanged);
+    assert!(link.may_probe(s(200)), "after one that was taken the next is tried at once");
+}
+
+#[test]
 fn a_suspects_faults_say_nothing_of_the_lane() {
     let suspect = |link: &mut Link, seq, heard| {
         link.ended(s(1), &EndedAttempt { suspect: true, ..drained(s(1), seq, heard) })

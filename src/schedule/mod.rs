@@ -305,6 +305,12 @@ impl Scheduler {
         self.suspects.suspect()
     }
 
+    /// The row waits alone, since it is to blame itself.
+    #[must_use]
+    pub fn is_suspect(&self, seq: Seq) -> bool {
+        self.suspects.are_suspect(&[seq])
+    }
+
     /// Attempts on the wire.
     #[must_use]
     pub fn flying(&self) -> Flying {

@@ -51,18 +51,33 @@ impl Credential {
         }
     }
 
-    /// The provider refused it, or a reload asks for a new one.
-    pub(super) fn refused(&self) {
+    /// The provider refused what was sent.
+    pub(super) fn refused(&self, sent: &HeaderValue) {
         match self {
             Self::Token(file) => file.forget(),
-            Self::OAuth(tokens) => tokens.refused(),
+            Self::OAuth(tokens) => tokens.refused(sent),
         }
     }
 
-    /// The provider took it.
-    pub(super) fn taken(&self) {
+    /// The provider took what was sent.
+    pub(super) fn taken(&self, sent: &HeaderValue) {
         if let Self::OAuth(tokens) = self {
-            tokens.taken();
+            tokens.taken(sent);
+        }
+    }
+
+    /// A reload asks for a new one.
+    pub(super) fn reload(&self) {
+        match self {
+            Self::Token(file) => file.forget(),
+            Self::OAuth(tokens) => tokens.reload(),
+        }
+    }
+
+    /// Returns when nothing is under way that has to be kept.
+    pub(super) async fn at_rest(&self) {
+        if let Self::OAuth(tokens) = self {
+            tokens.at_rest().await;
         }
     }
 

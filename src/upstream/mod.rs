@@ -30,6 +30,7 @@ mod tls;
 mod webhook;
 
 use credential::Credential;
+pub use oauth::TokensInUse;
 use own_check::OwnCheck;
 use pool::{Pool, PoolPlan, Post};
 pub use progress::Progress;
@@ -46,6 +47,8 @@ pub struct RedeemAttempt {
     pub accepted_at_ms: i64,
     /// The stored body.
     pub body: Bytes,
+    /// The row is to blame itself for what it meets: a refusal says nothing of the credential.
+    pub suspect: bool,
 }
 
 /// What an upstream needs to know of the box that it stands on.
@@ -59,6 +62,8 @@ pub struct UpstreamContext {
     pub credentials_dir: Option<PathBuf>,
     /// The gateway's name, for the reader of an alert.
     pub gateway: String,
+    /// What is in use by now: a reload takes it over.
+    pub tokens: TokensInUse,
 }
 
 /// Why the settings of a provider cannot be used. What may change while the daemon runs is not
@@ -148,7 +153,12 @@ impl Upstream {
             Ok(headers) => headers,
             Err(why) => return Outcome::Failed(unsent(Phase::Credential, why)),
         };
-        self.0.post(self.0.redeem_url.clone(), headers, attempt.body.clone(), progress).await
+        let (url, body) = (self.0.redeem_url.clone(), attempt.body.clone());
+        let (outcome, sent) = self.0.post(url, headers, body, progress).await;
+        if let Some(sent) = sent {
+            self.0.learn(&outcome, &sent, attempt.suspect);
+        }
+        outcome
     }
 
     /// The provider took the redemption of this body: checks of our own are made in its form.
@@ -160,7 +170,7 @@ impl Upstream {
     /// `timeout`.
     pub async fn check(&self, body: Bytes) -> Option<Outcome> {
         let url = self.0.check_url.clone()?;
-        Some(self.0.post(url, HeaderMap::new(), body, &Progress::default()).await)
+        Some(self.0.post(url, HeaderMap::new(), body, &Progress::default()).await.0)
     }
 
     /// A Check Reward of our own, with a made-up code. It shows whether the provider answers at
@@ -172,7 +182,7 @@ impl Upstream {
             Ok(body) => body,
             Err(why) => return Some(Outcome::Failed(unsent(Phase::Credential, why))),
         };
-        Some(self.0.post(url, HeaderMap::new(), body, progress).await)
+        Some(self.0.post(url, HeaderMap::new(), body, progress).await.0)
     }
 
     /// The next attempt opens a new connection. For a network event, and when the link goes down. A
@@ -195,48 +205,55 @@ impl Upstream {
         self.0.credential.changed().await;
     }
 
+    /// Before a stop: returns when no renewal of the token is under way, whose refresh token would
+    /// be lost.
+    pub async fn at_rest(&self) {
+        self.0.credential.at_rest().await;
+    }
+
     /// For SIGHUP: the next attempt reads the credential again. OAuth renews its token at most once
-    /// a backoff. An answer that refuses the credential has the same effect.
+    /// a backoff, and sends the one that it has until another is here. A redemption's answer that
+    /// refuses the credential has the same effect; that of a check has none: who may redeem may not
+    /// be one who may check.
     pub fn reload_credential(&self) {
-        self.0.credential.refused();
+        self.0.credential.reload();
     }
 }
 
 impl UpstreamInner {
+    /// The end, and the credential that was sent.
     async fn post(
         &self,
         url: reqwest::Url,
         mut headers: HeaderMap,
         body: Bytes,
         progress: &Progress,
-    ) -> Outcome {
+    ) -> (Outcome, Option<HeaderValue>) {
         let deadline = Instant::now() + self.timeout;
         let bearer = match tokio::time::timeout_at(deadline, self.credential.bearer()).await {
             Ok(Ok(bearer)) => bearer,
-            Ok(Err(failure)) => return Outcome::Failed(failure),
+            Ok(Err(failure)) => return (Outcome::Failed(failure), None),
             Err(_elapsed) => {
                 let late = unsent(
                     Phase::Credential,
                     "no credential was had within the deadline".to_owned(),
                 );
-                return Outcome::Failed(Failure { deadline: true, ..late });
+                return (Outcome::Failed(Failure { deadline: true, ..late }), None);
             }
         };
-        headers.insert(AUTHORIZATION, bearer);
+        headers.insert(AUTHORIZATION, bearer.clone());
         headers.insert(ACCEPT_LANGUAGE, self.language.clone());
-        let outcome = self.pool.post(Post::json(url, headers, body), deadline, progress).await;
-        self.learn(&outcome);
-        outcome
+        let post = Post::json(url, headers, body);
+        (self.pool.post(post, deadline, progress).await, Some(bearer))
     }
 
-    /// What an answer says of the credential that it was sent with.
-    fn learn(&self, outcome: &Outcome) {
+    /// What an answer says of the credential that was sent.
+    fn learn(&self, outcome: &Outcome, sent: &HeaderValue, suspect: bool) {
         let Outcome::Answered(reply) = outcome else { return };
+        let is_refusal = || verdict::judge(outcome, &Rules::default()) == Verdict::Credential;
         match reply.answer.status {
-            200..=299 => self.credential.taken(),
-            401 | 403 if verdict::judge(outcome, &Rules::default()) == Verdict::Credential => {
-                self.credential.refused();
-            }
+            200..=299 => self.credential.taken(sent),
+            401 | 403 if !suspect && is_refusal() => self.credential.refused(sent),
             _ => {}
         }
     }

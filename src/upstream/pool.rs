@@ -229,6 +229,16 @@ impl Pool {
 
     /// Posts once, until `deadline` at the latest; `progress` tells meanwhile how much was sent.
     pub(super) async fn post(&self, post: Post, deadline: Instant, progress: &Progress) -> Outcome {
+        self.post_and_wait(post, (deadline, deadline), progress).await
+    }
+
+    /// As [`Self::post`]; once the whole request is sent its answer may come until `answer_by`.
+    pub(super) async fn post_and_wait(
+        &self,
+        post: Post,
+        (deadline, answer_by): (Instant, Instant),
+        progress: &Progress,
+    ) -> Outcome {
         let client = match self.client() {
             Ok(client) => client,
             Err(why) => return Outcome::Failed(unsent(Phase::Proxy, why)),
@@ -238,7 +248,8 @@ impl Pool {
             // A deadline is the attempt's beginning and the whole time that it has.
             let begun = deadline.checked_sub(self.plan.timeout).unwrap_or_else(Instant::now);
             let course = Course::of(progress, begun, &self.taken);
-            let going = OneTry { client: &client, post: post.clone(), deadline, course: &course };
+            let post = post.clone();
+            let going = OneTry { client: &client, post, deadline, answer_by, course: &course };
             match self.try_to_post(going, &mut network).await {
                 Some(Ok(reply)) => return Outcome::Answered(reply),
                 Some(Err(failure)) => {
@@ -258,18 +269,21 @@ impl Pool {
         going: OneTry<'_>,
         network: &mut watch::Receiver<u64>,
     ) -> Option<Result<Reply, Failure>> {
-        let OneTry { client, post, deadline, course } = going;
+        let OneTry { client, post, deadline, answer_by, course } = going;
         let url = post.url.clone();
         let mut sending = pin!(course.carry(self.send(client, post, course)));
         loop {
+            let until = if course.sent().is_whole() { answer_by } else { deadline };
             tokio::select! {
                 biased;
                 ended = &mut sending => {
                     return Some(ended.map_err(|broken| self.failure(&broken, &url, course)));
                 }
                 // The sockets are looked at while the attempt still holds them.
-                () = tokio::time::sleep_until(deadline) => {
-                    return Some(Err(self.overdue(&url, course)));
+                () = tokio::time::sleep_until(until) => {
+                    if until >= answer_by || !course.sent().is_whole() {
+                        return Some(Err(self.overdue(&url, course)));
+                    }
                 }
                 Ok(()) = network.changed() => if !course.sent().is_whole() { return None },
             }
@@ -377,6 +391,7 @@ struct OneTry<'a> {
     client: &'a Client,
     post: Post,
     deadline: Instant,
+    answer_by: Instant,
     course: &'a Course,
 }
 

@@ -1,5 +1,6 @@
 //! Secrets in files: where they are, how they are read, and how a changed one is noticed.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -28,6 +29,13 @@ impl SecretFile {
     /// The file's stamp; `None` when it cannot be looked at.
     pub(super) fn stamp(&self) -> Option<files::FileStamp> {
         files::FileStamp::of(&self.source.path(self.credentials_dir.as_deref())?)
+    }
+
+    /// When the file became what it is: seconds and nanoseconds of the wall clock.
+    pub(super) fn changed_at(&self) -> Option<(i64, i64)> {
+        let path = self.source.path(self.credentials_dir.as_deref())?;
+        let file = std::fs::metadata(path).ok()?;
+        Some((file.ctime(), file.ctime_nsec()))
     }
 
     /// The secret without the white space around it. The error names the file and shows nothing of

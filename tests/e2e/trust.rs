@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::harness::{
     Builder, Gateway, Order, Provider, Reply, Till, at_once, eventually, free_port, moment, until,
@@ -161,19 +162,58 @@ fn m13_codes_that_the_provider_refuses_alike_hold_no_lane_and_give_nothing() {
     });
 }
 
+fn file_of(text: &str) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn oauth_lane((redeem, token): (&str, &str), secret: &NamedTempFile, timeout: &str) -> String {
+    format!(
+        "[[provider]]\nname = \"main\"\nredeem_url = \"{redeem}\"\ntimeout = \"{timeout}\"\n\
+         [provider.oauth]\ntoken_url = \"{token}\"\nclient_id = \"branch\"\n\
+         client_secret_file = \"{}\"\n",
+        secret.path().display()
+    )
+}
+
+#[test]
+fn r4_a_refresh_token_that_is_on_its_way_is_lost_by_no_stop_no_reload_and_no_slow_endpoint() {
+    at_once(3, |n| {
+        let provider = Provider::with(&["--oauth", "branch:secret", "--oauth-refresh", "first"]);
+        let (secret, first) = (file_of("secret"), file_of("first"));
+        let lane = |timeout| {
+            let urls = (provider.redeem_url.as_str(), provider.token_url.as_str());
+            let grant = "grant = \"refresh_token\"\nrefresh_token_file";
+            let first = first.path().display();
+            format!("{}{grant} = \"{first}\"", oauth_lane(urls, &secret, timeout))
+        };
+        provider.rules(&["fault=pass,path=/oauth/token,delay=2s"]);
+        let mut gateway = quick("500ms", &TILLS[..1]).more(&lane("1s")).start();
+        assert_eq!(gateway.till("till-1").redeem("FIRST").status, 503);
+        until("it is asked", || provider.requests().iter().any(|seen| seen.path == "/oauth/token"));
+        match n {
+            0 => {
+                gateway.terminate();
+                gateway.start();
+            }
+            1 => {
+                gateway.rewrite(&lane("3s"));
+                gateway.reload();
+            }
+            _ => moment(Duration::from_secs(2)),
+        }
+        provider.rules(&[]);
+        until("it goes on", || gateway.till("till-1").redeem("SECOND").status == 200);
+    });
+}
+
 #[test]
 fn a_token_endpoint_that_leads_nowhere_opens_nothing_and_a_line_that_is_cut_does() {
     let provider = Provider::start();
-    let secret = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(secret.path(), "secret").unwrap();
-    let lane = format!(
-        "[[provider]]\nname = \"main\"\nredeem_url = \"{}\"\ntimeout = \"1s\"\n\
-         [provider.oauth]\ntoken_url = \"http://{}/token\"\nclient_id = \"branch\"\n\
-         client_secret_file = \"{}\"",
-        provider.redeem_url,
-        free_port(),
-        secret.path().display()
-    );
+    let secret = file_of("secret");
+    let nowhere = format!("http://{}/token", free_port());
+    let lane = oauth_lane((&provider.redeem_url, &nowhere), &secret, "1s");
     let gateway = quick("500ms", &TILLS[..1]).more(&lane).start();
     let till = gateway.till("till-1");
     let invented = redeem_all(&till, "INV", 4);

@@ -17,7 +17,7 @@ use redeemd::notify::Notify;
 use redeemd::queue::{LaneSettings, LaneStatus, Queue};
 use redeemd::settings::{Settings, parse};
 use redeemd::store::Store;
-use redeemd::upstream::UpstreamContext;
+use redeemd::upstream::{TokensInUse, UpstreamContext};
 use redeemd::{admin, intake};
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
@@ -121,6 +121,7 @@ impl House {
             state_dir: PathBuf::new(),
             credentials_dir: None,
             gateway: settings.gateway.name.clone(),
+            tokens: TokensInUse::default(),
         };
         let parts = Parts {
             queue: queue.clone(),

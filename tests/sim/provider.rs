@@ -754,7 +754,7 @@ impl Provider {
 }
 
 impl Transport for Provider {
-    async fn redeem(&self, row: &Claimed, progress: &Progress) -> Outcome {
+    async fn redeem(&self, row: &Claimed, _suspect: bool, progress: &Progress) -> Outcome {
         progress.note_whole(Duration::ZERO);
         let credential = *self.0.credential.borrow();
         self.0.sent_with.store(credential, Ordering::Relaxed);

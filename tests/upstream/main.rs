@@ -22,7 +22,7 @@ use bytes::Bytes;
 use redeemd::clock::Clock;
 use redeemd::redemption::{Id, Seq};
 use redeemd::settings::{Auth, Provider, SecretSource};
-use redeemd::upstream::{Progress, RedeemAttempt, Upstream, UpstreamContext};
+use redeemd::upstream::{Progress, RedeemAttempt, TokensInUse, Upstream, UpstreamContext};
 use redeemd::verdict::{Failure, Outcome, Phase, Reply};
 
 /// Everything that a test's upstream stands on.
@@ -55,6 +55,7 @@ impl Bench {
             state_dir: self.dir.path().to_owned(),
             credentials_dir: Some(self.path("credentials")),
             gateway: "branch-042".to_owned(),
+            tokens: TokensInUse::default(),
         }
     }
 
@@ -87,6 +88,7 @@ pub(crate) fn attempt() -> RedeemAttempt {
         number: 3,
         accepted_at_ms: 1_793_527_200_000,
         body: Bytes::from_static(BODY.as_bytes()),
+        suspect: false,
     }
 }
 

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use redeemd::clock::Clock;
 use redeemd::settings::{Auth, Grant, OAuth, Provider, SecretSource};
-use redeemd::upstream::Upstream;
+use redeemd::upstream::{RedeemAttempt, Upstream};
 use redeemd::verdict::{Failure, Phase};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::server::{Reaction, Seen, Server, answer, ok, text};
-use crate::{Bench, answer_of, attempt, failure_of, nothing_left, unwatched};
+use crate::{Bench, answer_of, answered, attempt, failure_of, nothing_left, unwatched};
 
 const SECRET: &str = "the-client-s+cret";
 const FIRST_REFRESH: &str = "first-refresh";
@@ -106,9 +108,15 @@ async fn client_credentials_give_a_token_that_serves_many_attempts() {
 
 #[tokio::test]
 async fn an_endpoint_that_reads_only_json_is_asked_in_json_from_then_on() {
-    for refusal in
-        [(415, "no forms"), (400, r#"{"data":[],"message":"missing fields"}"#), (400, "{}")]
-    {
+    for refusal in [
+        (415, "no forms"),
+        (400, r#"{"data":[],"message":"missing fields"}"#),
+        (400, "{}"),
+        (401, r#"{"error":"invalid_client","message":"client_id is missing"}"#),
+        (400, r#"{"error":"unsupported_grant_type"}"#),
+        (404, ""),
+        (500, "<h1>Internal Server Error</h1>"),
+    ] {
         let server =
             Server::plain(move |seen| match (is_token(seen), seen.header("content-type")) {
                 (true, Some("application/json")) => grants("a1", None, 0),
@@ -116,9 +124,11 @@ async fn an_endpoint_that_reads_only_json_is_asked_in_json_from_then_on() {
                 (false, _) => ok(),
             })
             .await;
-        let here = OAuthBench::new(Grant::ClientCredentials);
+        let mut here = OAuthBench::new(Grant::ClientCredentials);
+        here.bench.clock = Clock::simulated("boot", Duration::ZERO);
         let upstream = here.upstream(&server);
         answer_of(&upstream).await;
+        here.bench.clock.sleep(Duration::from_secs(6));
         answer_of(&upstream).await;
         let (asked, sent) = came(&server);
         assert_eq!(sent.len(), 2);
@@ -186,12 +196,40 @@ async fn a_token_at_its_end_is_renewed_before_it_is_sent() {
         }
     })
     .await;
-    let here = OAuthBench::new(Grant::ClientCredentials);
+    let mut here = OAuthBench::new(Grant::ClientCredentials);
+    here.bench.clock = Clock::simulated("boot", Duration::ZERO);
     let upstream = here.upstream(&server);
     for _ in 0..3 {
         answer_of(&upstream).await;
+        here.bench.clock.sleep(Duration::from_secs(6));
     }
     assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a2"]);
+}
+
+#[tokio::test]
+async fn tokens_without_a_life_of_which_none_is_taken_are_asked_for_no_more_often_than_others() {
+    let count = AtomicUsize::new(0);
+    let server = Server::plain(move |seen| {
+        if is_token(seen) {
+            grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 0)
+        } else {
+            answer(401, "", "")
+        }
+    })
+    .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    answer_of(&upstream).await;
+    // Whoever holds the lane tries each new token as soon as it is there.
+    let tries = async {
+        for _ in 0..100 {
+            upstream.credential_changed().await;
+            answer_of(&upstream).await;
+        }
+    };
+    assert!(timeout(Duration::from_millis(2500), tries).await.is_err());
+    let (asked, sent) = came(&server);
+    assert!(asked.len() <= 4 && sent.len() <= 4, "{} and {}", asked.len(), sent.len());
 }
 
 #[tokio::test]
@@ -212,6 +250,70 @@ async fn a_kept_token_that_is_refused_gives_way_to_the_configured_one() {
     assert_eq!(came(&server).0.len(), 4);
 }
 
+/// Two files that are written so far apart have different times.
+const TICK: Duration = Duration::from_millis(30);
+
+#[tokio::test]
+async fn an_endpoint_that_has_understood_a_form_is_asked_in_nothing_else_whatever_it_says_then() {
+    let count = AtomicUsize::new(0);
+    let server =
+        Server::plain(move |seen| match (is_token(seen), count.fetch_add(1, Ordering::SeqCst)) {
+            (true, 0) => grants("a1", None, 3600),
+            (true, _) => answer(401, "", r#"{"error":"invalid_client"}"#),
+            (false, _) => ok(),
+        })
+        .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    answer_of(&upstream).await;
+    upstream.reload_credential();
+    let given_up = Duration::from_millis(300);
+    assert!(timeout(given_up, upstream.credential_changed()).await.is_err());
+    assert_eq!(came(&server).0.len(), 2);
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_whatever_its_status_and_a_persons_new_token_is_tried() {
+    for (status, body) in [
+        (200, r#"{"error":"invalid_grant"}"#),
+        (404, r#"{"error":"invalid_grant"}"#),
+        (500, r#"{"error":"invalid_grant"}"#),
+        (500, "<h1>Server Error</h1>"),
+        (404, ""),
+    ] {
+        let server = Server::plain(move |seen| match is_token(seen) {
+            true if seen.body().contains("stale") => answer(status, "", body),
+            true => grants("a1", Some("fresh"), 3600),
+            false => ok(),
+        })
+        .await;
+        let here = OAuthBench::new(Grant::RefreshToken);
+        std::fs::create_dir(here.bench.path("oauth")).unwrap();
+        std::fs::write(here.kept_path(), "stale").unwrap();
+        tokio::time::sleep(TICK).await;
+        std::fs::write(here.bench.path("first-refresh"), "a person's").unwrap();
+        assert_eq!(answer_of(&here.upstream(&server)).await.answer.status, 200, "{status} {body}");
+        assert_eq!(here.kept().as_deref(), Some("fresh"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_the_settings_that_is_older_than_the_kept_one_is_not_tried_for_a_fault() {
+    for status in [500, 503, 429] {
+        let server = Server::plain(move |seen| match is_token(seen) {
+            true if seen.body().contains("kept") => answer(status, "", ""),
+            true => grants("a1", None, 3600),
+            false => ok(),
+        })
+        .await;
+        let here = OAuthBench::new(Grant::RefreshToken);
+        std::fs::create_dir(here.bench.path("oauth")).unwrap();
+        tokio::time::sleep(TICK).await;
+        std::fs::write(here.kept_path(), "kept").unwrap();
+        nothing_left(&failure_of(&here.upstream(&server)).await, Phase::Credential);
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_of_every_grant_is_the_credentials_failure_and_shows_no_secret() {
     let server = Server::plain(|seen| if is_token(seen) { invalid_grant() } else { ok() }).await;
@@ -224,6 +326,10 @@ async fn a_refusal_of_every_grant_is_the_credentials_failure_and_shows_no_secret
     // At once again: it fails fast, without another question.
     assert_eq!(failure_of(&upstream).await.detail, failure.detail);
     assert_eq!(came(&server).0.len(), 1);
+    // A person may have put a new one there.
+    upstream.reload_credential();
+    failure_of(&upstream).await;
+    assert_eq!(came(&server).0.len(), 2);
 }
 
 #[tokio::test]
@@ -357,6 +463,60 @@ async fn a_renewal_ends_in_time_for_the_attempt_to_say_why() {
     );
 }
 
+/// Answers a refresh token's renewal when it is allowed.
+async fn slow_endpoint() -> (Server, Arc<Notify>) {
+    let allowed = Arc::new(Notify::new());
+    let allow = Arc::clone(&allowed);
+    let body = r#"{"access_token":"a1","refresh_token":"second-refresh"}"#;
+    let server = Server::plain(move |seen| match is_token(seen) {
+        true if seen.body().ends_with("first-refresh") => {
+            Reaction::Later(Arc::clone(&allowed), text(200, "", body))
+        }
+        true => invalid_grant(),
+        false => ok(),
+    })
+    .await;
+    (server, allow)
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_slower_than_an_attempts_deadline_loses_no_refresh_token() {
+    let (server, allow) = slow_endpoint().await;
+    let here = OAuthBench::new(Grant::RefreshToken);
+    let mut provider = here.provider(&server.url(""));
+    provider.timeout = Duration::from_millis(500);
+    let upstream = here.bench.upstream_of(&provider);
+    for _ in 0..2 {
+        let failure = failure_of(&upstream).await;
+        nothing_left(&failure, Phase::Credential);
+        assert!(failure.detail.contains("no whole answer"), "{}", failure.detail);
+    }
+    allow.notify_one();
+    upstream.credential_changed().await;
+    assert_eq!(here.kept().as_deref(), Some("second-refresh"));
+    answer_of(&upstream).await;
+    assert_eq!(server.seen().iter().filter(|seen| is_token(seen)).count(), 1);
+}
+
+#[tokio::test]
+async fn a_reload_during_a_renewal_waits_for_its_end_and_a_stop_can() {
+    let (server, allow) = slow_endpoint().await;
+    let here = OAuthBench::new(Grant::RefreshToken);
+    let (context, mut provider) = (here.bench.context(), here.provider(&server.url("")));
+    let before = Upstream::new(&provider, &context).unwrap();
+    let given_up = Duration::from_millis(200);
+    assert!(timeout(given_up, before.redeem(&attempt(), &unwatched())).await.is_err());
+    provider.timeout = Duration::from_secs(20);
+    let after = Upstream::new(&provider, &context).unwrap();
+    drop(before);
+    assert!(timeout(given_up, after.at_rest()).await.is_err(), "it is under way");
+    allow.notify_one();
+    after.at_rest().await;
+    assert_eq!(here.kept().as_deref(), Some("second-refresh"));
+    answer_of(&after).await;
+    assert_eq!(came(&server), (vec![came(&server).0[0].clone()], vec!["Bearer a1".to_owned()]));
+}
+
 #[tokio::test]
 async fn a_token_behind_a_byte_order_mark_is_one() {
     let body = "\u{feff}{\"access_token\":\"a1\",\"token_type\":\"Bearer\"}";
@@ -394,7 +554,7 @@ async fn an_attempt_that_is_given_up_loses_no_refresh_token() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_that_cannot_be_kept_is_kept_later_and_its_predecessor_is_not_sent_again() {
+async fn a_refresh_token_that_cannot_be_kept_is_used_and_its_predecessor_is_not_sent_again() {
     let here = OAuthBench::new(Grant::RefreshToken);
     std::fs::write(here.bench.path("oauth"), "a file where the folder should be").unwrap();
     let server = Server::plain(|seen| match is_token(seen) {
@@ -407,19 +567,36 @@ async fn a_refresh_token_that_cannot_be_kept_is_kept_later_and_its_predecessor_i
     })
     .await;
     let upstream = here.upstream(&server);
-    let failure = failure_of(&upstream).await;
-    nothing_left(&failure, Phase::Credential);
-    assert!(
-        failure.detail.contains("cannot be kept") && !failure.detail.contains("second"),
-        "{}",
-        failure.detail
-    );
-    std::fs::remove_file(here.bench.path("oauth")).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), upstream.credential_changed()).await.unwrap();
     answer_of(&upstream).await;
-    assert_eq!(here.kept().as_deref(), Some("second-refresh"));
+    upstream.reload_credential();
+    timeout(Duration::from_secs(5), upstream.credential_changed()).await.unwrap();
+    answer_of(&upstream).await;
     let (asked, sent) = came(&server);
-    assert_eq!((asked.len(), sent), (2, vec!["Bearer a2".to_owned()]));
+    assert_eq!((asked.len(), sent), (2, ["a1", "a2"].map(|t| format!("Bearer {t}")).to_vec()));
+    assert_eq!(here.kept(), None);
+    std::fs::remove_file(here.bench.path("oauth")).unwrap();
+    upstream.at_rest().await;
+    assert_eq!(here.kept().as_deref(), Some("second-refresh"), "at a stop at the latest");
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_cannot_be_kept_is_kept_as_soon_as_it_can_be() {
+    let here = OAuthBench::new(Grant::RefreshToken);
+    std::fs::write(here.bench.path("oauth"), "a file where the folder should be").unwrap();
+    let server = Server::plain(|seen| {
+        if is_token(seen) { grants("a1", Some("second-refresh"), 3600) } else { ok() }
+    })
+    .await;
+    let upstream = here.upstream(&server);
+    answer_of(&upstream).await;
+    std::fs::remove_file(here.bench.path("oauth")).unwrap();
+    let is_kept = async {
+        while here.kept().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), is_kept).await.unwrap();
+    assert_eq!(here.kept().as_deref(), Some("second-refresh"));
 }
 
 #[tokio::test]
@@ -435,7 +612,9 @@ async fn a_refused_token_is_renewed_once_and_then_at_most_once_a_backoff() {
     .await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
-    for _ in 0..4 {
+    answer_of(&upstream).await;
+    upstream.credential_changed().await;
+    for _ in 0..3 {
         answer_of(&upstream).await;
     }
     assert_eq!(came(&server).1, ["Bearer a0", "Bearer a1", "Bearer a1", "Bearer a1"]);
@@ -459,8 +638,131 @@ async fn a_page_of_somebody_elses_with_a_401_renews_nothing_and_a_reload_does() 
     }
     assert_eq!(came(&server).0.len(), 1);
     upstream.reload_credential();
-    answer_of(&upstream).await;
+    upstream.credential_changed().await;
     assert_eq!(came(&server).0.len(), 2);
+}
+
+/// Gives one token, then none.
+fn gives_one_token() -> impl Fn() -> Reaction + Send + Sync + 'static {
+    let count = AtomicUsize::new(0);
+    move || match count.fetch_add(1, Ordering::SeqCst) {
+        0 => grants("a0", None, 3600),
+        _ => answer(429, "Retry-After: 3600\r\n", r#"{"error":"rate_limited"}"#),
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_is_blocked_throws_no_token_away_that_others_are_served_with() {
+    let token = gives_one_token();
+    let blocked = AtomicUsize::new(0);
+    let server =
+        Server::plain(move |seen| match (is_token(seen), blocked.fetch_add(1, Ordering::SeqCst)) {
+            (true, _) => token(),
+            (false, 1) => answer(403, "", r#"{"message":"Forbidden"}"#),
+            (false, _) => ok(),
+        })
+        .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    assert_eq!(answer_of(&upstream).await.answer.status, 403);
+    let looks = timeout(Duration::from_millis(300), upstream.credential_changed()).await;
+    assert!(looks.is_err(), "there is no other token");
+    for _ in 0..3 {
+        assert_eq!(answer_of(&upstream).await.answer.status, 200);
+    }
+    assert_eq!(came(&server).0.len(), 2, "asked for once, until its Retry-After is over");
+}
+
+#[tokio::test]
+async fn connections_that_are_dropped_do_not_end_the_wait_that_the_endpoint_asked_for() {
+    let server = Server::plain(|seen| {
+        if is_token(seen) { answer(429, "Retry-After: 3600\r\n", "{}") } else { ok() }
+    })
+    .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let upstream = here.upstream(&server);
+    for _ in 0..3 {
+        nothing_left(&failure_of(&upstream).await, Phase::Credential);
+        upstream.drop_pool();
+    }
+    assert_eq!(came(&server).0.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_said_to_a_check_or_to_a_row_that_is_suspect_renews_no_token() {
+    let server =
+        Server::plain(
+            |seen| {
+                if is_token(seen) { grants("a0", None, 3600) } else { answer(401, "", "") }
+            },
+        )
+        .await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let mut provider = here.provider(&server.url(""));
+    provider.check_url = Some(server.url("/check"));
+    let upstream = here.bench.upstream_of(&provider);
+    let suspect = RedeemAttempt { suspect: true, ..attempt() };
+    for _ in 0..3 {
+        answered(upstream.check(Bytes::from_static(b"{}")).await.unwrap());
+        answered(upstream.redeem(&suspect, &unwatched()).await);
+    }
+    assert_eq!(came(&server).0.len(), 1);
+    answer_of(&upstream).await;
+    upstream.credential_changed().await;
+    assert_eq!(came(&server).0.len(), 2, "a row that is not");
+}
+
+#[tokio::test]
+async fn late_refusals_of_a_token_say_nothing_of_the_next() {
+    let (count, late) = (AtomicUsize::new(0), Arc::new(Notify::new()));
+    let allow = Arc::clone(&late);
+    let server = Server::plain(move |seen| match seen.header("authorization") {
+        None => grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 3600),
+        Some("Bearer a0") if seen.header("redeemd-attempt") == Some("9") => {
+            Reaction::Later(Arc::clone(&late), text(401, "", ""))
+        }
+        Some("Bearer a0") => answer(401, "", ""),
+        Some(_) => ok(),
+    })
+    .await;
+    let mut here = OAuthBench::new(Grant::ClientCredentials);
+    here.bench.clock = Clock::simulated("boot", Duration::ZERO);
+    let upstream = here.upstream(&server);
+    let slow = RedeemAttempt { number: 9, ..attempt() };
+    let unseen = unwatched();
+    let waits = upstream.redeem(&slow, &unseen);
+    let meanwhile = async {
+        answer_of(&upstream).await;
+        upstream.credential_changed().await;
+        allow.notify_one();
+    };
+    tokio::join!(waits, meanwhile);
+    here.bench.clock.sleep(Duration::from_secs(100));
+    for _ in 0..3 {
+        assert_eq!(answer_of(&upstream).await.answer.status, 200);
+    }
+    assert_eq!(came(&server).0.len(), 2, "one for the first refusal, none for the late one");
+}
+
+#[tokio::test]
+async fn a_reload_keeps_a_token_that_is_good_unless_it_was_had_with_other_settings() {
+    let token = gives_one_token();
+    let server = Server::plain(move |seen| if is_token(seen) { token() } else { ok() }).await;
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    let (context, mut provider) = (here.bench.context(), here.provider(&server.url("")));
+    let before = Upstream::new(&provider, &context).unwrap();
+    answer_of(&before).await;
+    before.reload_credential();
+    assert_eq!(answer_of(&before).await.answer.status, 200, "the same settings");
+    provider.timeout = Duration::from_secs(2);
+    let after = Upstream::new(&provider, &context).unwrap();
+    drop(before);
+    assert_eq!(answer_of(&after).await.answer.status, 200, "others, of the provider");
+    let Auth::OAuth(oauth) = &mut provider.auth else { panic!("it is OAuth") };
+    oauth.client_id = "another".to_owned();
+    let other = Upstream::new(&provider, &context).unwrap();
+    assert_eq!(failure_of(&other).await.phase, Phase::Credential);
+    assert_eq!(answer_of(&after).await.answer.status, 200, "one on trial takes nothing away");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! The contract's token endpoint: one question, and what its answer means.
 //!
 //! The fields are the contract's own (`grant_type`, `client_id`, `client_secret`, `refresh_token`).
-//! They go as a form, as RFC 6749 wants it. An endpoint that does not understand a form is asked in
-//! JSON, from then on always.
+//! They go as a form, as RFC 6749 wants it. An endpoint that does not understand a form, or may not
+//! have understood it, is asked in JSON as well. What it gave a token for is used from then on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,20 +17,37 @@ use tokio::time::Instant;
 use super::super::pool::{Pool, PoolPlan, Post};
 use super::super::progress::Progress;
 use super::super::secret::SecretFile;
-use super::super::{UpstreamError, parse_url, unsent};
+use super::super::{UpstreamError, authority, parse_url, unsent};
 use crate::redemption::Secret;
 use crate::settings::OAuth;
 use crate::text::without_mark;
 use crate::verdict::{self, Failure, Outcome, Phase, Reply, Rules, Verdict};
 
+/// A request has this part of an attempt's deadline to be sent, and so has an answer by which no
+/// token can be lost: the attempt that waits for it can be told how it failed.
+const RENEWAL_PER_DEADLINE: f64 = 0.7;
 /// The life of a token whose answer does not say it, in seconds.
 const LIFETIME_S_DEFAULT: u64 = 3600;
+/// The shortest life that is believed, in seconds: some endpoints say 0 or less and mean another.
+const LIFETIME_S_MIN: u64 = 5;
 /// The longest life that is believed: 30 days, in seconds.
 const LIFETIME_S_MAX: u64 = 30 * 86_400;
 /// The errors of RFC 6749 section 5.2 that show that the question was understood.
 const UNDERSTOOD: [&str; 5] = [
     "invalid_grant",
     "invalid_client",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+];
+
+/// The errors of RFC 6749 section 5.2, and one that some say instead: the endpoint refuses,
+/// whatever the status that comes with it.
+const REFUSALS: [&str; 7] = [
+    "invalid_request",
+    "invalid_grant",
+    "invalid_client",
+    "invalid_token",
     "unauthorized_client",
     "unsupported_grant_type",
     "invalid_scope",
@@ -62,14 +79,25 @@ pub(super) enum GrantAnswer {
     Refused(NoToken),
 }
 
+/// What was heard of the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndpointWord {
+    /// Nothing: it was not reached, or its answer did not come.
+    None,
+    /// It answered, and not about the grant.
+    Other,
+    /// It said no.
+    No,
+}
+
 /// Why there is no token.
 #[derive(Clone, Debug)]
 pub(super) struct NoToken {
     /// What the attempt is told. How far the endpoint was reached, at first; what it means for the
     /// provider, the renewal finds out.
     pub(super) failure: Failure,
-    /// The endpoint itself said no.
-    pub(super) refused: bool,
+    /// How far the endpoint came.
+    pub(super) word: EndpointWord,
     /// The endpoint's `Retry-After`.
     pub(super) at_least: Option<Duration>,
 }
@@ -83,7 +111,15 @@ impl Default for NoToken {
 impl NoToken {
     /// A fault of ours, or of the settings: no connection would help.
     pub(super) fn here(detail: String) -> Self {
-        Self { failure: unsent(Phase::Credential, detail), refused: true, at_least: None }
+        let failure = unsent(Phase::Credential, detail);
+        Self { failure, word: EndpointWord::No, at_least: None }
+    }
+}
+
+impl NoToken {
+    /// The endpoint answered, and asked for no wait.
+    pub(super) fn is_an_answer(&self) -> bool {
+        self.word == EndpointWord::Other && self.at_least.is_none()
     }
 }
 
@@ -92,8 +128,12 @@ pub(super) struct TokenEndpoint {
     url: Url,
     client_id: String,
     client_secret: SecretFile,
+    /// A request that is not sent by then will not be.
+    send_within: Duration,
     pool: Pool,
     speaks_json: AtomicBool,
+    /// It has given a token: it understands what it is asked in.
+    has_granted: AtomicBool,
 }
 
 /// What may stand in its answers; everything else is left unread.
@@ -117,8 +157,10 @@ impl TokenEndpoint {
             url: parse_url("oauth.token_url", &oauth.token_url)?,
             client_id: oauth.client_id.clone(),
             client_secret,
+            send_within: plan.timeout().mul_f64(RENEWAL_PER_DEADLINE),
             pool: Pool::new(plan)?,
             speaks_json: AtomicBool::new(false),
+            has_granted: AtomicBool::new(false),
         })
     }
 
@@ -126,25 +168,51 @@ impl TokenEndpoint {
         self.pool.drop_pool();
     }
 
-    /// Asks for a token, until `deadline` at the latest.
+    /// Asks for a token. Who has sent a refresh token waits for the answer until `until`: the
+    /// endpoint may have taken that one back, and the next is in the answer alone.
     pub(super) async fn ask(
         &self,
         request: &GrantRequest<'_>,
-        deadline: Instant,
+        until: Instant,
     ) -> Result<GrantAnswer, NoToken> {
+        let until = match request {
+            GrantRequest::ClientCredentials => until.min(Instant::now() + self.send_within),
+            GrantRequest::Refresh(_) => until,
+        };
         let secret = self.client_secret.read().map_err(NoToken::here)?;
         let fields = self.fields(request, &secret);
         let as_json = self.speaks_json.load(Ordering::Relaxed);
-        let first = self.post(&fields, as_json, deadline).await?;
-        if is_understood(&first) {
-            return self.read(&first);
+        let first = self.post(&fields, as_json, until).await?;
+        let (answer, is_understood) = (self.read(&first), is_understood(&first));
+        if is_understood && !self.may_be_misunderstood(&first, &answer) {
+            return answer;
         }
-        let second = self.post(&fields, !as_json, deadline).await?;
-        if !is_understood(&second) {
-            return self.read(&first);
+        let second = self.post(&fields, !as_json, until).await?;
+        let other = self.read(&second);
+        if !is_grant(&other) && (is_understood || !self::is_understood(&second)) {
+            return answer;
         }
         self.speaks_json.store(!as_json, Ordering::Relaxed);
-        self.read(&second)
+        other
+    }
+
+    /// What an endpoint says that looks for its fields where they are not: anything. That a refresh
+    /// token is not good it says of one that it has read.
+    fn may_be_misunderstood(&self, reply: &Reply, answer: &Result<GrantAnswer, NoToken>) -> bool {
+        if self.has_granted.load(Ordering::Relaxed) || is_grant(answer) {
+            return false;
+        }
+        let code = fields_of(reply).as_ref().and_then(error_code);
+        let is_refused = matches!(answer, Ok(GrantAnswer::Refused(_)));
+        let is_fault = matches!(reply.answer.status, 400..=428 | 430..=502 | 504..=599);
+        (is_refused || is_fault) && code.as_deref() != Some("invalid_grant")
+    }
+
+    /// What those are told who wait for an answer that takes too long for them.
+    pub(super) fn is_slow(&self) -> NoToken {
+        let detail = format!("the token endpoint: no whole answer from {}", authority(&self.url));
+        let failure = Failure { deadline: true, ..unsent(Phase::Answer, detail) };
+        NoToken { failure, word: EndpointWord::None, at_least: None }
     }
 
     fn fields<'a>(
@@ -167,7 +235,7 @@ impl TokenEndpoint {
         &self,
         fields: &[(&str, &str)],
         as_json: bool,
-        deadline: Instant,
+        until: Instant,
     ) -> Result<Reply, NoToken> {
         let (url, headers) = (self.url.clone(), HeaderMap::new());
         let post = if as_json {
@@ -179,14 +247,15 @@ impl TokenEndpoint {
         } else {
             Post::new(url, headers, form(fields), "application/x-www-form-urlencoded")
         };
-        match self.pool.post(post, deadline, &Progress::default()).await {
+        let deadlines = (until.min(Instant::now() + self.send_within), until);
+        match self.pool.post_and_wait(post, deadlines, &Progress::default()).await {
             Outcome::Answered(reply) => Ok(reply),
             Outcome::Failed(failure) => {
                 let detail = format!("the token endpoint: {}", failure.detail);
                 // No byte of the redemption has left.
                 let failure =
                     Failure { detail, bytes_may_have_left: false, sent_whole: false, ..failure };
-                Err(NoToken { failure, refused: false, at_least: None })
+                Err(NoToken { failure, word: EndpointWord::None, at_least: None })
             }
         }
     }
@@ -194,16 +263,22 @@ impl TokenEndpoint {
     fn read(&self, reply: &Reply) -> Result<GrantAnswer, NoToken> {
         let status = reply.answer.status;
         let fields = fields_of(reply);
+        let code = fields.as_ref().and_then(error_code).unwrap_or_default();
+        let why_not = match status {
+            200..=299 => match granted(fields) {
+                Ok(granted) => {
+                    self.has_granted.store(true, Ordering::Relaxed);
+                    return Ok(GrantAnswer::Granted(granted));
+                }
+                Err(why) => why,
+            },
+            _ => "",
+        };
         match status {
-            200..=299 => {
-                granted(fields).map(GrantAnswer::Granted).map_err(|why| self.no_answer(reply, why))
-            }
-            400 | 401 | 403 | 422 => {
-                let code = fields.and_then(|fields| error_code(&fields)).unwrap_or_default();
-                let why = format!("the token endpoint refused: HTTP {status} {code}");
-                Ok(GrantAnswer::Refused(NoToken::here(why.trim_end().to_owned())))
-            }
-            _ => Err(self.no_answer(reply, "")),
+            400 | 401 | 403 | 422 => Ok(refused(status, &code)),
+            429 | 503 => Err(self.no_answer(reply, why_not)),
+            _ if REFUSALS.contains(&code.as_str()) => Ok(refused(status, &code)),
+            _ => Err(self.no_answer(reply, why_not)),
         }
     }
 
@@ -221,8 +296,17 @@ impl TokenEndpoint {
             Phase::Credential,
             format!("the token endpoint {host} gave no token: {}", what.trim_end()),
         );
-        NoToken { failure, refused: false, at_least }
+        NoToken { failure, word: EndpointWord::Other, at_least }
     }
+}
+
+fn is_grant(answer: &Result<GrantAnswer, NoToken>) -> bool {
+    matches!(answer, Ok(GrantAnswer::Granted(_)))
+}
+
+fn refused(status: u16, code: &str) -> GrantAnswer {
+    let why = format!("the token endpoint refused: HTTP {status} {code}");
+    GrantAnswer::Refused(NoToken::here(why.trim_end().to_owned()))
 }
 
 fn fields_of(reply: &Reply) -> Option<GrantFields> {
@@ -271,7 +355,7 @@ fn lifetime_s(expires_in: Option<&Value>) -> u64 {
         .filter(|seconds| seconds.is_finite())
         .map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)));
     match whole {
-        Some(Ok(life)) => life.as_secs().min(LIFETIME_S_MAX),
+        Some(Ok(life)) => life.as_secs().clamp(LIFETIME_S_MIN, LIFETIME_S_MAX),
         Some(Err(_)) => LIFETIME_S_MAX,
         None => LIFETIME_S_DEFAULT,
     }
@@ -300,8 +384,9 @@ mod tests {
         let rows = [
             (json!(3600), 3600),
             (json!("3600"), 3600),
-            (json!(0), 0),
-            (json!(-5), 0),
+            (json!(0), LIFETIME_S_MIN),
+            (json!("0"), LIFETIME_S_MIN),
+            (json!(-5), LIFETIME_S_MIN),
             (json!(59.9), 59),
             (json!(1e300), LIFETIME_S_MAX),
             (json!("soon"), LIFETIME_S_DEFAULT),

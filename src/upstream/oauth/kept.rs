@@ -1,15 +1,20 @@
 //! The refresh token that the endpoint gave last, kept across restarts and power cuts:
-//! `oauth/NAME`.
+//! `oauth/NAME`. Room for the next one is beside it, for a disk that is full by then.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::super::secret::SecretFile;
 use crate::redemption::Secret;
 use crate::settings::SecretSource;
 use crate::text::percent_encoded;
+
+/// What the disk has room for when it has room for nothing else.
+const ROOM_BYTES: usize = 4096;
 
 /// A provider's file.
 #[derive(Clone, Debug)]
@@ -26,7 +31,16 @@ impl KeptToken {
     /// The token that is kept; `None` where there is none or it cannot be read, which is the same
     /// to a renewal.
     pub(super) fn read(&self) -> Option<Secret> {
-        SecretFile::new(&SecretSource::File(self.dir().join(&self.name)), None).read().ok()
+        self.file().read().ok()
+    }
+
+    /// When it was kept.
+    pub(super) fn changed_at(&self) -> Option<(i64, i64)> {
+        self.file().changed_at()
+    }
+
+    fn file(&self) -> SecretFile {
+        SecretFile::new(&SecretSource::File(self.dir().join(&self.name)), None)
     }
 
     /// Returns when the token would survive a power cut. The runtime's threads for blocking work do
@@ -47,22 +61,77 @@ impl KeptToken {
             File::open(&self.state_dir)?.sync_all()?;
         }
         // No provider's file begins with a dot.
-        let beside = dir.join(format!(".{}.new", self.name));
-        // Never opens what is there: it may be left over, and it may be no file.
-        match std::fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
+        let (mut beside, room) = (self.beside("new"), self.beside("room"));
+        let line = format!("{}\n", token.reveal());
+        match write_new(&beside, line.as_bytes()) {
+            Err(error) if is_full(&error) => {
+                overwrite(&room, line.as_bytes())?;
+                remove(&beside)?;
+                beside.clone_from(&room);
+            }
+            written => written?,
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        writeln!(file, "{}", token.reveal())?;
-        file.sync_all()?;
         std::fs::rename(&beside, dir.join(&self.name))?;
-        File::open(&dir)?.sync_all()
+        File::open(&dir)?.sync_all()?;
+        if let Err(error) = make_room(&room) {
+            tracing::debug!(%error, "there is no room beside the refresh token");
+        }
+        Ok(())
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        self.dir().join(format!(".{}.{what}", self.name))
     }
 
     fn dir(&self) -> PathBuf {
         self.state_dir.join("oauth")
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Never opens what is there: it may be left over, and it may be no file.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    remove(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Takes no block of the disk that the file has not. No pipe holds it up, no link leads it away.
+fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed();
+    let mut file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+    let has = file.metadata()?;
+    if !has.is_file() || has.len() < whole_u64(bytes.len()) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    file.write_all(bytes)?;
+    file.set_len(whole_u64(bytes.len()))?;
+    file.sync_all()
+}
+
+fn make_room(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(()),
+        Err(_) => write_new(path, &[b'\n'; ROOM_BYTES]).or_else(|error| {
+            remove(path)?;
+            Err(error)
+        }),
+    }
+}
+
+fn whole_u64(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// The provider's name where it is one for a file too; what is not is written as `%2F`.
@@ -103,7 +172,27 @@ mod tests {
         assert_eq!(io::read_to_string(first).unwrap(), "first\n");
         assert_eq!(std::fs::metadata(dir.path().join("oauth/retm")).unwrap().mode() & 0o777, 0o600);
         assert_eq!(std::fs::metadata(dir.path().join("oauth")).unwrap().mode() & 0o777, 0o700);
-        assert_eq!(std::fs::read_dir(dir.path().join("oauth")).unwrap().count(), 1);
+        let mut names: Vec<_> = std::fs::read_dir(dir.path().join("oauth"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, [".retm.room", "retm"]);
+    }
+
+    #[tokio::test]
+    async fn on_a_full_disk_a_token_goes_where_room_was_kept_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = KeptToken::new(dir.path(), "retm");
+        kept.write(Secret::new("first".to_owned())).await.unwrap();
+        let room = dir.path().join("oauth/.retm.room");
+        overwrite(&room, b"second\n").unwrap();
+        assert!(is_full(&overwrite(&room, &[b'x'; ROOM_BYTES]).unwrap_err()), "it takes no more");
+        std::fs::rename(&room, dir.path().join("oauth/retm")).unwrap();
+        assert_eq!(kept.read(), Some(Secret::new("second".to_owned())));
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path().join("oauth/retm"), &link).unwrap();
+        overwrite(&link, b"x").unwrap_err();
     }
 
     #[tokio::test]

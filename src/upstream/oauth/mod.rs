@@ -1,22 +1,25 @@
 //! OAuth towards a provider: an access token that is renewed in time, by one renewal at a time.
 //!
-//! A renewal runs in a task of its own, so that no attempt's deadline can cut it off between the
-//! endpoint's answer and the moment when the new refresh token is safe on disk.
+//! A renewal runs in a task of its own, so that no attempt's deadline, no reload and no stop within
+//! its grace can cut it off between the question and the moment when the new refresh token is safe
+//! on disk.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 mod endpoint;
 mod kept;
+mod shared;
 mod state;
 
 use endpoint::{GrantAnswer, GrantRequest, Granted, NoToken, TokenEndpoint};
 use kept::KeptToken;
+use shared::ProviderTokens;
+pub use shared::TokensInUse;
 use state::{AccessToken, RenewalState, TokenStep, TokenUser};
 
 use super::pool::PoolPlan;
@@ -28,18 +31,15 @@ use crate::redemption::Secret;
 use crate::settings::{Grant, OAuth, Provider};
 use crate::verdict::{Failure, Phase};
 
-/// A renewal gets this part of an attempt's deadline, so that the attempt that waits for it is told
-/// how it failed.
-const RENEWAL_PER_DEADLINE: f64 = 0.7;
+/// A renewal may take so long, or as long as an attempt where that is longer.
+const RENEWAL_MAX: Duration = Duration::from_secs(30);
+/// From here on a renewal is late for those who wait: one that is not even sent has ended by then.
+const LATE_PER_DEADLINE: f64 = 0.75;
 /// Until here it is looked whether the provider can be reached, where its token endpoint cannot.
 const LOOK_PER_DEADLINE: f64 = 0.95;
 
 /// A provider's OAuth.
-pub(super) struct OAuthTokens {
-    shared: Arc<Renewer>,
-    /// Dropping it ends a renewal that is under way.
-    tasks: Mutex<JoinSet<()>>,
-}
+pub(super) struct OAuthTokens(Arc<Renewer>);
 
 struct Renewer {
     clock: Clock,
@@ -49,11 +49,7 @@ struct Renewer {
     grant: Grant,
     first_refresh_token: Option<SecretFile>,
     kept: KeptToken,
-    /// A refresh token that could not be written. It is written before anything else is asked for.
-    unsaved: Mutex<Option<Secret>>,
-    state: Mutex<RenewalState>,
-    /// Says that the state has changed.
-    told: watch::Sender<()>,
+    tokens: Arc<ProviderTokens>,
 }
 
 impl OAuthTokens {
@@ -64,7 +60,7 @@ impl OAuthTokens {
         plan: PoolPlan,
     ) -> Result<Self, UpstreamError> {
         let file = |source| SecretFile::new(source, context.credentials_dir.as_deref());
-        let shared = Renewer {
+        let renewer = Renewer {
             clock: context.clock.clone(),
             timeout: plan.timeout(),
             road: Road::new(parse_url("redeem_url", &provider.redeem_url)?, plan.clone()),
@@ -72,24 +68,23 @@ impl OAuthTokens {
             grant: oauth.grant,
             first_refresh_token: oauth.refresh_token.as_ref().map(file),
             kept: KeptToken::new(&context.state_dir, &provider.name),
-            unsaved: Mutex::default(),
-            state: Mutex::default(),
-            told: watch::Sender::default(),
+            tokens: context.tokens.of(&provider.name, oauth),
         };
-        Ok(Self { shared: Arc::new(shared), tasks: Mutex::default() })
+        Ok(Self(Arc::new(renewer)))
     }
 
     /// The value of `Authorization`. A good token is returned at once. Otherwise this waits for the
     /// renewal and returns its result. While the next renewal has to wait, it returns the last
     /// failure.
     pub(super) async fn bearer(&self) -> Result<HeaderValue, Failure> {
-        let mut told = self.shared.told.subscribe();
+        let mut told = self.0.tokens.told.subscribe();
         match self.step(TokenUser::Attempt) {
             TokenStep::Send(header) => Ok(header),
+            TokenStep::Fail(_) if self.0.state().is_renewing() => Err(self.0.why_late().await),
             TokenStep::Fail(failure) => Err(failure),
             TokenStep::Wait => {
-                while self.shared.state().is_renewing() && told.changed().await.is_ok() {}
-                self.shared.state().outcome()
+                while self.0.state().is_waited_for() && told.changed().await.is_ok() {}
+                self.0.state().outcome()
             }
         }
     }
@@ -97,13 +92,13 @@ impl OAuthTokens {
     /// Waits until there is another token than the last one sent. Renews meanwhile, as often as the
     /// backoff allows.
     pub(super) async fn changed(&self) {
-        let mut told = self.shared.told.subscribe();
-        let sent = self.shared.state().sent();
+        let mut told = self.0.tokens.told.subscribe();
+        let sent = self.0.state().sent();
         loop {
             self.step(TokenUser::Waiter);
-            let now = self.shared.clock.since_boot();
+            let now = self.0.clock.since_boot();
             let (wait, is_renewing) = {
-                let state = self.shared.state();
+                let state = self.0.state();
                 if state.generation() != sent {
                     return;
                 }
@@ -116,32 +111,45 @@ impl OAuthTokens {
         }
     }
 
-    /// The provider refused the token.
-    pub(super) fn refused(&self) {
-        self.shared.state().refuse();
-        self.shared.told.send_replace(());
+    /// The provider refused what was sent.
+    pub(super) fn refused(&self, sent: &HeaderValue) {
+        self.0.state().refuse(sent);
+        self.0.tokens.told.send_replace(());
     }
 
-    /// The provider took the token.
-    pub(super) fn taken(&self) {
-        self.shared.state().take();
+    /// The provider took what was sent.
+    pub(super) fn taken(&self, sent: &HeaderValue) {
+        self.0.state().take(sent);
+    }
+
+    /// A reload asks for a new token; a good one is sent until that is here.
+    pub(super) fn reload(&self) {
+        self.0.state().renew_soon();
+        self.0.tokens.told.send_replace(());
     }
 
     /// The network changed: old connections are dropped, and a failed renewal may be tried at once.
     pub(super) fn network_changed(&self) {
-        self.shared.endpoint.drop_pool();
-        self.shared.state().network_changed();
-        self.shared.told.send_replace(());
+        self.0.endpoint.drop_pool();
+        self.0.state().network_changed();
+        self.0.tokens.told.send_replace(());
+    }
+
+    /// Returns when no renewal is under way.
+    pub(super) async fn at_rest(&self) {
+        let mut told = self.0.tokens.told.subscribe();
+        while self.0.state().is_renewing() && told.changed().await.is_ok() {}
+        self.0.tokens.write(&self.0.kept).await;
     }
 
     /// What `who` does now; begins a renewal where one is due.
     fn step(&self, who: TokenUser) -> TokenStep {
-        let now = self.shared.clock.since_boot();
-        let (next, begins) = self.shared.state().next(now, who);
+        let now = self.0.clock.since_boot();
+        let (next, begins) = self.0.state().next(now, who);
         if begins {
-            let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut tasks = self.0.tokens.tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
-            tasks.spawn(Arc::clone(&self.shared).renew());
+            tasks.spawn(Arc::clone(&self.0).renew());
         }
         next
     }
@@ -149,8 +157,14 @@ impl OAuthTokens {
 
 impl Renewer {
     async fn renew(self: Arc<Self>) {
+        let _turn = self.tokens.turn.lock().await;
         let begun = Instant::now();
-        let mut renewed = self.renewed(begun).await;
+        let mut renewing = pin!(self.renewed(begun + self.timeout.max(RENEWAL_MAX)));
+        let mut renewed = tokio::select! {
+            biased;
+            renewed = &mut renewing => renewed,
+            () = self.tell_late(begun) => renewing.await,
+        };
         if let Err(trouble) = &mut renewed {
             self.look(trouble, begun).await;
         }
@@ -160,11 +174,28 @@ impl Renewer {
             Ok((header, lifetime)) => self.state().renewed(AccessToken::new(header, now, lifetime)),
             Err(trouble) => self.state().failed(trouble, now, chance),
         }
-        self.told.send_replace(());
+        self.tokens.told.send_replace(());
     }
 
     fn state(&self) -> MutexGuard<'_, RenewalState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.tokens.state()
+    }
+
+    /// An attempt that waits has a deadline, which the renewal has not.
+    async fn tell_late(&self, begun: Instant) {
+        tokio::time::sleep_until(begun + self.timeout.mul_f64(LATE_PER_DEADLINE)).await;
+        let mut trouble = self.endpoint.is_slow();
+        self.look(&mut trouble, begun).await;
+        self.state().is_late(trouble);
+        self.tokens.told.send_replace(());
+    }
+
+    /// For an attempt that begins while a renewal is late: where the provider stands now. What was
+    /// seen of the line when the renewal was begun may be over.
+    async fn why_late(&self) -> Failure {
+        let mut trouble = self.endpoint.is_slow();
+        self.look(&mut trouble, Instant::now()).await;
+        trouble.failure
     }
 
     /// A token endpoint that is not reached says nothing of the provider: only where the provider
@@ -182,13 +213,10 @@ impl Renewer {
         }
     }
 
-    async fn renewed(&self, begun: Instant) -> Result<(HeaderValue, Duration), NoToken> {
-        self.save().await?;
-        let deadline = begun + self.timeout.mul_f64(RENEWAL_PER_DEADLINE);
-        let granted = self.granted(deadline).await?;
+    async fn renewed(&self, until: Instant) -> Result<(HeaderValue, Duration), NoToken> {
+        let granted = self.granted(until).await?;
         if let Some(token) = granted.refresh_token {
-            *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
-            self.save().await?;
+            self.tokens.save(&self.kept, token).await;
         }
         let header = bearer(&granted.access_token).map_err(NoToken::here)?;
         Ok((header, granted.lifetime))
@@ -196,13 +224,18 @@ impl Renewer {
 
     /// Tries the kept refresh token, then a newer one if one was kept meanwhile, then that of the
     /// settings.
-    async fn granted(&self, deadline: Instant) -> Result<Granted, NoToken> {
+    async fn granted(&self, until: Instant) -> Result<Granted, NoToken> {
         let mut tried = None;
         let mut refusal = None;
-        while let Some(kept) = self.kept.read().filter(|kept| tried.as_ref() != Some(kept)) {
-            match self.endpoint.ask(&GrantRequest::Refresh(&kept), deadline).await? {
-                GrantAnswer::Granted(granted) => return Ok(granted),
-                GrantAnswer::Refused(trouble) => refusal = Some(trouble),
+        let newest = || self.tokens.unsaved().or_else(|| self.kept.read());
+        while let Some(kept) = newest().filter(|kept| tried.as_ref() != Some(kept)) {
+            match self.endpoint.ask(&GrantRequest::Refresh(&kept), until).await {
+                Ok(GrantAnswer::Granted(granted)) => return Ok(granted),
+                Ok(GrantAnswer::Refused(trouble)) => refusal = Some(trouble),
+                Err(trouble) if trouble.is_an_answer() && self.was_given_another() => {
+                    refusal = Some(trouble);
+                }
+                Err(trouble) => return Err(trouble),
             }
             if tried.replace(kept).is_some() {
                 break;
@@ -217,10 +250,16 @@ impl Renewer {
         };
         let request =
             configured.as_ref().map_or(GrantRequest::ClientCredentials, GrantRequest::Refresh);
-        match self.endpoint.ask(&request, deadline).await? {
+        match self.endpoint.ask(&request, until).await? {
             GrantAnswer::Granted(granted) => Ok(granted),
             GrantAnswer::Refused(trouble) => Err(trouble),
         }
+    }
+
+    /// A person has put a refresh token into the settings' file since the last was kept.
+    fn was_given_another(&self) -> bool {
+        let given = self.first_refresh_token.as_ref().and_then(SecretFile::changed_at);
+        given.is_some_and(|given| self.kept.changed_at().is_none_or(|kept| given > kept))
     }
 
     /// The configured refresh token; `None` for client credentials.
@@ -232,15 +271,5 @@ impl Renewer {
                 Err(NoToken::here("there is no refresh token".to_owned()))
             }
         }
-    }
-
-    /// Writes the refresh token that is not written yet.
-    async fn save(&self) -> Result<(), NoToken> {
-        let unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(token) = unsaved {
-            self.kept.write(token).await.map_err(NoToken::here)?;
-            *self.unsaved.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        }
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderValue;
 
-use super::endpoint::NoToken;
+use super::endpoint::{EndpointWord, NoToken};
 use crate::verdict::Failure;
 
 /// The first wait after a renewal that failed; each next one is twice as long.
@@ -62,15 +62,20 @@ pub(super) struct RenewalState {
     /// The generation that the last attempt used, or would have used.
     sent: u64,
     renewing: bool,
+    /// It takes too long for those who wait: they are told, and it goes on.
+    late: bool,
     trouble: Option<NoToken>,
     failures: u32,
     /// When a renewal may be tried again.
     retry_at: Duration,
     /// When an attempt that has no token may try it again.
     attempt_at: Duration,
+    /// Another token is wanted though this one is not at its end. It may be good all the same, and
+    /// is sent until the other is here: what was refused may be the row.
     refused: bool,
     refusals: u32,
-    /// Before this moment, a refusal does not start a renewal.
+    /// Before this moment, a refusal does not start a renewal, nor does anything else while no
+    /// token was taken since.
     force_at: Duration,
 }
 
@@ -87,31 +92,45 @@ impl RenewalState {
         self.renewing
     }
 
+    /// Attempts wait for the renewal's end.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.renewing && !self.late
+    }
+
     /// What `who` does at `now`, and whether a renewal begins.
     pub(super) fn next(&mut self, now: Duration, who: TokenUser) -> (TokenStep, bool) {
         self.sent = self.generation;
-        self.drop_refused(now);
-        let good = self.access.as_ref().filter(|access| now < access.ends_at);
-        let due = good.is_none_or(|access| now >= access.renew_at);
-        let may_at = if who == TokenUser::Attempt && good.is_none() {
-            self.attempt_at
-        } else {
-            self.retry_at
-        };
-        let begins = due && !self.renewing && now >= may_at;
-        let next = match good {
+        let good = self.good(now);
+        let due = self.refused || good.is_none_or(|access| now >= access.renew_at);
+        let begins = due && !self.renewing && now >= self.may_begin_at(who, good.is_some());
+        if begins {
+            self.begin(now);
+        }
+        let next = match self.good(now) {
             Some(access) => TokenStep::Send(access.header.clone()),
-            None if begins || self.renewing => TokenStep::Wait,
+            None if self.is_waited_for() => TokenStep::Wait,
             None => TokenStep::Fail(self.failure()),
         };
-        self.renewing |= begins;
         (next, begins)
     }
 
-    fn drop_refused(&mut self, now: Duration) {
-        if self.refused && !self.renewing && now >= self.force_at {
-            self.refused = false;
-            self.access = None;
+    fn good(&self, now: Duration) -> Option<&AccessToken> {
+        self.access.as_ref().filter(|access| now < access.ends_at)
+    }
+
+    /// While no token is taken, another one comes only after the wait that the refusals have
+    /// earned, also where each is at its end as soon as it is there.
+    fn may_begin_at(&self, who: TokenUser, is_good: bool) -> Duration {
+        let may_at = match who {
+            TokenUser::Attempt if !is_good => self.attempt_at,
+            TokenUser::Attempt | TokenUser::Waiter => self.retry_at,
+        };
+        if self.refused || self.refusals > 0 { may_at.max(self.force_at) } else { may_at }
+    }
+
+    fn begin(&mut self, now: Duration) {
+        self.renewing = true;
+        if self.refused || self.refusals > 0 {
             self.force_at = now + backoff(self.refusals);
             self.refusals = self.refusals.saturating_add(1);
         }
@@ -119,27 +138,34 @@ impl RenewalState {
 
     /// When `next` may have something new to do.
     pub(super) fn wakes_at(&self) -> Duration {
-        let due = self.access.as_ref().map_or(Duration::ZERO, |access| access.renew_at);
-        let due = due.max(self.retry_at);
-        if self.refused { due.min(self.force_at) } else { due }
+        let unrefused = self.access.as_ref().filter(|_| !self.refused);
+        let due = unrefused.map_or(Duration::ZERO, |access| access.renew_at);
+        due.max(self.may_begin_at(TokenUser::Waiter, true))
     }
 
     /// For an attempt that waited: the token, even a short-lived one, or why there is none.
     pub(super) fn outcome(&mut self) -> Result<HeaderValue, Failure> {
         self.sent = self.generation;
-        self.access.as_ref().map(|access| access.header.clone()).ok_or_else(|| self.failure())
+        let access = self.access.as_ref().filter(|_| !self.late);
+        access.map(|access| access.header.clone()).ok_or_else(|| self.failure())
     }
 
     fn failure(&self) -> Failure {
-        self.trouble.clone().unwrap_or_default().failure
+        let none_asked_for = || NoToken::here("the provider refused the last token".to_owned());
+        self.trouble.clone().unwrap_or_else(none_asked_for).failure
     }
 
-    /// A renewal gave a token.
+    /// A renewal gave a token, late or in time.
     pub(super) fn renewed(&mut self, access: AccessToken) {
         let Self { generation, sent, refusals, force_at, .. } = *self;
         let generation = generation.saturating_add(1);
         *self =
             Self { access: Some(access), generation, sent, refusals, force_at, ..Self::default() };
+    }
+
+    /// A renewal takes too long for those who wait.
+    pub(super) fn is_late(&mut self, trouble: NoToken) {
+        (self.late, self.trouble) = (true, Some(trouble));
     }
 
     /// A renewal failed; `chance` is the jitter.
@@ -150,30 +176,49 @@ impl RenewalState {
         self.retry_at = from + wait;
         // Attempts have the link's own backoff. When the line is back, this backoff must not fail
         // the first of them.
-        let step = if trouble.refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
+        let has_refused = trouble.word == EndpointWord::No;
+        let step = if has_refused { wait } else { wait.min(Duration::from_secs(RETRY_S_MIN)) };
         self.attempt_at = from + step;
         self.failures = self.failures.saturating_add(1);
-        self.renewing = false;
+        (self.renewing, self.late) = (false, false);
         self.trouble = Some(trouble);
         self.access = self.access.take().filter(|access| now < access.ends_at);
     }
 
-    /// The provider refused the token: the next attempt renews it, at most once a backoff.
-    pub(super) fn refuse(&mut self) {
-        self.refused = self.access.is_some();
+    /// The provider refused what was sent: the next attempt renews it, at most once a backoff. What
+    /// it says late, of a token that has been renewed since, counts for nothing.
+    pub(super) fn refuse(&mut self, sent: &HeaderValue) {
+        self.refused |= self.is_present(sent);
     }
 
-    /// The provider took the token.
-    pub(super) fn take(&mut self) {
-        self.refusals = 0;
+    /// The provider took what was sent.
+    pub(super) fn take(&mut self, sent: &HeaderValue) {
+        if self.is_present(sent) {
+            (self.refused, self.refusals) = (false, 0);
+        }
+    }
+
+    fn is_present(&self, sent: &HeaderValue) -> bool {
+        self.access.as_ref().is_some_and(|access| access.header == *sent)
+    }
+
+    /// A person may have put something right: the next attempt renews the token, at most once a
+    /// backoff, and where there is none it tries at once, unless the endpoint asked for a wait.
+    pub(super) fn renew_soon(&mut self) {
+        self.refused = self.access.is_some();
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.at_least.is_none()) {
+            self.forget_the_wait();
+        }
+    }
+
+    fn forget_the_wait(&mut self) {
+        (self.retry_at, self.attempt_at, self.failures) = (Duration::ZERO, Duration::ZERO, 0);
     }
 
     /// A renewal that failed for lack of a connection may be tried again at once.
     pub(super) fn network_changed(&mut self) {
-        if self.trouble.as_ref().is_some_and(|trouble| !trouble.refused) {
-            self.retry_at = Duration::ZERO;
-            self.attempt_at = Duration::ZERO;
-            self.failures = 0;
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.word == EndpointWord::None) {
+            self.forget_the_wait();
         }
     }
 }
@@ -192,8 +237,10 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    const SENT: HeaderValue = HeaderValue::from_static("Bearer x");
+
     fn access(now: Duration, lifetime_s: u64) -> AccessToken {
-        AccessToken::new(HeaderValue::from_static("Bearer x"), now, s(lifetime_s))
+        AccessToken::new(SENT, now, s(lifetime_s))
     }
 
     fn sends(next: &(TokenStep, bool)) -> bool {
@@ -288,19 +335,19 @@ mod tests {
         let mut renewed_at = Vec::new();
         for tenth in 0..200 {
             let now = Duration::from_millis(100 * tenth);
-            state.refuse();
+            state.refuse(&SENT);
             if state.next(now, TokenUser::Attempt).1 {
                 renewed_at.push(now.as_secs());
                 state.renewed(access(now, 3600));
             }
         }
         assert_eq!(renewed_at, [0, 1, 3, 7, 15]);
-        state.take();
-        state.refuse();
+        state.take(&SENT);
+        state.refuse(&SENT);
         assert!(!state.next(s(30), TokenUser::Attempt).1, "the wait that was begun is kept");
         assert!(state.next(s(31), TokenUser::Attempt).1);
         state.renewed(access(s(31), 3600));
-        state.refuse();
+        state.refuse(&SENT);
         assert!(
             state.next(s(32), TokenUser::Attempt).1,
             "a token that was taken makes the next wait short again"
@@ -308,26 +355,64 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_token_is_sent_until_another_is_here_and_what_is_said_of_it_then_is_not_of_that() {
+        let mut state = with_token(s(0), 3600);
+        state.refuse(&SENT);
+        let first = state.next(s(1), TokenUser::Attempt);
+        assert!(sends(&first) && first.1);
+        state.failed(NoToken::default(), s(1), u32::MAX);
+        assert!(sends(&state.next(s(1), TokenUser::Attempt)), "none could be had");
+        assert!(state.next(s(2), TokenUser::Attempt).1, "it is still wanted");
+        let other = HeaderValue::from_static("Bearer y");
+        state.renewed(AccessToken::new(other.clone(), s(2), s(3600)));
+        state.refuse(&SENT);
+        assert!(!state.next(s(100), TokenUser::Attempt).1, "a late word");
+        state.refuse(&other);
+        state.take(&other);
+        assert!(!state.next(s(100), TokenUser::Attempt).1, "it was the row's");
+    }
+
+    #[test]
+    fn tokens_that_are_at_their_end_at_once_are_renewed_no_more_often_while_none_is_taken() {
+        let mut state = with_token(s(0), 0);
+        let mut renewed_at = Vec::new();
+        for tenth in 0..1200 {
+            let now = Duration::from_millis(100 * tenth);
+            state.refuse(&SENT);
+            assert!(state.wakes_at() > now || state.next(now, TokenUser::Waiter).1, "at {now:?}");
+            if state.is_renewing() {
+                renewed_at.push(now.as_secs());
+                state.renewed(access(now, 0));
+            }
+        }
+        assert_eq!(renewed_at, [0, 1, 3, 7, 15, 31, 63]);
+        state.take(&SENT);
+        assert!(state.next(s(120), TokenUser::Attempt).1, "one that is taken and at its end");
+    }
+
+    #[test]
     fn a_refusal_that_comes_during_the_renewal_is_about_the_old_token() {
         let mut state = with_token(s(0), 3600);
-        state.refuse();
+        state.refuse(&SENT);
         assert!(state.next(s(1), TokenUser::Attempt).1);
-        state.refuse();
+        state.refuse(&SENT);
         state.renewed(access(s(1), 3600));
         let next = state.next(s(10), TokenUser::Attempt);
         assert!(sends(&next) && !next.1);
     }
 
     #[test]
-    fn a_network_event_ends_the_wait_for_a_connection_but_not_that_after_a_refusal() {
-        let unreachable = NoToken { refused: false, ..NoToken::default() };
-        let refused = NoToken { refused: true, ..NoToken::default() };
-        for (trouble, again) in [(unreachable, true), (refused, false)] {
+    fn a_network_event_ends_the_wait_for_a_connection_but_none_that_an_answer_brought() {
+        for (word, again) in
+            [(EndpointWord::None, true), (EndpointWord::Other, false), (EndpointWord::No, false)]
+        {
             let mut state = RenewalState::default();
             state.next(s(0), TokenUser::Attempt);
-            state.failed(trouble, s(0), u32::MAX);
+            let at_least = (word == EndpointWord::Other).then_some(s(3600));
+            state.failed(NoToken { word, at_least, ..NoToken::default() }, s(0), u32::MAX);
             state.network_changed();
-            assert_eq!(state.next(Duration::ZERO, TokenUser::Attempt).1, again);
+            assert_eq!(state.next(Duration::ZERO, TokenUser::Attempt).1, again, "{word:?}");
+            assert_eq!(state.next(s(3599), TokenUser::Attempt).1, word == EndpointWord::No);
         }
     }
 
@@ -337,7 +422,7 @@ mod tests {
         let mut now = s(0);
         for _ in 0..5 {
             assert!(state.next(now, TokenUser::Attempt).1);
-            state.failed(NoToken { refused: false, ..NoToken::default() }, now, u32::MAX);
+            state.failed(NoToken { word: EndpointWord::None, ..NoToken::default() }, now, u32::MAX);
             assert!(!state.next(now + Duration::from_millis(999), TokenUser::Attempt).1);
             now += s(1);
         }
@@ -353,7 +438,11 @@ mod tests {
         for second in 2880..2900 {
             if state.next(s(second), TokenUser::Attempt).1 {
                 begun_at.push(second);
-                state.failed(NoToken { refused: false, ..NoToken::default() }, s(second), u32::MAX);
+                state.failed(
+                    NoToken { word: EndpointWord::None, ..NoToken::default() },
+                    s(second),
+                    u32::MAX,
+                );
             }
         }
         assert_eq!(begun_at, [2880, 2881, 2883, 2887, 2895]);
@@ -365,7 +454,7 @@ mod tests {
         assert_ne!(state.generation(), state.sent());
         state.next(s(0), TokenUser::Attempt);
         assert_eq!(state.generation(), state.sent());
-        state.refuse();
+        state.refuse(&SENT);
         state.next(s(1), TokenUser::Attempt);
         state.renewed(access(s(1), 3600));
         assert_ne!(state.generation(), state.sent());
