@@ -446,6 +446,8 @@ pub struct Redemption {
     pub in_doubt: bool,
     /// Voided because its till was told "ask again" before any byte left.
     pub turned_away: bool,
+    /// Voided because its till took it back after it was given.
+    pub taken_back: bool,
     /// What it counts as, where it was given on trust.
     pub value: Option<Amount>,
     /// A setting said what it counts as, and no check.
@@ -501,6 +503,7 @@ impl Redemption {
             streak: false,
             in_doubt: false,
             turned_away: false,
+            taken_back: false,
             value: None,
             value_assumed: false,
             rule: None,

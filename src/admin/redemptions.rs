@@ -147,6 +147,7 @@ pub(super) struct ListedRow<'a> {
     lost: bool,
     in_doubt: bool,
     turned_away: bool,
+    taken_back: bool,
     /// What it counts as, with at least two decimals; `null` where it was not given on trust.
     value: Option<Amount>,
     value_assumed: bool,
@@ -187,6 +188,7 @@ impl<'a> ListedRow<'a> {
             lost: row.lost,
             in_doubt: row.in_doubt,
             turned_away: row.turned_away,
+            taken_back: row.taken_back,
             value: row.value,
             value_assumed: row.value_assumed,
             rule: row.rule.as_deref(),

@@ -206,6 +206,7 @@ fn to_decide(waiting: &WaitingByState) -> Option<String> {
         let what = match state.as_str() {
             "declined" => "declined after the fact",
             "confirmed" => "confirmed by inference, owed or given in vain",
+            "voided" => "taken back by a till after it was given",
             other => other,
         };
         (*number > 0).then(|| format!("{} {what}", count(*number)))

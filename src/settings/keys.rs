@@ -367,9 +367,9 @@ pub const TABLE: &[Setting] = settings! {
         "When the line is back, the gateways of a fleet begin to drain within this spread: \
         {bounds}.";
     "retention.settled" Duration.default(r#""30d""#).bounds("1h", "3650d") =>
-        "How long settled redemptions are kept: {bounds}. What was declined after the fact, is \
-        confirmed by inference or is owed is kept until a person has handled it. Its code is held \
-        for longer: see codes.";
+        "How long settled redemptions are kept: {bounds}. What was declined after the fact or \
+        taken back after it was given, is confirmed by inference or is owed is kept until a person \
+        has handled it. Its code is held for longer: see codes.";
     "retention.codes" Duration.default(r#""400d""#).bounds("0s", "3650d") =>
         "How long codes that were used or refused are remembered, as hashes of 16 bytes, when \
         their redemptions are gone: {bounds}.";

@@ -122,20 +122,11 @@ struct Stand {
 impl Stand {
     const NONE: Self = Self { pending: false, exposed: false, lost: false };
 
-    /// At risk: given on trust, and pending, parked, lost, confirmed by inference or taken back,
-    /// until a person has seen to it.
     fn of(is_trusted: bool, state: State, marks: i64) -> Self {
-        let has = |bits: i64| marks & bits != 0;
-        let open = match state {
-            State::Pending | State::Parked | State::Voided => true,
-            State::Confirmed => has(mark::DUPLICATE_OF_OURS),
-            State::Declined => has(mark::LOST),
-        };
-        let exposed = is_trusted && open && (state == State::Pending || !has(mark::HANDLED));
         Self {
             pending: is_trusted && state == State::Pending,
-            exposed,
-            lost: is_trusted && has(mark::LOST),
+            exposed: decide::is_at_risk(state, is_trusted, marks),
+            lost: is_trusted && marks & mark::LOST != 0,
         }
     }
 }

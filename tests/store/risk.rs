@@ -84,14 +84,17 @@ fn what_is_at_risk_follows_each_row_until_it_ends_well_or_a_person_has_seen_to_i
 }
 
 #[test]
-fn what_leaves_after_its_retention_is_at_risk_no_more() {
+fn what_was_taken_back_is_at_risk_beyond_its_retention_until_a_person_has_seen_to_it() {
     let mut world = World::new();
     let id = world.take("till-1", "BACK").id;
-    let (till, withdrawn) = ("till-1".to_owned(), false);
-    assert!(matches!(world.one(VoidByTill { id, till, withdrawn }), VoidOutcome::Voided(_)));
+    let void = VoidByTill { id: id.clone(), till: "till-1".to_owned(), withdrawn: false };
+    assert!(matches!(world.one(void), VoidOutcome::Voided(_)));
     world.take("till-1", "LAST");
     assert_eq!(at_risk(&mut world), (50, 0));
-    world.prune();
+    assert_eq!(world.prune().rows, 0);
+    assert_eq!(at_risk(&mut world), (50, 0));
+    handle(&mut world, &id);
+    assert_eq!(world.prune().rows, 1);
     assert_eq!(at_risk(&mut world), (25, 0));
 }
 

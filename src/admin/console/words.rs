@@ -274,6 +274,15 @@ words! {
          الاتصال قبل أن تقرأ نقطة البيع الجواب. لن تعطيها البوابة مرة أخرى.";
     in_vain_tell: "Ask at the tills whether the customer has the reward.",
         "اسأل عند نقاط البيع هل حصل العميل على المكافأة.";
+    taken_back: "Taken back after it was given",
+        "استُردّت بعد إعطائها";
+    taken_back_means: "The till was told yes before the provider had answered, and took the \
+        redemption back. Nothing was sent. If the reward is not in the store any more, the store \
+        has lost it.",
+        "أُبلغت نقطة البيع بالقبول قبل أن يجيب المزوّد، ثم استردّت العملية ولم يُرسل شيء. إن لم \
+         تعد المكافأة في المتجر فقد خسرها المتجر.";
+    taken_back_tell: "Nothing. Ask at the till: is the reward still in the store?",
+        "لا شيء. اسأل عند نقطة البيع: هل ما زالت المكافأة في المتجر؟";
     refused_today: "Refused at the tills in the last 24 hours",
         "رُفضت عند نقاط البيع خلال 24 ساعة";
     refused_today_none: "The provider refused nothing at the tills.",

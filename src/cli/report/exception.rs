@@ -14,11 +14,12 @@ pub(super) enum ExceptionReason {
     Moved,
     Damaged,
     DuplicateOfOurs,
+    TakenBack,
 }
 
 impl ExceptionReason {
     /// In the order in which they are listed.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::DeclinedAfterTheFact,
         Self::Owed,
         Self::InVain,
@@ -27,6 +28,7 @@ impl ExceptionReason {
         Self::Moved,
         Self::Damaged,
         Self::DuplicateOfOurs,
+        Self::TakenBack,
     ];
 
     /// Every reason that holds for a row; most have none. What was lost stays lost, whoever has
@@ -37,6 +39,7 @@ impl ExceptionReason {
             row.duplicate_of_ours.then_some(Self::DuplicateOfOurs),
             Self::of_owed(row),
             Self::of_parked(row),
+            row.taken_back.then_some(Self::TakenBack),
         ];
         let open = open.into_iter().flatten().filter(|_| !row.handled);
         is_lost.then_some(Self::DeclinedAfterTheFact).into_iter().chain(open)
@@ -69,6 +72,7 @@ impl ExceptionReason {
             Self::Moved => "parked_moved",
             Self::Damaged => "parked_damaged",
             Self::DuplicateOfOurs => "duplicate_of_ours",
+            Self::TakenBack => "taken_back",
         }
     }
 
@@ -87,6 +91,9 @@ impl ExceptionReason {
                 .to_owned(),
             Self::DuplicateOfOurs => "counted as confirmed: the provider said \"already used\" \
                 after an attempt of ours that may have arrived"
+                .to_owned(),
+            Self::TakenBack => "taken back by its till after it was given: is the reward still in \
+                the store? Ask at the till, and say that it is `handled`"
                 .to_owned(),
             Self::Unreadable => parked(
                 "the provider answered neither yes nor no, and whether it took the code is not \
@@ -178,6 +185,7 @@ mod tests {
             view("1-a", "confirmed", true, &[("trusted", json!(false)), (mark, json!(true))])
         };
         let parked = |why: Value| view("1-a", "parked", true, &[("parked_for", why)]);
+        let taken_back = [("trusted", json!(true)), ("taken_back", json!(true))];
         let mut in_vain = confirmed("in_vain");
         in_vain.owed_paid = true;
         for (row, word) in [
@@ -189,6 +197,7 @@ mod tests {
             (parked(json!("moved")), "parked_moved"),
             (parked(json!("damaged")), "parked_damaged"),
             (parked(Value::Null), "parked_unreadable"),
+            (view("1-a", "voided", false, &taken_back), "taken_back"),
         ] {
             let found: Vec<_> = ExceptionReason::of(&row).map(ExceptionReason::word).collect();
             assert_eq!(found, [word]);
