@@ -233,6 +233,7 @@ pub(super) mod tests {
             drain: "running",
             trust: if cause == Some("connect") { "at_once" } else { "unanswered" },
             hold: None,
+            held_for_declines: false,
             checks_deaf: false,
             suspects: Vec::new(),
             answers: None,

@@ -447,6 +447,8 @@ fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, LaneBooks)> {
 pub struct LaneMemory {
     /// A hold that only a person ends.
     pub hold: Option<Hold>,
+    /// What was seen of a hold for declines behind it, which lasts longer.
+    pub declines: Option<String>,
     /// How long the outage had lasted when this was written, milliseconds; zero: none.
     pub outage_ms: u64,
     /// The wall clock when this was written, Unix milliseconds.
@@ -487,7 +489,13 @@ pub(super) fn memory(connection: &Connection, lane: &str) -> Result<LaneMemory, 
         wait_boot, wait_until_ms, wait_left_ms FROM lane WHERE name = ?1";
     let memory = connection.query_row(sql, [lane], read_memory).optional()?.unwrap_or_default();
     let more = keep::read(connection, &more_name(lane))?.unwrap_or_default();
-    Ok(LaneMemory { more, ..memory })
+    let declines = keep::read(connection, &declines_name(lane))?;
+    Ok(LaneMemory { declines, more, ..memory })
+}
+
+/// Where it is kept that a lane is held for declines behind an operator's hold.
+fn declines_name(lane: &str) -> String {
+    format!("declines {lane}")
 }
 
 fn more_name(lane: &str) -> String {
@@ -499,6 +507,7 @@ fn read_memory(row: &Row<'_>) -> rusqlite::Result<LaneMemory> {
     let wait = WaitMemory { boot_id: row.get(6)?, until_ms: row.get(7)?, left_ms: row.get(8)? };
     Ok(LaneMemory {
         hold: (!hold.cause.is_empty()).then_some(hold),
+        declines: None,
         outage_ms: row.get(3)?,
         noted_ms: row.get(4)?,
         noted_trusted: row.get(5)?,
@@ -552,8 +561,12 @@ impl Desk<'_> {
             left_ms: 0,
         });
         let number = self.books.lane(self.sql, lane)?;
-        if hold.cause == Cause::Declines.as_str() {
+        if hold.cause == Cause::Declines.as_str() || memory.declines.is_some() {
             self.mark_streak(number, streak)?;
+        }
+        match &memory.declines {
+            Some(detail) => keep::write(self.sql, &declines_name(lane), detail)?,
+            None => keep::forget(self.sql, &declines_name(lane))?,
         }
         // A till may have been told of more of it since that was taken down.
         let present = self.lane_now(number, lane, "").present.map_or(0, whole_ms);
