@@ -349,6 +349,8 @@ words! {
         "انتهت. بقي أقل مما عُدّ: حُسمت البقية منذ ذلك الحين.";
     job_stopped: "It was stopped.",
         "أُوقفت.";
+    job_stopped_by: "Stopped by",
+        "أوقفها:";
     job_failed: "It ended before all were reached:",
         "انتهت قبل بلوغ الجميع:";
     job_did: "Done",
