@@ -226,7 +226,8 @@ pub const TABLE: &[Setting] = settings! {
         "The value of Accept-Language in each request to the provider.";
     "provider.same_code" Text.default(r#""folded""#) =>
         "Which reward codes are the same: \"folded\", those that look alike (case, width, digits \
-        of every script, hyphens, invisible characters), or \"exact\", those of the same bytes.";
+        of every script, which kind of dash, invisible characters), or \"exact\", those of the \
+        same bytes.";
     "provider.canary" Flag.default("true") =>
         "Whether the gateway may send checks of its own, of a made-up code, to check_url, to \
         learn whether the provider answers.";

@@ -405,10 +405,12 @@ words! {
     nothing_fits: "Nothing fits.",
         "لا شيء مطابق.";
     code_unknown: "There is no redemption of this code among those that are kept: no reward was \
-        given for it here. If a till was told to ask again later, let the cashier enter the code \
+        given for it here. Enter the code as it is printed, with its hyphens: without them it is \
+        another code. If a till was told to ask again later, let the cashier enter the code \
         again.",
-        "لا توجد عملية بهذا الرمز بين العمليات المحفوظة: لم تُعطَ عنه مكافأة هنا. إن طُلب من نقطة \
-         البيع أن تسأل لاحقًا فليُدخل أمين الصندوق الرمز من جديد.";
+        "لا توجد عملية بهذا الرمز بين العمليات المحفوظة: لم تُعطَ عنه مكافأة هنا. أدخل الرمز كما \
+         طُبع، مع الشرطات التي فيه: فهو من دونها رمز آخر. إن طُلب من نقطة البيع أن تسأل لاحقًا \
+         فليُدخل أمين الصندوق الرمز من جديد.";
     looked_on: "Not everything was looked at yet.",
         "لم يُبحث في كل شيء بعد.";
     go_on: "Go on",
