@@ -448,6 +448,8 @@ pub struct Redemption {
     pub turned_away: bool,
     /// Voided because its till took it back after it was given.
     pub taken_back: bool,
+    /// Somebody has to look at it.
+    pub waiting: bool,
     /// What it counts as, where it was given on trust.
     pub value: Option<Amount>,
     /// A setting said what it counts as, and no check.
@@ -504,6 +506,7 @@ impl Redemption {
             in_doubt: false,
             turned_away: false,
             taken_back: false,
+            waiting: false,
             value: None,
             value_assumed: false,
             rule: None,

@@ -148,6 +148,7 @@ pub(super) struct ListedRow<'a> {
     in_doubt: bool,
     turned_away: bool,
     taken_back: bool,
+    waiting: bool,
     /// What it counts as, with at least two decimals; `null` where it was not given on trust.
     value: Option<Amount>,
     value_assumed: bool,
@@ -189,6 +190,7 @@ impl<'a> ListedRow<'a> {
             in_doubt: row.in_doubt,
             turned_away: row.turned_away,
             taken_back: row.taken_back,
+            waiting: row.waiting,
             value: row.value,
             value_assumed: row.value_assumed,
             rule: row.rule.as_deref(),

@@ -46,6 +46,8 @@ pub(super) struct RowView {
     pub(super) turned_away: bool,
     #[serde(default)]
     pub(super) taken_back: bool,
+    /// Somebody has to look at it, from a daemon that says so.
+    pub(super) waiting: Option<bool>,
     #[serde(default)]
     pub(super) handled: bool,
     /// The note of whoever handled it.
