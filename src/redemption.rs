@@ -450,6 +450,8 @@ pub struct Redemption {
     pub taken_back: bool,
     /// Somebody has to look at it.
     pub waiting: bool,
+    /// Its code may be redeemed again and again.
+    pub reusable: bool,
     /// What it counts as, where it was given on trust.
     pub value: Option<Amount>,
     /// A setting said what it counts as, and no check.
@@ -507,6 +509,7 @@ impl Redemption {
             turned_away: false,
             taken_back: false,
             waiting: false,
+            reusable: false,
             value: None,
             value_assumed: false,
             rule: None,

@@ -149,6 +149,7 @@ pub(super) struct ListedRow<'a> {
     turned_away: bool,
     taken_back: bool,
     waiting: bool,
+    reusable: bool,
     /// What it counts as, with at least two decimals; `null` where it was not given on trust.
     value: Option<Amount>,
     value_assumed: bool,
@@ -191,6 +192,7 @@ impl<'a> ListedRow<'a> {
             turned_away: row.turned_away,
             taken_back: row.taken_back,
             waiting: row.waiting,
+            reusable: row.reusable,
             value: row.value,
             value_assumed: row.value_assumed,
             rule: row.rule.as_deref(),

@@ -49,6 +49,8 @@ pub(super) struct RowView {
     /// Somebody has to look at it, from a daemon that says so.
     pub(super) waiting: Option<bool>,
     #[serde(default)]
+    pub(super) reusable: bool,
+    #[serde(default)]
     pub(super) handled: bool,
     /// The note of whoever handled it.
     pub(super) handled_note: Option<String>,

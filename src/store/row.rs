@@ -202,6 +202,7 @@ impl Stored {
             in_doubt: self.has(mark::IN_DOUBT),
             turned_away: self.has(mark::TURNED_AWAY),
             waiting: decide::needs_a_person(self.state, self.kind, self.marks),
+            reusable: self.is(kind::REUSABLE),
             taken_back: self.is_trusted() && self.has(mark::TAKEN_BACK),
             attempts: self.attempts,
             accepted_online: self.is(kind::ONLINE) && !self.has(mark::NOT_ASKED),

@@ -123,6 +123,7 @@ impl MatterKind {
             (Self::TakenBack, _) => w.taken_back_tell,
             (_, CustomerHas::Reward) => w.has_it_tell,
             (_, CustomerHas::Owed) => w.owed_tell,
+            (_, CustomerHas::OwedOfMany) => w.owed_of_many_tell,
             (_, CustomerHas::Perhaps) => w.in_vain_tell,
             (_, CustomerHas::Nothing) => w.looked_into_tell,
         }
@@ -174,6 +175,8 @@ pub(super) enum CustomerHas {
     Reward,
     /// The next request for the code gets the reward.
     Owed,
+    /// The reward, and the next request for the code is a redemption of its own.
+    OwedOfMany,
     /// It was given again, and no till may have heard.
     Perhaps,
     /// No reward of ours.
@@ -186,7 +189,7 @@ impl CustomerHas {
         if is_confirmed && row.in_vain {
             Self::Perhaps
         } else if is_confirmed && row.owed && !row.owed_paid {
-            Self::Owed
+            if row.reusable { Self::OwedOfMany } else { Self::Owed }
         } else if is_confirmed || was_given(row) {
             Self::Reward
         } else {
@@ -404,6 +407,10 @@ struct GroupView {
 impl GroupView {
     fn of(group: &Group, f: &Frame) -> Self {
         let [title, means] = group.kind.texts(f.w);
+        let means = match (group.kind, group.customer) {
+            (MatterKind::Owed, CustomerHas::OwedOfMany) => f.w.owed_of_many_means,
+            _ => means,
+        };
         let left = group.count - group.rows.len() as u64;
         let deeds = deeds_of(group.kind.state());
         Self {
@@ -545,12 +552,14 @@ mod tests {
             ..Redemption::sample()
         };
         let owed = Redemption { owed: true, ..ours.clone() };
+        let of_many = Redemption { reusable: true, ..owed.clone() };
         let paid = Redemption { owed_paid: true, ..owed.clone() };
         let in_vain = Redemption { in_vain: true, ..paid.clone() };
         let w = words(Language::English);
         for (row, told) in [
             (ours, w.has_it_tell),
             (owed, w.owed_tell),
+            (of_many, w.owed_of_many_tell),
             (paid, w.has_it_tell),
             (in_vain, w.in_vain_tell),
         ] {

@@ -265,6 +265,14 @@ words! {
          على المكافأة دون سؤال المزوّد مجددًا.";
     owed_tell: "The reward is there now: let the cashier enter the code again.",
         "المكافأة متاحة الآن: ليُدخل أمين الصندوق الرمز من جديد.";
+    owed_of_many_means: "The till was told no, and the provider took the code. It may be used \
+        again and again: only a repeat of the very same request gets what is owed, and a new one \
+        uses the code once more.",
+        "رُفضت عند نقطة البيع، وقبل المزوّد الرمز. يمكن استعماله مرات كثيرة: لا يحصل على المستحق \
+         إلا تكرار الطلب نفسه تمامًا، أما طلب جديد فيستعمل الرمز مرة أخرى.";
+    owed_of_many_tell: "The provider has taken it: give the reward by hand, and say here that it \
+        is seen to.",
+        "قبلها المزوّد: أعطِ المكافأة يدويًا، ثم أكّد هنا أنها عولجت.";
     in_vain: "Given twice, and perhaps not heard",
         "أُعطيت مرتين وربما لم يصل الجواب";
     in_vain_means: "The till was told no, and the provider took the code. The reward was given \
@@ -308,6 +316,9 @@ words! {
     mark_owed: "The till was told no, and the provider took it: the next request for this code \
         gets the reward.",
         "رُفضت عند نقطة البيع وقبلها المزوّد: الطلب التالي لهذا الرمز يحصل على المكافأة.";
+    mark_owed_of_many: "The till was told no, and the provider took it: a repeat of the very same \
+        request gets the reward.",
+        "رُفضت عند نقطة البيع وقبلها المزوّد: تكرار الطلب نفسه تمامًا يحصل على المكافأة.";
     mark_handled: "A person has seen to it.",
         "عالجها شخص.";
     mark_doubt: "A copied database or an import put it in doubt.",
@@ -489,6 +500,10 @@ words! {
         for this code gets the reward.",
         "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. الطلب التالي لهذا الرمز يحصل على \
          المكافأة.";
+    given_owed_of_many: "Not yet: the till was told no, and the provider took it since. The code \
+        may be used again and again: a new request for it is another redemption.",
+        "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. يمكن استعمال الرمز مرات كثيرة: الطلب \
+         الجديد له عملية أخرى.";
     given_in_vain: "Perhaps: the till was told no at first; the reward was given twice after that, \
         and no till may have read the answer.",
         "ربما: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة مرتين، وربما لم تقرأ أي نقطة بيع \

@@ -8,6 +8,7 @@ use super::on_trust;
 pub(super) enum ExceptionReason {
     DeclinedAfterTheFact,
     Owed,
+    OwedOfMany,
     InVain,
     Unreadable,
     Doubt,
@@ -19,9 +20,10 @@ pub(super) enum ExceptionReason {
 
 impl ExceptionReason {
     /// In the order in which they are listed.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::DeclinedAfterTheFact,
         Self::Owed,
+        Self::OwedOfMany,
         Self::InVain,
         Self::Unreadable,
         Self::Doubt,
@@ -47,7 +49,8 @@ impl ExceptionReason {
 
     /// The till was told no, and the provider took it.
     fn of_owed(row: &RowView) -> Option<Self> {
-        let owed = (row.owed && !row.owed_paid).then_some(Self::Owed);
+        let owed = if row.reusable { Self::OwedOfMany } else { Self::Owed };
+        let owed = (row.owed && !row.owed_paid).then_some(owed);
         if row.in_vain { Some(Self::InVain) } else { owed }
     }
 
@@ -65,7 +68,7 @@ impl ExceptionReason {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::DeclinedAfterTheFact => "declined_after_the_fact",
-            Self::Owed => "owed",
+            Self::Owed | Self::OwedOfMany => "owed",
             Self::InVain => "in_vain",
             Self::Unreadable => "parked_unreadable",
             Self::Doubt => "parked_in_doubt",
@@ -84,6 +87,10 @@ impl ExceptionReason {
             }
             Self::Owed => "owed to a customer: the till was told no, and the provider took the \
                 code. The reward is there now: the next request for the code at any till gets it"
+                .to_owned(),
+            Self::OwedOfMany => "owed to a customer: the till was told no, and the provider took \
+                the code, which may be used again and again. Whoever asks again uses it once more: \
+                give the reward by hand, and say that it is `handled`"
                 .to_owned(),
             Self::InVain => "given twice, and perhaps not heard: the till was told no, and the \
                 provider took the code. Ask at the tills whether the customer has the reward, and \
@@ -188,9 +195,14 @@ mod tests {
         let taken_back = [("trusted", json!(true)), ("taken_back", json!(true))];
         let mut in_vain = confirmed("in_vain");
         in_vain.owed_paid = true;
+        let mut of_many = confirmed("owed");
+        of_many.reusable = true;
+        let meaning = ExceptionReason::of(&of_many).map(ExceptionReason::meaning).next().unwrap();
+        assert!(meaning.contains("by hand") && !meaning.contains("next request"), "{meaning}");
         for (row, word) in [
             (confirmed("owed"), "owed"),
             (in_vain, "in_vain"),
+            (of_many, "owed"),
             (confirmed("duplicate_of_ours"), "duplicate_of_ours"),
             (parked(json!("unreadable")), "parked_unreadable"),
             (parked(json!("doubt")), "parked_in_doubt"),
