@@ -266,6 +266,7 @@ pub(super) mod tests {
             given: 3,
             exposure,
             lost: Amount::whole(7),
+            waiting: Some(2),
             gauges,
             tills_at_limit: Vec::new(),
             off: None,

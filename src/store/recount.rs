@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::row::{Stored, state_of};
 use super::{AfterCommit, Desk, Operation, StoreError, risk};
-use crate::decide::Figures;
+use crate::decide::{self, Figures};
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
 use crate::value::Amount;
@@ -68,6 +68,8 @@ pub(super) struct UnderWay {
     exposure: BTreeMap<i64, i64>,
     /// Of each lane what its rows count for.
     figures: BTreeMap<i64, Figures>,
+    /// How many of each lane wait for a person.
+    waiting: BTreeMap<i64, u64>,
 }
 
 impl UnderWay {
@@ -89,6 +91,18 @@ impl UnderWay {
             let sum = self.exposure.entry(lane).or_default();
             *sum = sum.saturating_add(by);
         }
+    }
+
+    /// A row waits for a person, or does no longer.
+    pub(super) fn follow_waiting(&mut self, seq: Seq, lane: i64, waits: bool) {
+        if seq.0 <= self.upto {
+            let sum = self.waiting.entry(lane).or_default();
+            *sum = if waits { sum.saturating_add(1) } else { sum.saturating_sub(1) };
+        }
+    }
+
+    pub(super) fn waiting(&self, lane: i64) -> u64 {
+        self.waiting.get(&lane).copied().unwrap_or(0)
     }
 
     pub(super) fn exposure(&self, lane: i64) -> Amount {
@@ -120,6 +134,8 @@ struct Counted {
     /// What is at risk in it, in 1/10000.
     exposure: i64,
     figures: Figures,
+    /// It waits for a person.
+    waits: bool,
 }
 
 /// One slice of a recount of the books.
@@ -175,8 +191,10 @@ impl Desk<'_> {
             under_way.follow_exposure(Seq(row.seq), row.lane, row.exposure);
             let sum = under_way.figures.entry(row.lane).or_default();
             *sum = sum.plus(row.figures);
+            *under_way.waiting.entry(row.lane).or_default() += u64::from(row.waits);
         }
         if slice.len() < usize::try_from(SLICE_ROWS).unwrap_or(0) {
+            self.books.correct_waiting(&under_way);
             return Ok(Recounted {
                 finished: true,
                 differences: self.books.differences(self.sql, &under_way)?,
@@ -199,7 +217,8 @@ impl Desk<'_> {
             let is_exposed = risk::is_exposed(state, kind, marks, is_of_before);
             let exposure = value.filter(|_| is_exposed).unwrap_or(0).max(0);
             let figures = Figures::of_bits(kind, marks, state);
-            Ok((Counted { seq, lane: row.get(1)?, state, exposure, figures }, lost))
+            let waits = decide::needs_a_person(state, kind, marks);
+            Ok((Counted { seq, lane: row.get(1)?, state, exposure, figures, waits }, lost))
         })?;
         rows.map(|row| match row? {
             (row, None) => Ok(row),

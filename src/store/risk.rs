@@ -446,6 +446,8 @@ pub struct LaneStanding {
     pub exposure: Amount,
     /// What was ever lost.
     pub lost: Amount,
+    /// How many redemptions wait for a person; `None` before an earlier build's were counted.
+    pub waiting: Option<u64>,
     /// How far the limits are used.
     pub gauges: Vec<Gauge>,
     /// Tills that have used up a limit of their own, but none that are slowed.
@@ -530,6 +532,7 @@ impl Desk<'_> {
             given: books.pending,
             exposure,
             lost,
+            waiting: self.books.waiting(lane),
             gauges: lane_gauges(offline, &now, books),
             tills_at_limit,
             off,

@@ -10,7 +10,7 @@ use redeemd::redemption::Id;
 use redeemd::settings::{Caps, Rule};
 use redeemd::store::{
     Acted, AskStanding, Conclusion, Decision, Ended, FILE, Handling, LANES_TO_COME, LaneStanding,
-    NewRedemption, Recount, Settlement, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
+    NewRedemption, Recount, Search, Settlement, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
 };
 use redeemd::value::Amount;
 
@@ -25,14 +25,19 @@ fn standing(world: &mut World) -> LaneStanding {
     standing.lanes.into_iter().find(|lane| lane.name == LANE).expect("the lane")
 }
 
-/// What is at risk and what was lost, in whole units, after a recount that finds the same.
+/// What is at risk and what was lost, in whole units, after a recount that finds the same; so many
+/// wait for a person as a search finds, before it where that is known, and after it.
 fn at_risk(world: &mut World) -> (i64, i64) {
+    let waiting = standing(world).waiting;
     let mut counted = world.one(Recount { begin: true });
     while !counted.finished {
         counted = world.one(Recount { begin: false });
     }
     assert!(counted.differences.is_empty(), "{:?}", counted.differences);
-    let LaneStanding { exposure, lost, .. } = standing(world);
+    let LaneStanding { exposure, lost, waiting: counted, .. } = standing(world);
+    let found = world.reader().search(&Search { waiting: true, limit: 1000, ..Search::default() });
+    let of_lane = found.unwrap().rows.iter().filter(|row| row.lane == LANE).count();
+    assert_eq!((waiting.or(counted), counted), (Some(of_lane as u64), Some(of_lane as u64)));
     (exposure.0 / 10_000, lost.0 / 10_000)
 }
 
@@ -69,6 +74,7 @@ fn what_is_at_risk_follows_each_row_until_it_ends_well_or_a_person_has_seen_to_i
         handle(&mut world, id);
         assert_eq!(at_risk(&mut world), (left, 25));
         world.crash();
+        assert_eq!(standing(&mut world).waiting, Some(u64::try_from(left / 25).unwrap()));
         assert_eq!(at_risk(&mut world), (left, 25));
     }
     assert!(matches!(world.retry(&lost), Acted::Done(_)));
