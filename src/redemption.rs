@@ -446,6 +446,12 @@ pub struct Redemption {
     pub in_doubt: bool,
     /// Voided because its till was told "ask again" before any byte left.
     pub turned_away: bool,
+    /// Voided because its till took it back after it was given.
+    pub taken_back: bool,
+    /// Somebody has to look at it.
+    pub waiting: bool,
+    /// Its code may be redeemed again and again.
+    pub reusable: bool,
     /// What it counts as, where it was given on trust.
     pub value: Option<Amount>,
     /// A setting said what it counts as, and no check.
@@ -501,6 +507,9 @@ impl Redemption {
             streak: false,
             in_doubt: false,
             turned_away: false,
+            taken_back: false,
+            waiting: false,
+            reusable: false,
             value: None,
             value_assumed: false,
             rule: None,

@@ -597,10 +597,11 @@ async fn what_a_person_has_handled_waits_nowhere_any_more() {
         let rows = gateway.run(&["list", "--waiting", "--json"]).await.json();
         rows.iter().map(|row| row["id"].clone()).collect()
     };
-    assert_eq!(waiting().await, [json!(ids[1]), json!(ids[2])]);
+    assert_eq!(waiting().await, [json!(ids[1]), json!(ids[2]), json!(ids[3])]);
     let check = gateway.run(&["status", "--check"]).await;
-    let both = "1 parked, 1 declined after the fact: ";
-    assert!(check.code == 1 && check.out.starts_with(both), "{check:?}");
+    let all = "1 taken back by a till after it was given, 1 parked, 1 declined after the fact:";
+    assert!(check.code == 1 && check.out.starts_with(all), "{check:?}");
+    assert_eq!(gateway.run(&["handled", &ids[3], "--note", "it is here"]).await.code, 0);
     let lost = gateway.run(&["void", &ids[1], "--note", "asked them"]).await;
     assert_eq!(lost.out, format!("{}: declined, closed as lost\n", ids[1]), "{}", lost.err);
     let check = gateway.run(&["status", "--check"]).await;

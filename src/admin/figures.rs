@@ -1,6 +1,6 @@
 //! The figures of each day, lane and till, as the report and the console show them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -73,7 +73,11 @@ impl WantedFigures {
         let day = |name: &str, text: &str| {
             Day::parse(text).ok_or_else(|| FilterFault::Day { key: name.to_owned() })
         };
+        let mut asked = BTreeSet::new();
         for (name, text) in pairs {
+            if !asked.insert(name.clone()) {
+                return Err(FilterFault::Twice { key: name });
+            }
             match name.as_str() {
                 "from" => wanted.from = day("from", &text)?,
                 "to" => wanted.to = day("to", &text)?,
@@ -111,9 +115,14 @@ mod tests {
             ("2026-11-01".to_owned(), "2026-11-30".to_owned())
         );
         assert_eq!(asked.lane.as_deref(), Some("retm"));
-        for wrong in
-            ["?from=yesterday", "?to=2026-02-30", "?till=1", "?to=2026-11-01&from=2026-11-02"]
-        {
+        for wrong in [
+            "?from=yesterday",
+            "?to=2026-02-30",
+            "?till=1",
+            "?to=2026-11-01&from=2026-11-02",
+            "?lane=retm&lane=other",
+            "?from=2026-11-01&from=2026-11-02",
+        ] {
             assert!(of(wrong).is_err(), "{wrong}");
         }
     }

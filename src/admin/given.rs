@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::rights::Asker;
 use super::{Admin, Problem};
-use crate::message::{Cause, Denied};
+use crate::message::Denied;
 use crate::queue::LaneStatus;
 use crate::redemption::Id;
 
@@ -41,9 +41,9 @@ pub(super) fn known(admin: &Admin, lane: &str) -> Result<(), Problem> {
     Err(Problem::denied(StatusCode::NOT_FOUND, no_such_lane(lane, names)))
 }
 
-/// The lanes that are held for declines.
+/// The lanes that are held for declines, also where something else holds them besides.
 pub(super) fn held_for_declines(admin: &Admin) -> impl Iterator<Item = String> {
-    let is_held = |lane: &LaneStatus| lane.cause.as_deref() == Some(Cause::Declines.as_str());
+    let is_held = |lane: &LaneStatus| lane.held_for_declines;
     admin.queue.lanes().into_iter().filter(is_held).map(|lane| lane.name)
 }
 

@@ -183,6 +183,12 @@ fn risk(page: &mut MetricsText, status: &Status) {
     page.by_lane("redeemd_exposure", help, lanes, |lane| lane.risk.exposure);
     let help = "What was ever declined after it had been given";
     page.by_lane("redeemd_lost", help, lanes, |lane| lane.risk.lost);
+    page.family("redeemd_waiting", "gauge", "Redemptions that wait for a person");
+    for lane in lanes {
+        if let Some(waiting) = lane.risk.waiting {
+            page.sample("redeemd_waiting", &[("lane", &lane.status.name)], waiting);
+        }
+    }
     let help = "1 while an operator has switched trust off";
     page.by_lane("redeemd_trust_off", help, lanes, |lane| u64::from(lane.risk.trust_off.is_some()));
     page.family("redeemd_headroom", "gauge", "What is left of an offline limit of the lane");
@@ -443,6 +449,7 @@ mod tests {
             "redeemd_lane_window{lane=\"retm\"} 1",
             "redeemd_exposure{lane=\"retm\"} 12.50",
             "redeemd_lost{lane=\"retm\"} 7.00",
+            "redeemd_waiting{lane=\"retm\"} 2",
             "redeemd_trust_off{lane=\"retm\"} 0",
             "redeemd_headroom{lane=\"retm\",limit=\"max_pending\"} 97",
             "redeemd_headroom{lane=\"retm\",limit=\"max_exposure\"} 87.50",

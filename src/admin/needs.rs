@@ -40,9 +40,13 @@ fn lane_needs(view: &LaneView) -> impl Iterator<Item = Need> + '_ {
     let cause = view.status.cause.as_deref().and_then(Cause::from_word);
     let cause = cause.filter(|cause| cause.needs_a_person());
     let off = view.risk.trust_off.as_ref().filter(|off| off.left_s.is_none());
+    // What stands behind another cause needs somebody as well.
+    let behind = view.status.held_for_declines.then_some(Cause::Declines);
+    let behind = behind.filter(|its| cause.is_some_and(|cause| cause != *its));
+    let cause = cause.into_iter().chain(behind);
     let cause = cause.map(|cause| Need::Lane { lane: lane.clone(), cause });
     let deaf = view.status.checks_deaf.then(|| Need::ChecksDeaf { lane: lane.clone() });
-    cause.into_iter().chain(deaf).chain(off.map(|off| trust_off(lane.clone(), off)))
+    cause.chain(deaf).chain(off.map(|off| trust_off(lane.clone(), off)))
 }
 
 fn unread(UnreadTill { till, kept }: &UnreadTill) -> Need {

@@ -36,6 +36,8 @@ pub(super) struct LaneRisk {
     pub(super) exposure: Amount,
     /// What was ever lost.
     pub(super) lost: Amount,
+    /// How many redemptions wait for a person, where that is known.
+    pub(super) waiting: Option<u64>,
     /// By limit.
     pub(super) headroom: BTreeMap<&'static str, GaugeView>,
     /// The same as the console shows it.
@@ -126,6 +128,7 @@ impl LaneRisk {
         Self {
             exposure: standing.exposure,
             lost: standing.lost,
+            waiting: standing.waiting,
             headroom: standing.gauges.iter().map(|gauge| (gauge.limit, gauge.into())).collect(),
             gauges: standing.gauges.clone(),
             tills_at_limit: standing.tills_at_limit.clone(),

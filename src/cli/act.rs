@@ -65,14 +65,14 @@ pub(super) async fn release(
     say_done(&told, &order, &still, json, out)
 }
 
-/// The lanes that stay held although no person holds them, each with what is said of it.
+/// The lanes that stay held although no operator holds them, each with what is said of it.
 fn held_still(status: &Value) -> Vec<(String, String)> {
     let lanes = status.get("lanes").and_then(Value::as_array).into_iter().flatten();
     let said = |lane: &Value| {
         let word = |key| lane.get(key).and_then(Value::as_str).unwrap_or_default();
-        let is_still = word("link") == "held" && word("hold").is_empty();
+        let is_still = word("link") == "held" && word("hold") != "operator";
         let said = format!(
-            "no person holds it now; it stays held ({}), and `redeemd status` says what to do",
+            "no operator holds it now; it stays held ({}), and `redeemd status` says what to do",
             word("cause")
         );
         is_still.then(|| (word("name").to_owned(), said))
@@ -324,9 +324,14 @@ mod tests {
             let cause = "settings";
             json!({"name": name, "link": link, "cause": cause, "hold": hold})
         };
-        let lanes = [("a", "up", None), ("b", "held", None), ("c", "held", Some("operator"))];
+        let lanes = [
+            ("a", "up", None),
+            ("b", "held", None),
+            ("c", "held", Some("operator")),
+            ("d", "held", Some("declines")),
+        ];
         let said = held_still(&json!({ "lanes": lanes.map(lane) }));
-        assert_eq!(said.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(said.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["b", "d"]);
         assert!(said[0].1.contains("stays held (settings)"), "{said:?}");
     }
 

@@ -77,6 +77,11 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// Nobody answered, or not to the end: as while the daemon starts again.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Unanswered(_))
+    }
+
     /// The code that a shell sees.
     #[must_use]
     pub fn exit(&self) -> Exit {

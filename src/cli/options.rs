@@ -42,8 +42,8 @@ pub struct ListFilter {
     /// Only this branch
     #[arg(long, value_name = "ID", value_parser = values::filled)]
     pub branch: Option<String>,
-    /// Only what waits for a person: parked, or declined after the fact, confirmed by inference or
-    /// owed, and not handled yet
+    /// Only what waits for a person: parked, declined after the fact, taken back after it was
+    /// given, confirmed by inference, owed or given in vain, and not handled yet
     #[arg(long)]
     pub waiting: bool,
     /// Only what was accepted from this time on: 2026-11-01 or 2026-11-01T10:00:00Z, in UTC

@@ -45,6 +45,12 @@ pub(super) struct RowView {
     #[serde(default)]
     pub(super) turned_away: bool,
     #[serde(default)]
+    pub(super) taken_back: bool,
+    /// Somebody has to look at it, from a daemon that says so.
+    pub(super) waiting: Option<bool>,
+    #[serde(default)]
+    pub(super) reusable: bool,
+    #[serde(default)]
     pub(super) handled: bool,
     /// The note of whoever handled it.
     pub(super) handled_note: Option<String>,
@@ -95,6 +101,7 @@ pub(super) fn marks(row: &RowView) -> String {
         (row.duplicate_of_ours, "duplicate of ours"),
         (row.refused_at_till, "refused at till"),
         (row.turned_away, "turned away"),
+        (row.taken_back, "taken back"),
         (!row.accepted_online, "offline"),
         (row.trusted.unwrap_or(inferred), "on trust"),
         (row.on_hold, "under a hold"),

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::ages::ages;
 use super::ask::Daemon;
-use super::exit::CliError;
+use super::exit::{CliError, say};
 use super::list::Pages;
 use super::options::StatusArgs;
 use super::table::{Align, Table, count, duration, paragraph};
@@ -130,8 +130,8 @@ pub(super) async fn status(
         let value = daemon.get(PATH).await?;
         return check(&read(&value)?, waiting(daemon).await, json, out);
     }
+    let mut value = daemon.get(PATH).await?;
     loop {
-        let value = daemon.get(PATH).await?;
         if args.watch && terminal::is_terminal() {
             out.write_all(CLEARED.as_bytes())?;
         }
@@ -144,7 +144,24 @@ pub(super) async fn status(
             return Ok(());
         }
         out.flush()?;
+        value = next(daemon).await?;
+    }
+}
+
+/// The status after a while. While nobody answers, the daemon may be starting again: that is said
+/// once, and it is asked until it answers.
+async fn next(daemon: &Daemon) -> Result<Value, CliError> {
+    let mut is_told = false;
+    loop {
         tokio::time::sleep(WATCH_EVERY).await;
+        match daemon.get(PATH).await {
+            Err(error) if error.is_silence() => {
+                if !std::mem::replace(&mut is_told, true) {
+                    say(&format!("{error}\nit is asked again until it answers"));
+                }
+            }
+            answer => return answer,
+        }
     }
 }
 
@@ -206,6 +223,7 @@ fn to_decide(waiting: &WaitingByState) -> Option<String> {
         let what = match state.as_str() {
             "declined" => "declined after the fact",
             "confirmed" => "confirmed by inference, owed or given in vain",
+            "voided" => "taken back by a till after it was given",
             other => other,
         };
         (*number > 0).then(|| format!("{} {what}", count(*number)))

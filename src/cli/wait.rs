@@ -35,10 +35,17 @@ pub(super) async fn wait(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
+    out.flush()?;
     let (began, has_bar) = (Instant::now(), terminal::is_terminal() && !json);
     let (mut least, mut moved, mut most) = (u64::MAX, began, 0);
     loop {
-        let (pending, trouble) = look(&daemon.get("/api/v1/status").await?, lane)?;
+        let status = daemon.get("/api/v1/status").await;
+        // A daemon that starts again goes on with what is pending.
+        if moved.elapsed() < STALLED && status.as_ref().is_err_and(CliError::is_silence) {
+            tokio::time::sleep(EVERY).await;
+            continue;
+        }
+        let (pending, trouble) = look(&status?, lane)?;
         most = most.max(pending);
         if has_bar {
             write!(

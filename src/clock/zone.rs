@@ -86,14 +86,19 @@ impl Days {
         Day::new(self.zone.local_s(unix_ms).saturating_sub(self.offset_s()).div_euclid(DAY_S))
     }
 
-    /// When a day begins, Unix milliseconds.
+    /// When a day begins, Unix milliseconds: the earliest moment that belongs to it and follows one
+    /// that does not.
     #[must_use]
     pub fn begin_of(&self, day: Day) -> i64 {
         let begins_s = day.number() * DAY_S + self.offset_s();
-        let ahead_s = |unix_s: i64| self.zone.local_s(unix_s * 1000) - unix_s;
-        // How far the zone is ahead is known of a moment: of one that is near, then of this one.
-        let near_s = begins_s - ahead_s(begins_s);
-        (begins_s - ahead_s(near_s)) * 1000
+        // How far the zone is ahead before a change of the clock that may be near, and after it.
+        let around = [begins_s - DAY_S, begins_s + DAY_S];
+        let mut both = around.map(|at| begins_s - (self.zone.local_s(at * 1000) - at));
+        both.sort_unstable();
+        let is_reached = |unix_s: i64| self.of(unix_s * 1000) >= day;
+        let begins = both.into_iter().find(|at| is_reached(*at) && !is_reached(at - 1));
+        // There is no such time on the clock, which is put forward over it: the day begins then.
+        begins.unwrap_or_else(|| first_reached(both, is_reached)) * 1000
     }
 
     /// So far after the beginning of its date a day begins, seconds; less than nothing: on the date
@@ -101,6 +106,19 @@ impl Days {
     fn offset_s(&self) -> i64 {
         (if self.ends_min < NOON_MIN { self.ends_min } else { self.ends_min - 24 * 60 }) * 60
     }
+}
+
+/// The first second after `before` and not after `reached` from which on it is reached.
+fn first_reached([mut before, mut reached]: [i64; 2], is_reached: impl Fn(i64) -> bool) -> i64 {
+    while reached - before > 1 {
+        let middle = i64::midpoint(before, reached);
+        if is_reached(middle) {
+            reached = middle;
+        } else {
+            before = middle;
+        }
+    }
+    reached
 }
 
 #[cfg(test)]
@@ -126,10 +144,20 @@ mod tests {
 
     #[test]
     fn a_day_begins_with_its_first_moment_also_where_the_clock_is_put_forward_or_back() {
-        let (summer, winter) = ("2027-03-28", "2027-10-31");
-        for zone in ["UTC0", "AST-3", "NST3:30", "CET-1CEST,M3.5.0,M10.5.0/3"] {
-            for ends_min in [0, 60, 4 * 60, 22 * 60] {
-                for text in ["2026-11-01", summer, winter, "2027-03-29", "2027-11-01"] {
+        let (berlin, santiago) = ("CET-1CEST,M3.5.0,M10.5.0/3", "<-04>4<-03>,M9.1.6/24,M4.1.6/24");
+        let havana = "CST5CDT,M3.2.0/0,M11.1.0/1";
+        // The days of their changes, and those beside them.
+        let dates = [
+            ["2027-03-27", "2027-03-28", "2027-03-29"],
+            ["2027-10-30", "2027-10-31", "2027-11-01"],
+            ["2026-09-05", "2026-09-06", "2026-09-07"],
+            ["2027-04-03", "2027-04-04", "2027-04-05"],
+            ["2027-03-13", "2027-03-14", "2027-03-15"],
+            ["2026-10-31", "2026-11-01", "2026-11-02"],
+        ];
+        for zone in ["UTC0", "AST-3", "NST3:30", berlin, santiago, havana] {
+            for ends_min in [0, 30, 60, 150, 4 * 60, 22 * 60, 23 * 60 + 30] {
+                for text in dates.as_flattened() {
                     let (days, day) = (days(zone, ends_min), Day::parse(text).unwrap());
                     let begin = days.begin_of(day);
                     let around = [begin - 1000, begin].map(|at| days.of(at).number());
@@ -140,6 +168,24 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_day_whose_first_hour_is_not_on_the_clock_begins_when_the_clock_is_put_forward() {
+        let santiago = "<-04>4<-03>,M9.1.6/24,M4.1.6/24";
+        for (zone, ends_min, day, begins) in [
+            (santiago, 0, "2026-09-06", "2026-09-06T04:00:00"),
+            (santiago, 0, "2026-09-05", "2026-09-05T04:00:00"),
+            // Midnight comes twice: the second time it stays.
+            (santiago, 0, "2027-04-04", "2027-04-04T04:00:00"),
+            ("CST5CDT,M3.2.0/0,M11.1.0/1", 0, "2027-03-14", "2027-03-14T05:00:00"),
+            ("CST5CDT,M3.2.0/0,M11.1.0/1", 0, "2026-11-01", "2026-11-01T04:00:00"),
+            ("CET-1CEST,M3.5.0,M10.5.0/3", 150, "2027-03-28", "2027-03-28T01:00:00"),
+            ("CET-1CEST,M3.5.0,M10.5.0/3", 150, "2027-10-31", "2027-10-31T00:30:00"),
+        ] {
+            let begin = days(zone, ends_min).begin_of(Day::parse(day).unwrap());
+            assert_eq!(rfc3339(begin)[..19], *begins, "{zone} {ends_min} {day}");
         }
     }
 

@@ -17,7 +17,8 @@ pub use guard::{
     Asking, Earlier, Guard, Kept, explains_used, guard, is_bare_refusal, is_obstacle, may_be_ours,
 };
 pub use row::{
-    Row, day_of, is_final_where_parked, is_trusted, kind, mark, marks_found, needs_a_person,
+    Row, day_of, is_at_risk, is_final_where_parked, is_trusted, kind, mark, marks_found,
+    needs_a_person,
 };
 pub use settle::{
     Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext, WaitContext, WaitEnd,

@@ -170,19 +170,32 @@ pub fn is_trusted(kind: i64, marks: i64) -> bool {
     }
 }
 
-/// Whether a person has to look at a row of these bits: it is parked, or was declined after it had
-/// been given, or was confirmed by inference or owed, or given in vain; and nobody has handled it.
+/// Whether a person has to look at a row of these bits: it is parked, or was declined or taken back
+/// by its till after it had been given, or was confirmed by inference or owed, or given in vain;
+/// and nobody has handled it.
 #[must_use]
 pub fn needs_a_person(state: State, kind: i64, marks: i64) -> bool {
+    is_unhandled(state, is_trusted(kind, marks), marks)
+}
+
+/// Whether the value of a row is at risk: it was given on trust, and it is pending or needs a
+/// person.
+#[must_use]
+pub fn is_at_risk(state: State, is_trusted: bool, marks: i64) -> bool {
+    is_trusted && (state == State::Pending || is_unhandled(state, is_trusted, marks))
+}
+
+fn is_unhandled(state: State, is_trusted: bool, marks: i64) -> bool {
     let has = |mark: i64| marks & mark != 0;
     let is_open = match state {
-        State::Declined => is_trusted(kind, marks) || has(mark::LOST),
+        State::Declined => is_trusted || has(mark::LOST),
         State::Confirmed => {
             has(mark::DUPLICATE_OF_OURS | mark::IN_VAIN)
                 || (has(mark::OWED) && !has(mark::OWED_PAID))
         }
         State::Parked => true,
-        State::Pending | State::Voided => false,
+        State::Voided => is_trusted && has(mark::TAKEN_BACK),
+        State::Pending => false,
     };
     is_open && !has(mark::HANDLED)
 }
@@ -375,6 +388,24 @@ mod tests {
         assert!(!of(State::Confirmed, mark::OWED_PAID | mark::UNHEARD));
         assert!(of(State::Confirmed, mark::OWED_PAID | mark::UNHEARD | mark::IN_VAIN));
         assert!(!of(State::Pending, mark::TRUSTED) && !of(State::Voided, mark::TRUSTED));
+        let taken_back = mark::TRUSTED | mark::TAKEN_BACK;
+        assert!(of(State::Voided, taken_back) && !of(State::Voided, taken_back | mark::HANDLED));
+        assert!(!of(State::Voided, mark::TAKEN_BACK), "nobody had been told yes");
+    }
+
+    #[test]
+    fn what_is_at_risk_and_not_pending_waits_for_a_person() {
+        let marks = (0..24).map(|bit| 1 << bit).chain([0, mark::OWED | mark::OWED_PAID]);
+        for (state, marks) in
+            State::ALL.into_iter().flat_map(|s| marks.clone().map(move |m| (s, m)))
+        {
+            for marks in [marks, marks | mark::HANDLED] {
+                let [given, not] = [true, false].map(|given| is_at_risk(state, given, marks));
+                let waits = needs_a_person(state, kind::MARKED, marks | mark::TRUSTED);
+                assert_eq!(given, waits || state == State::Pending, "{state} {marks}");
+                assert!(!not, "{state} {marks}: nothing was given");
+            }
+        }
     }
 
     #[test]

@@ -20,8 +20,7 @@ use crate::queue::{
 use crate::redemption::{Fingerprint, Seq, State};
 use crate::schedule::{self, Action, Ask, CheckEnd, ClaimedRow, Config, Landed, Scheduler, Wanted};
 use crate::store::{
-    About, Claim, Claimed, Ended, Event, Hold, LaneMemory, Record, Remember, Settled, Settlement,
-    Unclaim,
+    About, Claim, Claimed, Ended, Event, LaneMemory, Record, Remember, Settled, Settlement, Unclaim,
 };
 use crate::trust::{Progress, Trust};
 use crate::verdict::{self, Outcome, Rules};
@@ -666,9 +665,8 @@ impl<R: Transport> Forwarder<R> {
         self.remembering = Some(false);
         let link = self.scheduler.link();
         let kept = self.memory(now);
-        let is_held = |hold: &Hold| hold.cause == Cause::Declines.as_str();
-        let held = kept.hold.as_ref().is_some_and(is_held);
-        let streak = if held { link.streak().rows().to_vec() } else { Vec::new() };
+        let held = link.hold_for_declines();
+        let streak = held.map(|_| link.streak().rows().to_vec()).unwrap_or_default();
         let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
         let remember = Remember { lane, memory: kept, streak };
         let receipts = std::mem::take(&mut self.receipts);

@@ -45,6 +45,9 @@ pub(super) fn restore(link: &mut Link, memory: &LaneMemory, clock: &Clock, now: 
     if let Some(left) = wait_left(memory, clock) {
         link.restore_wait(now + left);
     }
+    if let Some(detail) = &memory.declines {
+        link.restore_hold(now, (Cause::Declines, false), detail.clone());
+    }
     let Some(hold) = &memory.hold else { return };
     let trust = hold.cause == OPERATOR_TRUSTS;
     let cause = if trust { Some(Cause::Operator) } else { Cause::hold_from(&hold.cause) };
@@ -60,6 +63,9 @@ pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) 
         let cause = if link.hold_trusts() { OPERATOR_TRUSTS } else { why.cause.as_str() };
         Hold { cause: cause.to_owned(), detail: why.detail.clone(), since_ms: held_since_ms }
     });
+    // Where nothing stands before it, it is `hold`.
+    let behind = link.hold_for_declines().filter(|why| link.persons_hold() != Some(why));
+    let declines = behind.map(|why| why.detail.clone());
     let wait = link.waiting(now).map(|left| WaitMemory {
         boot_id: clock.boot_id().to_owned(),
         until_ms: whole_ms(clock.since_boot() + left),
@@ -70,7 +76,7 @@ pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) 
     // While nobody tries, the time that passes tells nothing of the line.
     let noted_trusted = stamp.trusted && is_out;
     let more = link.outages().kept(now);
-    LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait, more }
+    LaneMemory { hold, declines, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait, more }
 }
 
 #[cfg(test)]
@@ -136,6 +142,22 @@ mod tests {
             let began = Duration::from_millis(u64::from(trust));
             assert_eq!(next.outages().used(Duration::ZERO), hour + began);
         }
+    }
+
+    #[test]
+    fn a_hold_for_declines_is_kept_behind_an_operators() {
+        let clock = Clock::manual(7_200_000, true);
+        let mut held = link(Duration::ZERO);
+        held.restore_hold(Duration::ZERO, (Cause::Declines, false), "10 declined".to_owned());
+        assert_eq!(of(&held, 7, &clock, Duration::ZERO).declines, None, "it is the hold itself");
+        held.hold_by(Duration::ZERO, "held by ann".to_owned(), true);
+        let kept = of(&held, 7, &clock, Duration::ZERO);
+        let mut next = Link::new(config(), 1, outages(&kept, &clock));
+        restore(&mut next, &kept, &clock, Duration::ZERO);
+        assert_eq!(next.why().map(|why| why.cause), Some(Cause::Operator));
+        assert!(next.hold_trusts());
+        let behind = next.hold_for_declines().map(|why| why.detail.as_str());
+        assert_eq!(behind, Some("10 declined"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock::rfc3339;
 use crate::link::{Cause, Link, LinkPhase, Why};
-use crate::message::Language;
+use crate::message::{Language, held_besides};
 use crate::queue::{Gate, Lane};
 use crate::redemption::State;
 use crate::redemption::{Id, Seq};
@@ -38,7 +38,7 @@ pub(super) fn gate(scheduler: &Scheduler, epoch: Instant) -> Gate {
 }
 
 /// Why the lane is not up, or was not when it was last tried. Behind settings that cannot be used,
-/// what holds it besides is told too: it does so still when they are mended.
+/// or behind an operator's hold, what holds it besides is told too: it does so still afterwards.
 pub(super) fn why(link: &Link) -> Option<Why> {
     let (LinkPhase::Down(seen) | LinkPhase::Held(seen)) = link.seen() else { return None };
     let Why { cause, detail, since } = seen.clone();
@@ -47,11 +47,13 @@ pub(super) fn why(link: &Link) -> Option<Why> {
     } else {
         detail
     };
-    let besides = link.persons_hold().filter(|_| cause == Cause::Settings);
-    let detail = besides.map_or_else(
-        || detail.clone(),
-        |hold| format!("{detail}; held besides ({}): {}", hold.cause.as_str(), hold.detail),
-    );
+    let besides = if cause == Cause::Settings {
+        link.persons_hold()
+    } else {
+        link.hold_for_declines().filter(|_| cause == Cause::Operator)
+    };
+    let besides = besides.map(|hold| (hold.cause.as_str(), hold.detail.as_str()));
+    let detail = besides.map_or_else(|| detail.clone(), |hold| held_besides(&detail, hold));
     Some(Why { cause, detail, since })
 }
 
@@ -80,6 +82,7 @@ pub(super) fn status(
         status.cause = why.as_ref().map(|why| why.cause.as_str().to_owned());
         status.detail = why.map(|why| why.detail);
         status.hold = link.persons_hold().map(|hold| hold.cause.as_str().to_owned());
+        status.held_for_declines = link.hold_for_declines().is_some();
         status.checks_deaf = scheduler.evidence().checks_are_deaf();
         status.window = link.window();
         status.in_flight = flying.backlog + flying.live;

@@ -82,7 +82,7 @@ pub struct Why {
     pub since: Duration,
 }
 
-/// A hold that only a person ends.
+/// An operator's hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct LinkHold {
     why: Why,
@@ -277,6 +277,8 @@ pub struct Link {
     /// The provider has answered, or it is known why it did not, with the credential of now.
     tried: bool,
     hold: Option<LinkHold>,
+    /// It is held for declines: behind an operator's hold, which ends first.
+    declines: Option<Why>,
     /// The settings name a file that cannot be used. It is apart from the hold, which outlasts it.
     unusable: Option<Why>,
     window: u32,
@@ -322,6 +324,7 @@ impl Link {
             credential_tried_at: None,
             tried: false,
             hold: None,
+            declines: None,
             unusable: None,
             window: 1,
             credits: 0,
@@ -346,7 +349,12 @@ impl Link {
 
     /// Takes over a hold from before a restart.
     pub fn restore_hold(&mut self, now: Duration, (cause, trust): (Cause, bool), detail: String) {
-        self.hold = Some(LinkHold { why: Why { cause, detail, since: now }, trust });
+        let why = Why { cause, detail, since: now };
+        if cause == Cause::Declines {
+            self.declines = Some(why);
+        } else {
+            self.hold = Some(LinkHold { why, trust });
+        }
         self.book(now);
     }
 
@@ -382,8 +390,8 @@ impl Link {
         if let Some(why) = &self.unusable {
             return LinkPhase::Held(why);
         }
-        match (&self.hold, &self.trouble) {
-            (Some(hold), _) => LinkPhase::Held(&hold.why),
+        match (self.persons_hold(), &self.trouble) {
+            (Some(hold), _) => LinkPhase::Held(hold),
             (None, Some(why)) if why.cause == Cause::Credential => LinkPhase::Held(why),
             (None, Some(why)) => LinkPhase::Down(why),
             (None, None) => LinkPhase::Up,
@@ -409,10 +417,17 @@ impl Link {
         }
     }
 
-    /// The hold that only a person ends, also while unusable settings stand before it.
+    /// The hold that only a person ends, also while unusable settings stand before it: of two the
+    /// operator's, which a release ends first.
     #[must_use]
     pub fn persons_hold(&self) -> Option<&Why> {
-        self.hold.as_ref().map(|hold| &hold.why)
+        self.hold.as_ref().map(|hold| &hold.why).or(self.declines.as_ref())
+    }
+
+    /// The hold for declines, also while another stands before it.
+    #[must_use]
+    pub fn hold_for_declines(&self) -> Option<&Why> {
+        self.declines.as_ref()
     }
 
     /// The cause that counts for tills: an operator's word does, also while unusable settings
@@ -452,8 +467,7 @@ impl Link {
 
     /// Nothing at all is sent: for the settings or for an operator.
     fn is_shut(&self) -> bool {
-        self.unusable.is_some()
-            || self.persons_hold().is_some_and(|why| why.cause != Cause::Declines)
+        self.unusable.is_some() || self.hold.is_some()
     }
 
     /// What is left of a 429's wait, while the provider has answered nobody since.
@@ -562,13 +576,11 @@ impl Link {
     }
 
     fn may_probe_at_all(&self) -> Probing {
-        match &self.hold {
-            _ if self.unusable.is_some() => Probing::None,
+        match &self.declines {
+            _ if self.is_shut() => Probing::None,
             None => Probing::Any,
             // Somebody has to find out that the line is back, or tills would be trusted for ever.
-            Some(hold) if hold.why.cause == Cause::Declines && self.is_unreachable() => {
-                Probing::OnDemand
-            }
+            Some(_) if self.is_unreachable() => Probing::OnDemand,
             Some(_) => Probing::None,
         }
     }
@@ -643,8 +655,8 @@ impl Link {
     /// No row of another till waits: those of the till that alone was refused come now, or hold the
     /// drain.
     pub fn nobody_else(&mut self, now: Duration) -> Effects {
-        if self.streak.is_long() && self.hold.is_none() {
-            return self.hold(now, (Cause::Declines, false), self.streak.detail());
+        if self.streak.is_long() && self.persons_hold().is_none() {
+            return self.hold_drain(now);
         }
         Effects::default()
     }
@@ -660,22 +672,31 @@ impl Link {
     /// An operator holds the lane; who that was, and why, is kept with the hold.
     pub fn hold_by(&mut self, now: Duration, detail: String, trust: bool) -> Effects {
         match &mut self.hold {
-            Some(hold) if hold.why.cause == Cause::Operator && hold.trust != trust => {
+            Some(hold) if hold.trust != trust => {
                 (hold.trust, hold.why.detail) = (trust, detail);
                 self.book(now);
                 Effects { changed: true, ..Effects::default() }
             }
-            Some(hold) if hold.why.cause != Cause::Declines => Effects::default(),
-            _ => {
-                self.hold = None;
-                self.hold(now, (Cause::Operator, trust), detail)
+            Some(_) => Effects::default(),
+            None => {
+                let why = self.held_for(now, Cause::Operator, detail);
+                self.hold = Some(LinkHold { why, trust });
+                self.is_held(now)
             }
         }
     }
 
-    fn hold(&mut self, now: Duration, (cause, trust): (Cause, bool), detail: String) -> Effects {
-        let since = self.trouble.as_ref().map_or(now, |why| why.since);
-        self.hold = Some(LinkHold { why: Why { cause, detail, since }, trust });
+    /// Too many were declined after they had been given.
+    fn hold_drain(&mut self, now: Duration) -> Effects {
+        self.declines = Some(self.held_for(now, Cause::Declines, self.streak.detail()));
+        self.is_held(now)
+    }
+
+    fn held_for(&self, now: Duration, cause: Cause, detail: String) -> Why {
+        Why { cause, detail, since: self.trouble.as_ref().map_or(now, |why| why.since) }
+    }
+
+    fn is_held(&mut self, now: Duration) -> Effects {
         self.window = 1;
         self.demand_at = None;
         self.book(now);
@@ -688,7 +709,7 @@ impl Link {
             self.nudged_at = Some(now);
         }
         match nudge {
-            Nudge::Release if self.hold.is_some() => return self.release(now),
+            Nudge::Release if self.persons_hold().is_some() => return self.release(now),
             Nudge::CredentialChanged => {
                 self.new_credential_at = Some(now);
                 self.tries_a_new_credential(now);
@@ -726,9 +747,14 @@ impl Link {
     }
 
     /// A person's word says nothing of the link: an outage goes on until the provider has spoken.
+    /// Behind an operator's hold one for declines goes on.
     fn release(&mut self, now: Duration) -> Effects {
-        self.hold = None;
-        self.streak.clear();
+        if self.hold.take().is_none() {
+            self.declines = None;
+        }
+        if self.declines.is_none() {
+            self.streak.clear();
+        }
         self.faults.clear();
         self.weak.clear();
         self.window = 1;
@@ -811,8 +837,8 @@ impl Link {
                 if self.streak.is_alone() {
                     self.window = 1;
                 }
-                if self.streak.holds() && self.hold.is_none() {
-                    return self.hold(now, (Cause::Declines, false), self.streak.detail());
+                if self.streak.holds() && self.declines.is_none() {
+                    return self.hold_drain(now);
                 }
                 effects
             }

@@ -589,6 +589,10 @@ fn behind_settings_that_cannot_be_used_every_other_hold_is_kept_and_stands_when_
     let hold: Does = |link| _ = link.hold_by(s(1), "held by bob".to_owned(), false);
     let trusting: Does = |link| _ = link.hold_by(s(1), "held by bob".to_owned(), true);
     let release: Does = |link| _ = link.nudged(s(1), Nudge::Release);
+    let both: Does = |link| {
+        link.restore_hold(s(0), (Cause::Declines, false), "10 declines".to_owned());
+        link.restore_hold(s(0), (Cause::Operator, false), "held by ann".to_owned());
+    };
     let at_once = Trust::AtOnce { tenth: false };
     // Before it, and meanwhile; trust meanwhile; the hold then.
     let table = [
@@ -602,6 +606,8 @@ fn behind_settings_that_cannot_be_used_every_other_hold_is_kept_and_stands_when_
         (declines, none, Trust::Never, Some((Cause::Declines, "10 declines"))),
         (declines, hold, Trust::Never, Some((Cause::Operator, "held by bob"))),
         (declines, release, Trust::Never, None),
+        (both, none, Trust::Never, Some((Cause::Operator, "held by ann"))),
+        (both, release, Trust::Never, Some((Cause::Declines, "10 declines"))),
     ];
     for (row, (before, meanwhile, trust, expected)) in table.into_iter().enumerate() {
         let mut link = link();
@@ -616,6 +622,35 @@ fn behind_settings_that_cannot_be_used_every_other_hold_is_kept_and_stands_when_
         let why = link.why().map(|why| (why.cause, why.detail.as_str()));
         assert_eq!(why, expected, "row {row}");
         assert_eq!(link.may_send_backlog(s(2), Flying::default()), why.is_none(), "row {row}");
+    }
+}
+
+#[test]
+fn an_operators_hold_stands_before_one_for_declines_and_ends_first_whichever_began_first() {
+    let declines = |link: &mut Link| {
+        for seq in 0..10 {
+            let till = if seq % 2 == 0 { "till-1" } else { "till-2" };
+            link.ended(s(1), &EndedAttempt { till, ..drained(s(1), seq, STRONG) });
+        }
+    };
+    for is_operators_first in [false, true] {
+        let mut link = link();
+        if is_operators_first {
+            link.hold_by(s(1), "held by ann".to_owned(), false);
+            declines(&mut link);
+        } else {
+            declines(&mut link);
+            assert_eq!(cause(&link), Some(("held", Cause::Declines)));
+            link.hold_by(s(2), "held by ann".to_owned(), false);
+        }
+        assert_eq!(cause(&link), Some(("held", Cause::Operator)));
+        assert!(link.hold_for_declines().is_some() && !link.may_ask());
+        link.nudged(s(3), Nudge::Release);
+        assert_eq!(cause(&link), Some(("held", Cause::Declines)));
+        assert!(link.may_ask() && !link.may_send_backlog(s(3), Flying::default()));
+        assert_eq!(link.streak().rows().len(), 10);
+        link.nudged(s(4), Nudge::Release);
+        assert_eq!((cause(&link), link.streak().rows().len()), (None, 0));
     }
 }
 

@@ -231,6 +231,21 @@ messages! {
             iso(note)
         );
 
+        /// As `Bulk`, and somebody stopped it before all were reached.
+        BulkStopped { action: String, redemptions: u64, name: String, note: String }
+        en: format!(
+            "{} {}, and {name} stopped it before all were reached: {note}",
+            count(*redemptions, Noun::Redemption, English),
+            bulk(action, English)
+        ),
+        ar: format!(
+            "{} {}، وأوقف {} ذلك قبل بلوغ الجميع: {}",
+            bulk(action, Arabic),
+            count_in(NounPlace::Object, *redemptions, Noun::Redemption, Arabic),
+            iso(name),
+            iso(note)
+        );
+
         /// The settings were read again.
         Reload
         en: "settings reloaded",

@@ -5,6 +5,7 @@ use super::language::Language;
 const HELD_BY: &str = "held by ";
 const TRUSTING: &str = ", tills are trusted meanwhile";
 const WHY: &str = ": ";
+const BESIDES: &str = "; held besides (";
 
 /// What is kept and shown with an operator's hold.
 #[must_use]
@@ -14,10 +15,17 @@ pub fn held_by(by: &str, note: &str, trust: bool) -> String {
     format!("{HELD_BY}{by}{trusting}{why}{note}")
 }
 
+/// What is shown of a hold, with another that stands behind it.
+#[must_use]
+pub fn held_besides(words: &str, (cause, detail): (&str, &str)) -> String {
+    format!("{words}{BESIDES}{cause}): {detail}")
+}
+
 /// Who holds it and, where it was said, why; from the words of [`held_by`].
 #[must_use]
 pub fn who_holds(words: &str, language: Language) -> Option<String> {
     let words = words.strip_prefix(HELD_BY)?;
+    let words = words.rsplit_once(BESIDES).map_or(words, |(words, _)| words);
     let (who, note) = words.split_once(WHY).unwrap_or((words, ""));
     let who = language.isolated(who.strip_suffix(TRUSTING).unwrap_or(who));
     let note = (!note.is_empty()).then(|| language.isolated(note));
@@ -39,6 +47,9 @@ mod tests {
             let read = who_holds(&held_by(by, note, trust), Language::English);
             assert_eq!(read.as_deref(), Some(told));
         }
+        let two = held_besides(&held_by("eng", "stocktaking", false), ("declines", "10 declined"));
+        assert_eq!(two, "held by eng: stocktaking; held besides (declines): 10 declined");
+        assert_eq!(who_holds(&two, Language::English).as_deref(), Some("eng: stocktaking"));
         let arabic = who_holds(&held_by("eng", "\u{202e}a", false), Language::Arabic);
         assert_eq!(arabic.as_deref(), Some("\u{2068}eng\u{2069}: \u{2068}a\u{2069}"));
         assert_eq!(who_holds("connection refused", Language::English), None);

@@ -35,7 +35,7 @@ pub use cause::Cause;
 pub use denied::{Denied, FilterFault, RowFault};
 pub use event::Event;
 pub use fault::Fault;
-pub use hold::{held_by, who_holds};
+pub use hold::{held_besides, held_by, who_holds};
 pub use language::{Language, Plural, UnknownLanguage};
 pub(crate) use macros::worded;
 pub use need::Need;

@@ -40,6 +40,8 @@ pub struct LaneStatus {
     pub detail: Option<String>,
     /// The cause's word of the hold that only a person ends; it may stand behind `settings`.
     pub hold: Option<String>,
+    /// It is held for declines, alone or behind the cause that is told.
+    pub held_for_declines: bool,
     /// RFC 3339, UTC: since when it is not up.
     pub since: Option<String>,
     /// Rows pending.

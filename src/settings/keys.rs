@@ -226,7 +226,8 @@ pub const TABLE: &[Setting] = settings! {
         "The value of Accept-Language in each request to the provider.";
     "provider.same_code" Text.default(r#""folded""#) =>
         "Which reward codes are the same: \"folded\", those that look alike (case, width, digits \
-        of every script, hyphens, invisible characters), or \"exact\", those of the same bytes.";
+        of every script, which kind of dash, invisible characters), or \"exact\", those of the \
+        same bytes.";
     "provider.canary" Flag.default("true") =>
         "Whether the gateway may send checks of its own, of a made-up code, to check_url, to \
         learn whether the provider answers.";
@@ -367,9 +368,9 @@ pub const TABLE: &[Setting] = settings! {
         "When the line is back, the gateways of a fleet begin to drain within this spread: \
         {bounds}.";
     "retention.settled" Duration.default(r#""30d""#).bounds("1h", "3650d") =>
-        "How long settled redemptions are kept: {bounds}. What was declined after the fact, is \
-        confirmed by inference or is owed is kept until a person has handled it. Its code is held \
-        for longer: see codes.";
+        "How long settled redemptions are kept: {bounds}. What was declined after the fact or \
+        taken back after it was given, is confirmed by inference or is owed is kept until a person \
+        has handled it. Its code is held for longer: see codes.";
     "retention.codes" Duration.default(r#""400d""#).bounds("0s", "3650d") =>
         "How long codes that were used or refused are remembered, as hashes of 16 bytes, when \
         their redemptions are gone: {bounds}.";

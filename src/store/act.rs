@@ -495,7 +495,9 @@ impl Desk<'_> {
     }
 
     fn is_held_for_declines(&self, lane: i64) -> Result<bool, StoreError> {
-        let sql = "SELECT hold = ?2 FROM lane WHERE lane = ?1";
+        // Behind an operator's hold it stands among what is kept by name.
+        let sql = "SELECT hold = ?2 OR EXISTS (SELECT 1 FROM keep WHERE keep.name = ?2 || ' ' || \
+            lane.name) FROM lane WHERE lane = ?1";
         let mut statement = self.sql.prepare_cached(sql)?;
         let asked = (lane, message::Cause::Declines.as_str());
         Ok(statement.query_row(asked, |row| row.get(0)).optional()?.unwrap_or(false))

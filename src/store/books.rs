@@ -17,7 +17,7 @@ use super::trust::{self, Off, TrustOff};
 use super::types::Counts;
 use super::{Desk, Operation, OperationKind, StoreError, checks, keep};
 use crate::clock::whole_ms;
-use crate::decide::Figures;
+use crate::decide::{self, Figures};
 use crate::limits::Limit;
 use crate::message::{Cause, Storage};
 use crate::redemption::{Seq, State};
@@ -56,6 +56,9 @@ struct LaneBooks {
     counts: Counts,
     /// Rows that left after their retention: the totals still count them.
     gone: Gone,
+    /// How many wait for a person. A database of an earlier build says it once it is recounted.
+    waiting: Option<u64>,
+    waiting_changed: bool,
     changed: bool,
 }
 
@@ -115,8 +118,12 @@ impl Books {
         let sql = "SELECT lane, name, accepted, pending, confirmed, declined, parked, voided, \
             gone_confirmed, gone_declined, gone_voided FROM lane";
         let mut statement = connection.prepare(sql)?;
-        let lanes: BTreeMap<i64, LaneBooks> =
+        let mut lanes: BTreeMap<i64, LaneBooks> =
             statement.query_map([], read_page)?.collect::<Result<_, _>>()?;
+        for page in lanes.values_mut() {
+            let kept = keep::read(connection, &waiting_name(&page.name))?;
+            page.waiting = kept.and_then(|number| number.parse().ok());
+        }
         if let Some(page) = lanes.values().find(|page| !page.can_be()) {
             return Err(StoreError::Damaged(format!(
                 "the books of lane {:?} do not add up",
@@ -160,6 +167,11 @@ impl Books {
             self.last.set_lane(*lane, page.sums());
             page.changed = false;
         }
+        for page in self.lanes.values_mut().filter(|page| page.waiting_changed) {
+            let waiting = page.waiting.unwrap_or(0);
+            keep::write(connection, &waiting_name(&page.name), &waiting.to_string())?;
+            page.waiting_changed = false;
+        }
         for (till, pending) in &self.changed_tills {
             self.last.set_till(till.clone(), *pending);
         }
@@ -196,7 +208,9 @@ impl Books {
         let lane = connection.last_insert_rowid();
         let sql = "INSERT OR REPLACE INTO lane_name VALUES (?1, ?2, ?3)";
         connection.execute(sql, (lane, name, lane_crc(lane, name)))?;
-        self.lanes.insert(lane, LaneBooks { name: name.into(), ..LaneBooks::default() });
+        keep::write(connection, &waiting_name(name), "0")?;
+        let page = LaneBooks { name: name.into(), waiting: Some(0), ..LaneBooks::default() };
+        self.lanes.insert(lane, page);
         trust::inherit(connection, &mut self.trust_off, name)?;
         Ok(lane)
     }
@@ -248,6 +262,8 @@ impl Books {
         let entered = of(counts, state);
         *entered = entered.saturating_add(1);
         self.move_till(row, None, state);
+        let waits = decide::needs_a_person(state, row.kind, row.marks);
+        self.wait(row, (false, waits));
         self.note(row, Figures::of_bits(row.kind, row.marks, state));
         Ok(())
     }
@@ -274,7 +290,38 @@ impl Books {
         self.last.add_figures(place_of(row), change);
     }
 
+    /// How many of this lane's rows wait for a person, where that is known.
+    pub(super) fn waiting(&self, lane: i64) -> Option<u64> {
+        self.lanes.get(&lane)?.waiting
+    }
+
+    /// A row waits for a person, or does no longer.
+    fn wait(&mut self, row: &Stored, (was, is): (bool, bool)) {
+        if was == is {
+            return;
+        }
+        if let Some(recount) = &mut self.recount {
+            recount.follow_waiting(row.seq, row.lane, is);
+        }
+        let Some(page) = self.lanes.get_mut(&row.lane) else { return };
+        if let Some(waiting) = &mut page.waiting {
+            *waiting = if is { waiting.saturating_add(1) } else { waiting.saturating_sub(1) };
+            page.waiting_changed = true;
+        }
+    }
+
+    /// The rows were recounted: so many wait for a person.
+    pub(super) fn correct_waiting(&mut self, counted: &UnderWay) {
+        for (lane, page) in &mut self.lanes {
+            let waiting = Some(counted.waiting(*lane));
+            page.waiting_changed |= page.waiting != waiting;
+            page.waiting = waiting;
+        }
+    }
+
     fn count(&mut self, row: &Stored, to: State, marks: i64) {
+        let waits = |state, marks| decide::needs_a_person(state, row.kind, marks);
+        self.wait(row, (waits(row.state, row.marks), waits(to, marks)));
         let change = Figures::of_bits(row.kind, marks, to).less(Figures::of(row));
         self.note(row, change);
         if let Some(recount) = &mut self.recount {
@@ -439,7 +486,8 @@ fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, LaneBooks)> {
     };
     let gone = Gone { confirmed: row.get(8)?, declined: row.get(9)?, voided: row.get(10)? };
     let name: String = row.get(1)?;
-    Ok((row.get(0)?, LaneBooks { name: name.into(), counts, gone, changed: false }))
+    let page = LaneBooks { name: name.into(), counts, gone, ..LaneBooks::default() };
+    Ok((row.get(0)?, page))
 }
 
 /// What a lane's link must not forget over a restart.
@@ -447,6 +495,8 @@ fn read_page(row: &Row<'_>) -> rusqlite::Result<(i64, LaneBooks)> {
 pub struct LaneMemory {
     /// A hold that only a person ends.
     pub hold: Option<Hold>,
+    /// What was seen of a hold for declines behind it, which lasts longer.
+    pub declines: Option<String>,
     /// How long the outage had lasted when this was written, milliseconds; zero: none.
     pub outage_ms: u64,
     /// The wall clock when this was written, Unix milliseconds.
@@ -487,7 +537,24 @@ pub(super) fn memory(connection: &Connection, lane: &str) -> Result<LaneMemory, 
         wait_boot, wait_until_ms, wait_left_ms FROM lane WHERE name = ?1";
     let memory = connection.query_row(sql, [lane], read_memory).optional()?.unwrap_or_default();
     let more = keep::read(connection, &more_name(lane))?.unwrap_or_default();
-    Ok(LaneMemory { more, ..memory })
+    let declines = keep::read(connection, &declines_name(lane))?;
+    Ok(LaneMemory { declines, more, ..memory })
+}
+
+/// Where it is kept that a lane is held for declines behind an operator's hold.
+fn declines_name(lane: &str) -> String {
+    format!("declines {lane}")
+}
+
+/// Where it is kept how many of a lane's rows wait for a person.
+fn waiting_name(lane: &str) -> String {
+    format!("waiting {lane}")
+}
+
+/// Of rows that were salvaged it is not known: the recount says it.
+pub(super) fn forget_waiting(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM keep WHERE name GLOB 'waiting *'", [])?;
+    Ok(())
 }
 
 fn more_name(lane: &str) -> String {
@@ -499,6 +566,7 @@ fn read_memory(row: &Row<'_>) -> rusqlite::Result<LaneMemory> {
     let wait = WaitMemory { boot_id: row.get(6)?, until_ms: row.get(7)?, left_ms: row.get(8)? };
     Ok(LaneMemory {
         hold: (!hold.cause.is_empty()).then_some(hold),
+        declines: None,
         outage_ms: row.get(3)?,
         noted_ms: row.get(4)?,
         noted_trusted: row.get(5)?,
@@ -552,8 +620,12 @@ impl Desk<'_> {
             left_ms: 0,
         });
         let number = self.books.lane(self.sql, lane)?;
-        if hold.cause == Cause::Declines.as_str() {
+        if hold.cause == Cause::Declines.as_str() || memory.declines.is_some() {
             self.mark_streak(number, streak)?;
+        }
+        match &memory.declines {
+            Some(detail) => keep::write(self.sql, &declines_name(lane), detail)?,
+            None => keep::forget(self.sql, &declines_name(lane))?,
         }
         // A till may have been told of more of it since that was taken down.
         let present = self.lane_now(number, lane, "").present.map_or(0, whole_ms);

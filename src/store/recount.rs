@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::row::{Stored, state_of};
 use super::{AfterCommit, Desk, Operation, StoreError, risk};
-use crate::decide::Figures;
+use crate::decide::{self, Figures};
 use crate::message::Storage;
 use crate::redemption::{Seq, State};
 use crate::value::Amount;
@@ -68,6 +68,8 @@ pub(super) struct UnderWay {
     exposure: BTreeMap<i64, i64>,
     /// Of each lane what its rows count for.
     figures: BTreeMap<i64, Figures>,
+    /// How many of each lane wait for a person.
+    waiting: BTreeMap<i64, u64>,
 }
 
 impl UnderWay {
@@ -89,6 +91,18 @@ impl UnderWay {
             let sum = self.exposure.entry(lane).or_default();
             *sum = sum.saturating_add(by);
         }
+    }
+
+    /// A row waits for a person, or does no longer.
+    pub(super) fn follow_waiting(&mut self, seq: Seq, lane: i64, waits: bool) {
+        if seq.0 <= self.upto {
+            let sum = self.waiting.entry(lane).or_default();
+            *sum = if waits { sum.saturating_add(1) } else { sum.saturating_sub(1) };
+        }
+    }
+
+    pub(super) fn waiting(&self, lane: i64) -> u64 {
+        self.waiting.get(&lane).copied().unwrap_or(0)
     }
 
     pub(super) fn exposure(&self, lane: i64) -> Amount {
@@ -120,6 +134,8 @@ struct Counted {
     /// What is at risk in it, in 1/10000.
     exposure: i64,
     figures: Figures,
+    /// It waits for a person.
+    waits: bool,
     business: String,
 }
 
@@ -178,8 +194,10 @@ impl Desk<'_> {
             *sum = sum.plus(row.figures);
             // One that an earlier build took has named its business to nobody.
             self.books.ledger.name(self.sql, (row.lane, &row.business))?;
+            *under_way.waiting.entry(row.lane).or_default() += u64::from(row.waits);
         }
         if slice.len() < usize::try_from(SLICE_ROWS).unwrap_or(0) {
+            self.books.correct_waiting(&under_way);
             return Ok(Recounted {
                 finished: true,
                 differences: self.books.differences(self.sql, &under_way)?,
@@ -202,8 +220,9 @@ impl Desk<'_> {
             let is_exposed = risk::is_exposed(state, kind, marks, is_of_before);
             let exposure = value.filter(|_| is_exposed).unwrap_or(0).max(0);
             let figures = Figures::of_bits(kind, marks, state);
+            let waits = decide::needs_a_person(state, kind, marks);
             let (lane, business) = (row.get(1)?, row.get(10)?);
-            Ok((Counted { seq, lane, state, exposure, figures, business }, lost))
+            Ok((Counted { seq, lane, state, exposure, figures, waits, business }, lost))
         })?;
         rows.map(|row| match row? {
             (row, None) => Ok(row),

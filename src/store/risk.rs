@@ -126,20 +126,11 @@ struct Stand {
 impl Stand {
     const NONE: Self = Self { pending: false, exposed: false, lost: false };
 
-    /// At risk: given on trust, and pending, parked, lost, confirmed by inference or taken back,
-    /// until a person has seen to it.
     fn of(is_trusted: bool, state: State, marks: i64) -> Self {
-        let has = |bits: i64| marks & bits != 0;
-        let open = match state {
-            State::Pending | State::Parked | State::Voided => true,
-            State::Confirmed => has(mark::DUPLICATE_OF_OURS),
-            State::Declined => has(mark::LOST),
-        };
-        let exposed = is_trusted && open && (state == State::Pending || !has(mark::HANDLED));
         Self {
             pending: is_trusted && state == State::Pending,
-            exposed,
-            lost: is_trusted && has(mark::LOST),
+            exposed: decide::is_at_risk(state, is_trusted, marks),
+            lost: is_trusted && marks & mark::LOST != 0,
         }
     }
 }
@@ -500,6 +491,8 @@ pub struct LaneStanding {
     pub exposure: Amount,
     /// What was ever lost.
     pub lost: Amount,
+    /// How many redemptions wait for a person; `None` before an earlier build's were counted.
+    pub waiting: Option<u64>,
     /// How far the limits are used.
     pub gauges: Vec<Gauge>,
     /// Tills that have used up a limit of their own, but none that are slowed.
@@ -584,6 +577,7 @@ impl Desk<'_> {
             given: books.pending,
             exposure,
             lost,
+            waiting: self.books.waiting(lane),
             gauges: lane_gauges(offline, &now, books),
             tills_at_limit,
             off,

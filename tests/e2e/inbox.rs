@@ -69,6 +69,36 @@ fn what_is_parked_is_told_by_whether_the_customer_has_the_reward() {
 }
 
 #[test]
+fn what_a_till_takes_back_after_it_was_given_waits_for_a_person_in_every_view() {
+    let provider = Provider::start();
+    let gateway = tills(&provider);
+    provider.cut();
+    let till = gateway.till("till-1");
+    assert_eq!(till.redeem("CUT-1").status, 200);
+    gateway.wait_for_link("main", "down");
+    let id = till.redeem("BACK-1").id();
+    eventually("it is taken back", || (till.void(&id).status == 200).then_some(()));
+    provider.restore();
+    gateway.wait_for_counts("the other is sent", |counts| counts.confirmed == 1);
+
+    says(&gateway, "/inbox", (&["Taken back after it was given", &id], &["nothing to decide"]));
+    assert!(page(&gateway, "/inbox", "ar").contains("هل ما زالت المكافأة في المتجر؟"));
+    says(&gateway, "/", (&["Taken back after it was given"], &[]));
+    assert!(gateway.says(&["list", "--waiting", "--json"]).contains(&id));
+    let check = gateway.command(&["status", "--check"]);
+    assert!(check.out.contains("1 taken back by a till after it was given"), "{check:?}");
+    let report = gateway.says(&["report"]);
+    assert!(report.contains("is the reward still in the store?"), "{report}");
+    assert!(!report.contains("othing waits"), "{report}");
+    assert!(gateway.says(&["report", "--json"]).contains(r#""reason":"taken_back""#));
+
+    gateway.says(&["handled", &id, "--note", "it lies in the drawer"]);
+    assert!(!gateway.says(&["list", "--waiting", "--json"]).contains(&id));
+    says(&gateway, "/inbox", (&["there is nothing to decide"], &[&id]));
+    assert_eq!(gateway.lane("main")["exposure"], "0.00");
+}
+
+#[test]
 fn a_code_for_which_our_credential_was_not_taken_was_sent_and_its_attempts_are_counted() {
     let provider = Provider::start();
     let gateway = tills(&provider);

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{Gateway, Provider, eventually, until, until_within};
+use crate::harness::{Gateway, Provider, eventually, redeemd, until, until_within};
 
 /// What `show` tells of a redemption's events.
 fn events(gateway: &Gateway, id: &str) -> Vec<(String, String, String)> {
@@ -225,6 +227,35 @@ fn a_decline_before_an_operators_hold_is_none_of_those_for_which_a_lane_is_held(
     assert_eq!(retried.code, Some(1), "{retried:?}");
     assert!(retried.err.contains("main is not held for declines"), "{retried:?}");
     assert_eq!(gateway.counts().declined, 1);
+}
+
+#[test]
+fn whoever_waits_for_a_lane_or_watches_it_is_told_on_after_a_restart() {
+    let provider = Provider::start();
+    let mut gateway = Gateway::before(&provider);
+    provider.cut();
+    assert_eq!(gateway.till("").redeem("CUT-1").state(), "pending");
+    let settings = gateway.folder().join("redeemd.toml");
+    let asks = |words: [&str; 2]| {
+        let mut command = redeemd(words[0]);
+        command.arg(words[1]).arg("--config").arg(&settings);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let [mut waits, mut watches] = [["flush", "--wait"], ["status", "--watch"]].map(asks);
+    let mut waits_out = BufReader::new(waits.stdout.take().unwrap()).lines();
+    let mut watches_out = BufReader::new(watches.stdout.take().unwrap()).lines();
+    assert!(waits_out.next().unwrap().unwrap().contains("main"));
+    assert!(watches_out.any(|line| line.unwrap().contains("down")));
+    gateway.terminate();
+    let mut err = BufReader::new(watches.stderr.take().unwrap()).lines();
+    assert!(err.any(|line| line.unwrap().contains("it is asked again until it answers")));
+    gateway.start();
+    assert!(watches_out.any(|line| line.unwrap().contains("gateway")), "it goes on");
+    provider.restore();
+    assert!(waits_out.any(|line| line.unwrap().contains("nothing is pending")));
+    assert!(waits.wait().unwrap().success());
+    watches.kill().unwrap();
+    watches.wait().unwrap();
 }
 
 #[test]

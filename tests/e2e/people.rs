@@ -327,6 +327,28 @@ fn the_trail_has_who_signed_in_who_tried_a_line_and_who_touched_many_and_why() {
 }
 
 #[test]
+fn who_stopped_a_job_is_told_on_its_page_and_in_the_trail() {
+    let provider = Provider::start();
+    let gateway = peopled(&provider);
+    provider.cut();
+    for n in 0..150 {
+        assert_eq!(gateway.till("<b>till").redeem(&format!("MANY-{n}")).status, 200);
+    }
+    let [begins, stops] = ["engineer-person", "decide-person"].map(|by| signed_in(&gateway, by));
+    let order = "kind=search&key=state%3Dpending&action=void&note=called+off";
+    let job = post(&gateway, "/bulk", &begins, order).header("location").unwrap().to_owned();
+    for cookie in [&stops, &begins] {
+        assert_eq!(post(&gateway, &format!("{job}/stop"), cookie, "").status, 303);
+    }
+    let page = eventually("it has ended", || {
+        Some(get(&gateway, &job, &begins).body).filter(|page| page.contains("It was stopped."))
+    });
+    assert!(page.contains("Stopped by <bdi>decide-person</bdi>"), "{page}");
+    let trail = get(&gateway, "/trail", &begins).body;
+    assert!(trail.contains("and decide-person stopped it before all were reached"), "{trail}");
+}
+
+#[test]
 fn trust_is_switched_off_at_the_console_by_engineers_alone_with_a_reason_and_stands_first() {
     let provider = Provider::start();
     let gateway = peopled(&provider);

@@ -328,7 +328,7 @@ fn a_hold_while_a_file_is_broken_counts_when_it_is_mended_and_so_does_a_release(
     break_file(&gateway);
     gateway.restart();
     let said = gateway.says(&["release", "other"]);
-    assert!(said.contains("no person holds it now; it stays held (settings)"), "{said}");
+    assert!(said.contains("no operator holds it now; it stays held (settings)"), "{said}");
     assert!(gateway.terminate().success());
     gateway.start();
     assert_eq!(wait_for_cause(&gateway, "settings")["hold"], serde_json::Value::Null);

@@ -224,6 +224,39 @@ fn m4_ten_declines_after_the_fact_hold_the_drain_whatever_their_words() {
 }
 
 #[test]
+fn m4_behind_an_operators_hold_a_lane_stays_held_for_declines_until_a_second_release() {
+    let provider = Provider::start();
+    let mut gateway = offline(&provider, "");
+    let held = |gateway: &Gateway, cause: &str| {
+        let lane = gateway.lane("main");
+        (lane["cause"] == cause && lane["held_for_declines"] == true).then_some(())
+    };
+    give(&gateway, "M4", 24);
+    back_with(&provider, &["fault=refuse,code=M4-*"]);
+    eventually("the drain is held", || held(&gateway, "declines"));
+    gateway.says(&["hold", "main", "--note", "stock taking"]);
+    for _ in 0..2 {
+        eventually("both hold it", || held(&gateway, "operator"));
+        let inbox = gateway.operators().send("GET", "/inbox", &[("accept-language", "en")], b"");
+        assert!(inbox.body.contains("Refused in a row"), "{}", inbox.body);
+        let check = gateway.command(&["status", "--check"]);
+        let said = check.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("given on trust were declined"), "{check:?}");
+        gateway.restart();
+    }
+    provider.rules(&[]);
+    eventually("both hold it", || held(&gateway, "operator"));
+    let said = gateway.says(&["retry", "--lane", "main", "--held"]);
+    assert!(said.contains("10 taken back"), "{said}");
+    let said = gateway.says(&["release", "main"]);
+    assert!(said.contains("no operator holds it now; it stays held (declines)"), "{said}");
+    eventually("the declines hold it alone", || held(&gateway, "declines"));
+    assert_eq!(gateway.says(&["release", "main"]), "main: released");
+    // The row that noticed the cut may have been confirmed after the first decline.
+    assert!(gateway.wait_until_drained().declined <= 1);
+}
+
+#[test]
 fn m4_what_an_earlier_hold_declined_or_a_person_has_closed_is_not_sent_again_with_the_next() {
     let provider = Provider::start();
     let gateway = offline(&provider, "");

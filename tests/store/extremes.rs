@@ -106,6 +106,7 @@ fn heard(code: &str, said: CheckSaid) -> CheckAnswered {
 fn memory() -> LaneMemory {
     LaneMemory {
         hold: Some(Hold { cause: "operator".to_owned(), detail: "d".to_owned(), since_ms: NOW_MS }),
+        declines: Some("d".to_owned()),
         outage_ms: 1,
         noted_ms: NOW_MS,
         noted_trusted: true,

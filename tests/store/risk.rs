@@ -11,8 +11,8 @@ use redeemd::redemption::Id;
 use redeemd::settings::{Caps, Rule};
 use redeemd::store::{
     About, Acted, AskStanding, Concluded, Conclusion, Decision, Ended, FILE, Handling,
-    LANES_TO_COME, LaneStanding, NewRedemption, Off, Recount, Settlement, Taken, TrustSwitch, Void,
-    VoidByTill, VoidOutcome,
+    LANES_TO_COME, LaneStanding, NewRedemption, Off, Recount, Search, Settlement, Taken,
+    TrustSwitch, Void, VoidByTill, VoidOutcome,
 };
 use redeemd::trust::Trust;
 use redeemd::value::Amount;
@@ -28,14 +28,19 @@ fn standing(world: &mut World) -> LaneStanding {
     standing.lanes.into_iter().find(|lane| lane.name == LANE).expect("the lane")
 }
 
-/// What is at risk and what was lost, in whole units, after a recount that finds the same.
+/// What is at risk and what was lost, in whole units, after a recount that finds the same; so many
+/// wait for a person as a search finds, before it where that is known, and after it.
 fn at_risk(world: &mut World) -> (i64, i64) {
+    let waiting = standing(world).waiting;
     let mut counted = world.one(Recount { begin: true });
     while !counted.finished {
         counted = world.one(Recount { begin: false });
     }
     assert!(counted.differences.is_empty(), "{:?}", counted.differences);
-    let LaneStanding { exposure, lost, .. } = standing(world);
+    let LaneStanding { exposure, lost, waiting: counted, .. } = standing(world);
+    let found = world.reader().search(&Search { waiting: true, limit: 1000, ..Search::default() });
+    let of_lane = found.unwrap().rows.iter().filter(|row| row.lane == LANE).count();
+    assert_eq!((waiting.or(counted), counted), (Some(of_lane as u64), Some(of_lane as u64)));
     (exposure.0 / 10_000, lost.0 / 10_000)
 }
 
@@ -72,6 +77,7 @@ fn what_is_at_risk_follows_each_row_until_it_ends_well_or_a_person_has_seen_to_i
         handle(&mut world, id);
         assert_eq!(at_risk(&mut world), (left, 25));
         world.crash();
+        assert_eq!(standing(&mut world).waiting, Some(u64::try_from(left / 25).unwrap()));
         assert_eq!(at_risk(&mut world), (left, 25));
     }
     assert!(matches!(world.retry(&lost), Acted::Done(_)));
@@ -87,14 +93,17 @@ fn what_is_at_risk_follows_each_row_until_it_ends_well_or_a_person_has_seen_to_i
 }
 
 #[test]
-fn what_leaves_after_its_retention_is_at_risk_no_more() {
+fn what_was_taken_back_is_at_risk_beyond_its_retention_until_a_person_has_seen_to_it() {
     let mut world = World::new();
     let id = world.take("till-1", "BACK").id;
-    let (till, withdrawn) = ("till-1".to_owned(), false);
-    assert!(matches!(world.one(VoidByTill { id, till, withdrawn }), VoidOutcome::Voided(_)));
+    let void = VoidByTill { id: id.clone(), till: "till-1".to_owned(), withdrawn: false };
+    assert!(matches!(world.one(void), VoidOutcome::Voided(_)));
     world.take("till-1", "LAST");
     assert_eq!(at_risk(&mut world), (50, 0));
-    world.prune();
+    assert_eq!(world.prune().rows, 0);
+    assert_eq!(at_risk(&mut world), (50, 0));
+    handle(&mut world, &id);
+    assert_eq!(world.prune().rows, 1);
     assert_eq!(at_risk(&mut world), (25, 0));
 }
 

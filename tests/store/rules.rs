@@ -1490,6 +1490,15 @@ fn held_for(world: &mut World, streak: &[Seq]) {
     world.one(Remember { lane, memory, streak: streak.to_vec() });
 }
 
+/// An operator holds it besides, or holds it alone.
+fn held_by_operator(world: &mut World, is_held_for_declines: bool) {
+    let (cause, detail) = ("operator".to_owned(), "held by ann".to_owned());
+    let hold = Some(Hold { cause, detail, since_ms: NOW_MS });
+    let declines = is_held_for_declines.then(|| "10 declined".to_owned());
+    let memory = LaneMemory { hold, declines, ..LaneMemory::default() };
+    world.one(Remember { lane: LANE.to_owned(), memory, streak: Vec::new() });
+}
+
 fn released(world: &mut World) {
     let memory = LaneMemory::default();
     world.one(Remember { lane: LANE.to_owned(), memory, streak: Vec::new() });
@@ -1497,6 +1506,19 @@ fn released(world: &mut World) {
 
 fn take_back(world: &mut World) -> u64 {
     world.one(RetryHeld { lane: LANE.to_owned(), by: "op".to_owned() })
+}
+
+#[test]
+fn behind_an_operators_hold_the_declines_for_which_a_lane_is_held_are_still_taken_back() {
+    let mut world = World::up();
+    let declined = world.settled("till-1", "GIVEN", declined("gone")).seq;
+    held_for(&mut world, &[declined]);
+    held_by_operator(&mut world, false);
+    assert_eq!(take_back(&mut world), 0, "an operator alone holds it");
+    held_for(&mut world, &[declined]);
+    held_by_operator(&mut world, true);
+    world.crash();
+    assert_eq!(take_back(&mut world), 1);
 }
 
 #[test]
@@ -1823,6 +1845,7 @@ fn what_a_link_must_not_forget_survives_a_crash() {
         noted_trusted: true,
         wait: Some(WaitMemory { boot_id: "boot".to_owned(), until_ms: 9000, left_ms: 1 }),
         more: "outages".to_owned(),
+        declines: Some("10 declined after the fact".to_owned()),
     };
     world.one(Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });
     world.crash();

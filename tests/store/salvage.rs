@@ -848,6 +848,7 @@ fn what_was_done_to_a_row_and_what_its_link_must_not_forget_survive_damage() {
         noted_ms: 6,
         noted_trusted: true,
         wait: Some(wait),
+        declines: Some("10 declined".to_owned()),
         more: String::new(),
     };
     world.one(Remember { lane: LANE.to_owned(), memory: memory.clone(), streak: Vec::new() });

@@ -392,7 +392,7 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
         waiting: status.waiting_s.map(|seconds| in_words(seconds, f.lang)),
         alone: status.suspects.clone(),
         is_held: may_be_released(status),
-        is_held_for_declines: cause == "declines",
+        is_held_for_declines: status.held_for_declines,
         is_configured: cause != "not_configured",
         trust_is_off: lane.risk.trust_off.is_some(),
     }

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::act::deeds_of;
 use super::words::{Words, words};
 use super::{Asked, Frame, Moment, denied, mark_of, rendered, sentence, shown};
 use crate::admin::Admin;
@@ -26,7 +27,8 @@ pub(super) const LOOKS_A_COUNT: usize = 10;
 /// What was refused at the till itself is shown for so long.
 const REFUSED_SHOWN_FOR_MS: i64 = 24 * 3_600_000;
 /// The states in which something waits for a person; the one without an index of its own last.
-const STATES: [RowState; 3] = [RowState::Declined, RowState::Parked, RowState::Confirmed];
+const STATES: [RowState; 4] =
+    [RowState::Declined, RowState::Parked, RowState::Voided, RowState::Confirmed];
 
 /// The states that are looked at, each with the row before which it begins.
 pub(super) type Looks = Vec<(RowState, Option<Seq>)>;
@@ -52,12 +54,14 @@ pub(super) enum MatterKind {
     Owed,
     /// What was owed was given, and no till may have heard.
     InVain,
+    /// Its till took it back after it was given.
+    TakenBack,
     /// The till heard the provider's no itself.
     Refused,
 }
 
 impl MatterKind {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::DeclinedAfter,
         Self::Streak,
         Self::Ours,
@@ -67,6 +71,7 @@ impl MatterKind {
         Self::Damaged,
         Self::Owed,
         Self::InVain,
+        Self::TakenBack,
         Self::Refused,
     ];
 
@@ -82,6 +87,7 @@ impl MatterKind {
             Self::Damaged => "damaged",
             Self::Owed => "owed",
             Self::InVain => "in-vain",
+            Self::TakenBack => "taken-back",
             Self::Refused => "refused",
         }
     }
@@ -102,6 +108,7 @@ impl MatterKind {
             Self::Damaged => [w.damaged, w.damaged_means],
             Self::Owed => [w.owed, w.owed_means],
             Self::InVain => [w.in_vain, w.in_vain_means],
+            Self::TakenBack => [w.taken_back, w.taken_back_means],
             Self::Refused => [w.refused_today, w.refused_today_means],
         }
     }
@@ -111,8 +118,10 @@ impl MatterKind {
         match (self, has) {
             (Self::Damaged, _) => w.damaged_tell,
             (Self::Refused, _) => w.refused_today_tell,
+            (Self::TakenBack, _) => w.taken_back_tell,
             (_, CustomerHas::Reward) => w.has_it_tell,
             (_, CustomerHas::Owed) => w.owed_tell,
+            (_, CustomerHas::OwedOfMany) => w.owed_of_many_tell,
             (_, CustomerHas::Perhaps) => w.in_vain_tell,
             (_, CustomerHas::Nothing) => w.looked_into_tell,
         }
@@ -124,6 +133,7 @@ impl MatterKind {
             Self::DeclinedAfter | Self::Streak | Self::Refused => RowState::Declined,
             Self::Ours | Self::Owed | Self::InVain => RowState::Confirmed,
             Self::Unreadable | Self::Doubt | Self::Moved | Self::Damaged => RowState::Parked,
+            Self::TakenBack => RowState::Voided,
         }
     }
 
@@ -141,6 +151,7 @@ impl MatterKind {
             RowState::Confirmed if row.in_vain => Some(Self::InVain),
             RowState::Confirmed if row.owed && !row.owed_paid => Some(Self::Owed),
             RowState::Parked => ParkedFor::of(row).map(Self::of_parked),
+            RowState::Voided if row.taken_back => Some(Self::TakenBack),
             RowState::Pending | RowState::Confirmed | RowState::Voided => None,
         }
     }
@@ -162,6 +173,8 @@ pub(super) enum CustomerHas {
     Reward,
     /// The next request for the code gets the reward.
     Owed,
+    /// The reward, and the next request for the code is a redemption of its own.
+    OwedOfMany,
     /// It was given again, and no till may have heard.
     Perhaps,
     /// No reward of ours.
@@ -174,7 +187,7 @@ impl CustomerHas {
         if is_confirmed && row.in_vain {
             Self::Perhaps
         } else if is_confirmed && row.owed && !row.owed_paid {
-            Self::Owed
+            if row.reusable { Self::OwedOfMany } else { Self::Owed }
         } else if is_confirmed || was_given(row) {
             Self::Reward
         } else {
@@ -392,7 +405,12 @@ struct GroupView {
 impl GroupView {
     fn of(group: &Group, f: &Frame) -> Self {
         let [title, means] = group.kind.texts(f.w);
+        let means = match (group.kind, group.customer) {
+            (MatterKind::Owed, CustomerHas::OwedOfMany) => f.w.owed_of_many_means,
+            _ => means,
+        };
         let left = group.count - group.rows.len() as u64;
+        let deeds = deeds_of(group.kind.state());
         Self {
             title,
             means,
@@ -408,8 +426,8 @@ impl GroupView {
             rows: group.rows.clone(),
             kind: group.kind.as_str(),
             key: group.key.clone(),
-            may_void: group.kind.state() == RowState::Parked,
-            may_retry: group.kind.state() != RowState::Confirmed,
+            may_void: deeds.contains(&"void"),
+            may_retry: deeds.contains(&"retry"),
             may_owe: group.may_owe,
         }
     }
@@ -529,12 +547,14 @@ mod tests {
             ..Redemption::sample()
         };
         let owed = Redemption { owed: true, ..ours.clone() };
+        let of_many = Redemption { reusable: true, ..owed.clone() };
         let paid = Redemption { owed_paid: true, ..owed.clone() };
         let in_vain = Redemption { in_vain: true, ..paid.clone() };
         let w = words(Language::English);
         for (row, told) in [
             (ours, w.has_it_tell),
             (owed, w.owed_tell),
+            (of_many, w.owed_of_many_tell),
             (paid, w.has_it_tell),
             (in_vain, w.in_vain_tell),
         ] {

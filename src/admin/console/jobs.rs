@@ -126,7 +126,8 @@ struct BulkJob {
     refused: AtomicU64,
     /// The first that were refused, and why.
     refusals: Mutex<Vec<(String, Denied)>>,
-    stop: AtomicBool,
+    /// Who stopped it first.
+    stopped_by: OnceLock<String>,
     is_over: AtomicBool,
     /// Why it ended before all were reached.
     failed: OnceLock<Denied>,
@@ -178,6 +179,7 @@ struct BulkPage {
     back: String,
     note: String,
     by: String,
+    stopped_by: Option<String>,
     done: String,
     refused: String,
     /// The first of them, and why.
@@ -349,7 +351,7 @@ impl Jobs {
             done: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             refusals: Mutex::default(),
-            stop: AtomicBool::new(false),
+            stopped_by: OnceLock::new(),
             is_over: AtomicBool::new(false),
             failed: OnceLock::new(),
         });
@@ -371,22 +373,20 @@ impl BulkJob {
         let (done, refused) =
             (self.done.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed));
         let (action, note) = (self.deed.word().to_owned(), self.note.clone());
-        let told = if self.ended_early() {
-            Event::BulkCutShort { action, redemptions: done, note }
-        } else {
-            Event::Bulk { action, redemptions: done, note }
+        let told = match self.stopped_by.get().cloned() {
+            Some(name) => Event::BulkStopped { action, redemptions: done, name, note },
+            None if self.failed.get().is_some() => {
+                Event::BulkCutShort { action, redemptions: done, note }
+            }
+            None => Event::Bulk { action, redemptions: done, note },
         };
         keep(admin, ("bulk", &self.by), "", &told).await;
         self.is_over.store(true, Ordering::Release);
         tracing::info!(job = self.number, done, refused, "many redemptions at once: ended");
     }
 
-    fn ended_early(&self) -> bool {
-        self.failed.get().is_some() || self.is_stopped()
-    }
-
     fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        self.stopped_by.get().is_some()
     }
 
     /// From the newest that was counted to the oldest.
@@ -504,6 +504,7 @@ fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
         back: job.which.address(),
         note: super::shown(&job.note),
         by: super::shown(&job.by),
+        stopped_by: job.stopped_by.get().map(|by| super::shown(by)),
         done: grouped(done),
         refused: grouped(refused),
         refusals,
@@ -526,6 +527,8 @@ pub(super) async fn stop(
     let Some(job) = number.parse().ok().and_then(|number| admin.desk.jobs.find(number)) else {
         return denied(f, StatusCode::NOT_FOUND, &Denied::NoJob);
     };
-    job.stop.store(true, Ordering::Release);
+    if !job.is_over.load(Ordering::Acquire) {
+        job.stopped_by.get_or_init(|| asker.name().to_owned());
+    }
     Redirect::to(&format!("/jobs/{}", job.number)).into_response()
 }

@@ -119,6 +119,9 @@ fn given(row: &Redemption, w: &Words) -> (&'static str, &'static str) {
     let was_told_no = row.refused_at_till || row.answered_at_till;
     match row.state {
         RowState::Confirmed if row.in_vain => ("warn", w.given_in_vain),
+        RowState::Confirmed if row.owed && !row.owed_paid && row.reusable => {
+            ("warn", w.given_owed_of_many)
+        }
         RowState::Confirmed if row.owed && !row.owed_paid => ("warn", w.given_owed),
         RowState::Confirmed if row.owed_paid => ("good", w.given_paid),
         RowState::Confirmed if row.duplicate_of_ours => ("good", w.given_inferred),
@@ -146,7 +149,8 @@ fn marks(row: &Redemption, w: &Words) -> Vec<&'static str> {
         (row.refused_at_till, w.mark_refused),
         (row.answered_at_till, w.mark_answered),
         (row.trusted, w.mark_trusted),
-        (row.owed, w.mark_owed),
+        (row.owed && !row.reusable, w.mark_owed),
+        (row.owed && row.reusable, w.mark_owed_of_many),
         (row.handled, w.mark_handled),
         (row.in_doubt, w.mark_doubt),
     ];

@@ -265,6 +265,14 @@ words! {
          على المكافأة دون سؤال المزوّد مجددًا.";
     owed_tell: "The reward is there now: let the cashier enter the code again.",
         "المكافأة متاحة الآن: ليُدخل أمين الصندوق الرمز من جديد.";
+    owed_of_many_means: "The till was told no, and the provider took the code. It may be used \
+        again and again: only a repeat of the very same request gets what is owed, and a new one \
+        uses the code once more.",
+        "رُفضت عند نقطة البيع، وقبل المزوّد الرمز. يمكن استعماله مرات كثيرة: لا يحصل على المستحق \
+         إلا تكرار الطلب نفسه تمامًا، أما طلب جديد فيستعمل الرمز مرة أخرى.";
+    owed_of_many_tell: "The provider has taken it: give the reward by hand, and say here that it \
+        is seen to.",
+        "قبلها المزوّد: أعطِ المكافأة يدويًا، ثم أكّد هنا أنها عولجت.";
     in_vain: "Owed, and perhaps given already",
         "مستحقة وربما أُعطيت";
     in_vain_means: "The till was told no, and the provider took the code. Either the reward was \
@@ -276,6 +284,15 @@ words! {
          المكافأة منذ صنعها. لن تعطيها البوابة مرة أخرى.";
     in_vain_tell: "Ask at the tills whether the customer has the reward.",
         "اسأل عند نقاط البيع هل حصل العميل على المكافأة.";
+    taken_back: "Taken back after it was given",
+        "استُردّت بعد إعطائها";
+    taken_back_means: "The till was told yes before the provider had answered, and took the \
+        redemption back. Nothing was sent. If the reward is not in the store any more, the store \
+        has lost it.",
+        "أُبلغت نقطة البيع بالقبول قبل أن يجيب المزوّد، ثم استردّت العملية ولم يُرسل شيء. إن لم \
+         تعد المكافأة في المتجر فقد خسرها المتجر.";
+    taken_back_tell: "Nothing. Ask at the till: is the reward still in the store?",
+        "لا شيء. اسأل عند نقطة البيع: هل ما زالت المكافأة في المتجر؟";
     refused_today: "Refused at the tills in the last 24 hours",
         "رُفضت عند نقاط البيع خلال 24 ساعة";
     refused_today_none: "The provider refused nothing at the tills.",
@@ -301,6 +318,9 @@ words! {
     mark_owed: "The till was told no, and the provider took it: the next request for this code \
         gets the reward.",
         "رُفضت عند نقطة البيع وقبلها المزوّد: الطلب التالي لهذا الرمز يحصل على المكافأة.";
+    mark_owed_of_many: "The till was told no, and the provider took it: a repeat of the very same \
+        request gets the reward.",
+        "رُفضت عند نقطة البيع وقبلها المزوّد: تكرار الطلب نفسه تمامًا يحصل على المكافأة.";
     mark_handled: "A person has seen to it.",
         "عالجها شخص.";
     mark_doubt: "A copied database or an import put it in doubt.",
@@ -342,6 +362,8 @@ words! {
         "انتهت. بقي أقل مما عُدّ: حُسمت البقية منذ ذلك الحين.";
     job_stopped: "It was stopped.",
         "أُوقفت.";
+    job_stopped_by: "Stopped by",
+        "أوقفها:";
     job_failed: "It ended before all were reached:",
         "انتهت قبل بلوغ الجميع:";
     job_did: "Done",
@@ -396,10 +418,12 @@ words! {
     nothing_fits: "Nothing fits.",
         "لا شيء مطابق.";
     code_unknown: "There is no redemption of this code among those that are kept: no reward was \
-        given for it here. If a till was told to ask again later, let the cashier enter the code \
+        given for it here. Enter the code as it is printed, with its hyphens: without them it is \
+        another code. If a till was told to ask again later, let the cashier enter the code \
         again.",
-        "لا توجد عملية بهذا الرمز بين العمليات المحفوظة: لم تُعطَ عنه مكافأة هنا. إن طُلب من نقطة \
-         البيع أن تسأل لاحقًا فليُدخل أمين الصندوق الرمز من جديد.";
+        "لا توجد عملية بهذا الرمز بين العمليات المحفوظة: لم تُعطَ عنه مكافأة هنا. أدخل الرمز كما \
+         طُبع، مع الشرطات التي فيه: فهو من دونها رمز آخر. إن طُلب من نقطة البيع أن تسأل لاحقًا \
+         فليُدخل أمين الصندوق الرمز من جديد.";
     looked_on: "Not everything was looked at yet.",
         "لم يُبحث في كل شيء بعد.";
     go_on: "Go on",
@@ -478,6 +502,10 @@ words! {
         for this code gets the reward.",
         "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. الطلب التالي لهذا الرمز يحصل على \
          المكافأة.";
+    given_owed_of_many: "Not yet: the till was told no, and the provider took it since. The code \
+        may be used again and again: a new request for it is another redemption.",
+        "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. يمكن استعمال الرمز مرات كثيرة: الطلب \
+         الجديد له عملية أخرى.";
     given_in_vain: "Perhaps: the till was told no at first; the reward was given twice after that, \
         and no till may have read the answer, or it was owed when the database was copied.",
         "ربما: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة مرتين وربما لم تقرأ أي نقطة بيع \

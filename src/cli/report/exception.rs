@@ -8,25 +8,29 @@ use super::on_trust;
 pub(super) enum ExceptionReason {
     DeclinedAfterTheFact,
     Owed,
+    OwedOfMany,
     InVain,
     Unreadable,
     Doubt,
     Moved,
     Damaged,
     DuplicateOfOurs,
+    TakenBack,
 }
 
 impl ExceptionReason {
     /// In the order in which they are listed.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::DeclinedAfterTheFact,
         Self::Owed,
+        Self::OwedOfMany,
         Self::InVain,
         Self::Unreadable,
         Self::Doubt,
         Self::Moved,
         Self::Damaged,
         Self::DuplicateOfOurs,
+        Self::TakenBack,
     ];
 
     /// Every reason that holds for a row; most have none. What was lost stays lost, whoever has
@@ -37,6 +41,7 @@ impl ExceptionReason {
             row.duplicate_of_ours.then_some(Self::DuplicateOfOurs),
             Self::of_owed(row),
             Self::of_parked(row),
+            row.taken_back.then_some(Self::TakenBack),
         ];
         let open = open.into_iter().flatten().filter(|_| !row.handled);
         is_lost.then_some(Self::DeclinedAfterTheFact).into_iter().chain(open)
@@ -44,7 +49,8 @@ impl ExceptionReason {
 
     /// The till was told no, and the provider took it.
     fn of_owed(row: &RowView) -> Option<Self> {
-        let owed = (row.owed && !row.owed_paid).then_some(Self::Owed);
+        let owed = if row.reusable { Self::OwedOfMany } else { Self::Owed };
+        let owed = (row.owed && !row.owed_paid).then_some(owed);
         if row.in_vain { Some(Self::InVain) } else { owed }
     }
 
@@ -62,13 +68,14 @@ impl ExceptionReason {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::DeclinedAfterTheFact => "declined_after_the_fact",
-            Self::Owed => "owed",
+            Self::Owed | Self::OwedOfMany => "owed",
             Self::InVain => "in_vain",
             Self::Unreadable => "parked_unreadable",
             Self::Doubt => "parked_in_doubt",
             Self::Moved => "parked_moved",
             Self::Damaged => "parked_damaged",
             Self::DuplicateOfOurs => "duplicate_of_ours",
+            Self::TakenBack => "taken_back",
         }
     }
 
@@ -81,12 +88,19 @@ impl ExceptionReason {
             Self::Owed => "owed to a customer: the till was told no, and the provider took the \
                 code. The reward is there now: the next request for the code at any till gets it"
                 .to_owned(),
+            Self::OwedOfMany => "owed to a customer: the till was told no, and the provider took \
+                the code, which may be used again and again. Whoever asks again uses it once more: \
+                give the reward by hand, and say that it is `handled`"
+                .to_owned(),
             Self::InVain => "given twice, and perhaps not heard: the till was told no, and the \
                 provider took the code. Ask at the tills whether the customer has the reward, and \
                 say that it is `handled`"
                 .to_owned(),
             Self::DuplicateOfOurs => "counted as confirmed: the provider said \"already used\" \
                 after an attempt of ours that may have arrived"
+                .to_owned(),
+            Self::TakenBack => "taken back by its till after it was given: is the reward still in \
+                the store? Ask at the till, and say that it is `handled`"
                 .to_owned(),
             Self::Unreadable => parked(
                 "the provider answered neither yes nor no, and whether it took the code is not \
@@ -178,17 +192,24 @@ mod tests {
             view("1-a", "confirmed", true, &[("trusted", json!(false)), (mark, json!(true))])
         };
         let parked = |why: Value| view("1-a", "parked", true, &[("parked_for", why)]);
+        let taken_back = [("trusted", json!(true)), ("taken_back", json!(true))];
         let mut in_vain = confirmed("in_vain");
         in_vain.owed_paid = true;
+        let mut of_many = confirmed("owed");
+        of_many.reusable = true;
+        let meaning = ExceptionReason::of(&of_many).map(ExceptionReason::meaning).next().unwrap();
+        assert!(meaning.contains("by hand") && !meaning.contains("next request"), "{meaning}");
         for (row, word) in [
             (confirmed("owed"), "owed"),
             (in_vain, "in_vain"),
+            (of_many, "owed"),
             (confirmed("duplicate_of_ours"), "duplicate_of_ours"),
             (parked(json!("unreadable")), "parked_unreadable"),
             (parked(json!("doubt")), "parked_in_doubt"),
             (parked(json!("moved")), "parked_moved"),
             (parked(json!("damaged")), "parked_damaged"),
             (parked(Value::Null), "parked_unreadable"),
+            (view("1-a", "voided", false, &taken_back), "taken_back"),
         ] {
             let found: Vec<_> = ExceptionReason::of(&row).map(ExceptionReason::word).collect();
             assert_eq!(found, [word]);

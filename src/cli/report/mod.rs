@@ -104,6 +104,12 @@ fn on_trust(row: &RowView) -> bool {
     row.trusted.unwrap_or(!row.refused_at_till && !row.answered_at_till)
 }
 
+/// Whether an exception waits for a person. A daemon that does not say it waits until somebody has
+/// handled it.
+fn waits(row: &RowView) -> bool {
+    row.waiting.unwrap_or(!row.handled)
+}
+
 /// A day and a lane.
 type DayLane = (String, String);
 
@@ -261,13 +267,15 @@ impl Report {
 
     /// The sentence of a report that leaves nothing to do.
     fn nothing_waits(&self) -> &'static str {
-        match self.exceptions.iter().all(|exception| exception.row.handled) {
-            _ if self.exceptions_unlisted > 0 => "",
-            true if self.exceptions.is_empty() => {
-                "\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n"
-            }
-            true => "\nNothing waits for a person: somebody has handled each.\n",
-            false => "",
+        let all = |is_so: fn(&RowView) -> bool| self.exceptions.iter().all(|one| is_so(&one.row));
+        if self.exceptions_unlisted > 0 || !all(|row| !waits(row)) {
+            ""
+        } else if self.exceptions.is_empty() {
+            "\nNo exceptions: nothing was declined afterwards, nothing waits for a person.\n"
+        } else if all(|row| row.handled) {
+            "\nNothing waits for a person: somebody has handled each.\n"
+        } else {
+            "\nNothing waits for a person: each was handled, or sent again.\n"
         }
     }
 
@@ -693,6 +701,11 @@ Nothing waits for a person: somebody has handled each.
 ";
         assert!(text.contains(expected), "{text}");
         assert_eq!(report.exceptions.len(), 1);
+        // What was sent again and confirmed stays in the report, and waits for nobody.
+        let again = [("lost", json!(true)), ("trusted", json!(true)), ("waiting", json!(false))];
+        report.add(&view("0-z", "confirmed", false, &again), &ReportArgs::default());
+        let text = report.render(Screen::default());
+        assert!(text.contains("\nNothing waits for a person: each was handled, or sent again.\n"));
         let open = view("6-f", "parked", false, &[]);
         report.add(&open, &ReportArgs::default());
         assert!(!report.render(Screen::default()).contains("Nothing waits"));

@@ -16,7 +16,7 @@ use super::records::{self, PageKind, RawRow, Value};
 use crate::decide::mark;
 use crate::message::Note;
 use crate::redemption::{RewardCode, Seq, State};
-use crate::store::books::lane_crc;
+use crate::store::books::{forget_waiting, lane_crc};
 use crate::store::row::{self, Stored};
 use crate::store::sums::{self, Sums};
 use crate::store::types::Event;
@@ -441,6 +441,7 @@ impl<'a> Salvager<'a> {
         if !is_whole {
             trust::off_as_recorded(self.sql)?;
         }
+        forget_waiting(self.sql)?;
         self.take_sums()?;
         self.keep_risk()
     }
