@@ -8,6 +8,9 @@ use crate::store::{Hold, LaneMemory, WaitMemory};
 
 /// The word of an operator's hold that lets tills be trusted.
 const OPERATOR_TRUSTS: &str = "operator_trusts";
+/// Before how much of the wait a 429 asked for, in milliseconds. What a version before this one
+/// kept does not say it, and such a version passes over it.
+const LIMITED: &str = "limited=";
 
 /// The outages of the last process. Of the one that it did not see the end of: between two trusted
 /// readings the wall clock tells how long nobody looked; otherwise only what was seen counts.
@@ -40,10 +43,25 @@ pub(super) fn wait_left(memory: &LaneMemory, clock: &Clock) -> Option<Duration> 
     Some(until.saturating_sub(clock.since_boot()).min(left)).filter(|left| !left.is_zero())
 }
 
+/// How much of what is left of the wait a 429 asked for. Where that was not kept, all of it: the
+/// stricter one.
+fn limited_left(memory: &LaneMemory, left: Duration) -> Duration {
+    let limited_ms = word(&memory.more, LIMITED).and_then(|ms| ms.parse::<u64>().ok());
+    let kept = memory.wait.as_ref().zip(limited_ms);
+    let beyond = kept.map_or(0, |(wait, limited_ms)| wait.left_ms.saturating_sub(limited_ms));
+    left.saturating_sub(Duration::from_millis(beyond))
+}
+
+/// What stands behind this word in what the link keeps in its own words.
+fn word<'a>(more: &'a str, name: &str) -> Option<&'a str> {
+    more.split_ascii_whitespace().find_map(|entry| entry.strip_prefix(name))
+}
+
 /// Brings a fresh link to where the last process left it.
 pub(super) fn restore(link: &mut Link, memory: &LaneMemory, clock: &Clock, now: Duration) {
     if let Some(left) = wait_left(memory, clock) {
-        link.restore_wait(now + left);
+        let limited = limited_left(memory, left);
+        link.restore_wait(now + left, (!limited.is_zero()).then_some(now + limited));
     }
     let Some(hold) = &memory.hold else { return };
     let trust = hold.cause == OPERATOR_TRUSTS;
@@ -69,7 +87,10 @@ pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) 
     let outage_ms = if is_out { outage_ms.max(1) } else { outage_ms };
     // While nobody tries, the time that passes tells nothing of the line.
     let noted_trusted = stamp.trusted && is_out;
-    let more = link.outages().kept(now);
+    let limited = wait.as_ref().map(|_| whole_ms(link.limited(now).unwrap_or_default()));
+    let limited = limited.map(|ms| format!("{LIMITED}{ms}"));
+    let kept = [limited.unwrap_or_default(), link.outages().kept(now)];
+    let more = kept.join(" ").trim().to_owned();
     LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait, more }
 }
 
@@ -135,6 +156,42 @@ mod tests {
             // Where tills are trusted it is an outage that has just begun.
             let began = Duration::from_millis(u64::from(trust));
             assert_eq!(next.outages().used(Duration::ZERO), hour + began);
+        }
+    }
+
+    // Neither clock moves by itself.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_of_a_wait_is_a_429s_only_as_far_as_one_asked_for_it() {
+        let minute = Duration::from_secs(60);
+        let restored = |kept: &LaneMemory, clock: &Clock| {
+            let mut next = Link::new(config(), 1, outages(kept, clock));
+            restore(&mut next, kept, clock, Duration::ZERO);
+            (next.waiting(Duration::ZERO), next.limited(Duration::ZERO), next.outages().clone())
+        };
+        for (limited, is_limited) in
+            [(None, None), (Some(10 * minute), Some(10 * minute)), (Some(minute), Some(minute))]
+        {
+            let clock = Clock::simulated("boot", minute);
+            let mut told = link(minute);
+            told.check_answered(Duration::ZERO, true);
+            told.restore_wait(10 * minute, limited);
+            let kept = of(&told, 0, &clock, Duration::ZERO);
+            let (waiting, limited, outages) = restored(&kept, &clock);
+            assert_eq!((waiting, limited), (Some(10 * minute), is_limited), "{kept:?}");
+            assert_eq!(outages.used(Duration::ZERO), minute, "{kept:?}");
+            let rebooted = Clock::simulated("another", Duration::ZERO);
+            assert_eq!(restored(&kept, &rebooted).1, is_limited, "{kept:?}");
+            // A version before this one kept no word of it, and takes in the outages alone.
+            let more = told.outages().kept(Duration::ZERO);
+            let before = LaneMemory { more, ..kept.clone() };
+            assert_eq!(restored(&before, &clock).1, Some(10 * minute), "the stricter one");
+            let read = Outages::restore(Duration::ZERO, &kept.more);
+            assert_eq!(read.used(Duration::ZERO), minute, "{kept:?}");
+            clock.sleep(minute);
+            let later = restored(&kept, &clock);
+            assert_eq!(later.0, Some(9 * minute), "{kept:?}");
+            let left = is_limited.map(|limited| limited - minute).filter(|left| !left.is_zero());
+            assert_eq!(later.1, left, "{kept:?}");
         }
     }
 

@@ -273,6 +273,24 @@ fn a_429_gives_nobody_trust_and_one_try_in_two_seconds_finds_its_end() {
 }
 
 #[test]
+fn a_restart_makes_no_429_of_a_503_and_ends_none() {
+    for fault in ["503", "429"] {
+        let provider = Provider::start();
+        let mut gateway = Store::Checks.gateway(&provider, "1s", "");
+        provider.rules(&[&format!("fault={fault},retry_after=600,call=both")]);
+        let is_given =
+            |gateway: &Gateway, code: &str| gateway.till("till-1").redeem(code).status == 200;
+        assert_eq!(is_given(&gateway, "BEFORE"), fault == "503", "{fault}");
+        gateway.restart();
+        let waits = || gateway.lane("main")["waiting_s"].as_u64() > Some(500);
+        until("the wait is taken up again", waits);
+        let trust = if fault == "503" { "unanswered" } else { "never" };
+        assert_eq!(gateway.lane("main")["trust"], trust, "{fault}");
+        assert_eq!(is_given(&gateway, "AFTER"), fault == "503", "{fault}");
+    }
+}
+
+#[test]
 fn sixty_requests_at_once_at_a_slow_provider_are_not_given_and_what_it_took_is_owed_once() {
     at_once(2, |n| {
         let (store, provider) = ([Store::Checks, Store::OneTill][n], Provider::start());
