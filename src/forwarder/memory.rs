@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::{Clock, whole_ms};
+use crate::clock::{Clock, signed_ms, whole_ms};
 use crate::link::{Cause, Link, Outages};
 use crate::store::{Hold, LaneMemory, WaitMemory};
 
@@ -11,9 +11,13 @@ const OPERATOR_TRUSTS: &str = "operator_trusts";
 /// Before how much of the wait a 429 asked for, in milliseconds. What a version before this one
 /// kept does not say it, and such a version passes over it.
 const LIMITED: &str = "limited=";
+/// Before the boot in which an outage was seen to go on and, after a colon, when it began on that
+/// boot's clock, in milliseconds: less than nothing where it is older than the boot.
+const BEGAN: &str = "began=";
 
-/// The outages of the last process. Of the one that it did not see the end of: between two trusted
-/// readings the wall clock tells how long nobody looked; otherwise only what was seen counts.
+/// The outages of the last process. Of the one that it did not see the end of: within one boot its
+/// clock tells how long nobody looked, between two trusted readings the wall clock does; otherwise
+/// only what was seen counts.
 pub(super) fn outages(memory: &LaneMemory, clock: &Clock) -> Outages {
     Outages::restore(carried_outage(memory, clock), &memory.more)
 }
@@ -22,13 +26,28 @@ fn carried_outage(memory: &LaneMemory, clock: &Clock) -> Duration {
     if memory.outage_ms == 0 {
         return Duration::ZERO;
     }
+    let seen = Duration::from_millis(memory.outage_ms);
+    if let Some(lasted) = lasted_by_boot(memory, clock) {
+        return lasted.max(seen);
+    }
     let now = clock.stamp();
     let unseen = if now.trusted && memory.noted_trusted {
         now.unix_ms.saturating_sub(memory.noted_ms)
     } else {
         0
     };
-    Duration::from_millis(memory.outage_ms.saturating_add(u64::try_from(unseen).unwrap_or(0)))
+    seen + Duration::from_millis(u64::try_from(unseen).unwrap_or(0))
+}
+
+/// How long the outage has lasted by the clock of the boot in which it was seen to go on, if that
+/// is still this one: a crash forgets nothing of it, whatever the wall clock shows.
+fn lasted_by_boot(memory: &LaneMemory, clock: &Clock) -> Option<Duration> {
+    let (boot, began_ms) = word(&memory.more, BEGAN)?.rsplit_once(':')?;
+    if boot.is_empty() || boot != clock.boot_id() {
+        return None;
+    }
+    let lasted_ms = signed_ms(clock.since_boot()).checked_sub(began_ms.parse().ok()?)?;
+    Some(Duration::from_millis(u64::try_from(lasted_ms).ok()?))
 }
 
 /// What is left of a provider's `Retry-After`. After a reboot its clock is gone and all that was
@@ -88,9 +107,14 @@ pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) 
     // While nobody tries, the time that passes tells nothing of the line.
     let noted_trusted = stamp.trusted && is_out;
     let limited = wait.as_ref().map(|_| whole_ms(link.limited(now).unwrap_or_default()));
-    let limited = limited.map(|ms| format!("{LIMITED}{ms}"));
-    let kept = [limited.unwrap_or_default(), link.outages().kept(now)];
-    let more = kept.join(" ").trim().to_owned();
+    let began_ms = signed_ms(clock.since_boot()) - signed_ms(link.unended_outage(now));
+    let words = [
+        limited.map(|ms| format!("{LIMITED}{ms}")),
+        is_out.then(|| format!("{BEGAN}{}:{began_ms}", clock.boot_id())),
+        Some(link.outages().kept(now)),
+    ];
+    let words: Vec<_> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();
+    let more = words.join(" ");
     LaneMemory { hold, outage_ms, noted_ms: stamp.unix_ms, noted_trusted, wait, more }
 }
 
@@ -123,14 +147,21 @@ mod tests {
         assert_eq!(of(&link(Duration::ZERO), 0, &clock, Duration::ZERO).outage_ms, 0);
     }
 
-    #[test]
-    fn an_outage_goes_on_between_two_clocks_that_can_be_trusted() {
-        let (hour, clock) = (Duration::from_secs(3600), Clock::manual(7_200_000, true));
+    /// A box that was switched on a minute ago; no clock moves by itself in a paused runtime.
+    fn boot(id: &str, (unix_ms, trusted): (i64, bool)) -> Clock {
+        let clock = Clock::simulated(id, Duration::from_secs(60));
+        clock.set(unix_ms, trusted);
+        clock
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_goes_on_between_two_clocks_that_can_be_trusted() {
+        let (hour, clock) = (Duration::from_secs(3600), boot("first", (7_200_000, true)));
         let mut down = link(hour);
         down.hold_by(Duration::ZERO, "somebody".to_owned(), false);
         let kept = of(&down, 0, &clock, hour);
         assert_eq!((kept.outage_ms, kept.noted_trusted), (7_200_000, true));
-        clock.set(7_200_000 + 60_000, true);
+        let clock = boot("second", (7_200_000 + 60_000, true));
         assert_eq!(carried_outage(&kept, &clock), 2 * hour + Duration::from_secs(60));
         clock.set(9 * 3_600_000, false);
         assert_eq!(
@@ -140,9 +171,28 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_hold_is_kept_with_whether_it_lets_tills_be_trusted_and_so_are_the_outages_that_ended() {
-        let clock = Clock::manual(7_200_000, true);
+    #[tokio::test(start_paused = true)]
+    async fn a_crash_within_one_boot_forgets_nothing_of_an_outage_whatever_the_clock_shows() {
+        let (hour, clock) = (Duration::from_secs(3600), boot("first", (7_200_000, false)));
+        let mut down = link(hour);
+        down.hold_by(Duration::ZERO, "somebody".to_owned(), true);
+        let kept = of(&down, 0, &clock, Duration::ZERO);
+        clock.sleep(hour);
+        for shown in [(1, false), (1, true), (9 * 3_600_000, true)] {
+            clock.set(shown.0, shown.1);
+            assert_eq!(carried_outage(&kept, &clock), 2 * hour, "{shown:?}");
+        }
+        assert_eq!(carried_outage(&kept, &boot("second", (7_200_000, false))), hour);
+        // More of it may have been kept since, with what a till was given or refused.
+        let more = LaneMemory { outage_ms: 4 * kept.outage_ms, ..kept.clone() };
+        assert_eq!(carried_outage(&more, &clock), 4 * hour);
+        let over = LaneMemory { outage_ms: 0, ..kept };
+        assert_eq!(carried_outage(&over, &clock), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hold_is_kept_with_whether_it_trusts_and_so_are_the_outages_that_ended() {
+        let clock = boot("first", (7_200_000, true));
         for trust in [false, true] {
             let hour = Duration::from_secs(3600);
             let mut held = link(hour);
@@ -190,14 +240,16 @@ mod tests {
             clock.sleep(minute);
             let later = restored(&kept, &clock);
             assert_eq!(later.0, Some(9 * minute), "{kept:?}");
-            let left = is_limited.map(|limited| limited - minute).filter(|left| !left.is_zero());
+            let left = is_limited
+                .map(|limited| limited.saturating_sub(minute))
+                .filter(|left| !left.is_zero());
             assert_eq!(later.1, left, "{kept:?}");
         }
     }
 
-    #[test]
-    fn what_was_kept_outlives_a_start_with_settings_that_cannot_be_used_and_what_is_written_then() {
-        let (hour, clock) = (Duration::from_secs(3600), Clock::manual(7_200_000, true));
+    #[tokio::test(start_paused = true)]
+    async fn what_was_kept_outlives_a_start_with_unusable_settings_and_what_is_written_then() {
+        let (hour, clock) = (Duration::from_secs(3600), boot("first", (7_200_000, true)));
         for (cause, trust) in
             [(Cause::Declines, false), (Cause::Operator, false), (Cause::Operator, true)]
         {

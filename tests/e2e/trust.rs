@@ -547,6 +547,22 @@ fn one_answered_probe_does_not_refill_the_outage_budget_and_neither_does_a_resta
 }
 
 #[test]
+fn no_crash_each_second_refills_the_outage_budget_and_no_clock_is_needed_for_that() {
+    let provider = Provider::start();
+    let mut gateway = Store::Checks.gateway(&provider, "400ms", "max_outage = \"6s\"");
+    cut(&provider, &gateway, &gateway.till("till-1"));
+    let mut turn = 0;
+    eventually("the budget is used", || {
+        moment(Duration::from_secs(1));
+        gateway.restart();
+        turn += 1;
+        let reply = gateway.till("till-1").redeem(&format!("CRASH-{turn}"));
+        (reply.status == 503).then_some(())
+    });
+    assert!(turn > 2, "the first seconds are within it");
+}
+
+#[test]
 fn an_outage_that_goes_on_over_a_restart_has_begun_before_it() {
     let provider = Provider::start();
     let mut gateway = Gateway::before(&provider);
