@@ -27,10 +27,11 @@ use crate::verdict::{self, Outcome, Rules};
 
 /// A settlement or a memory that the store did not take is offered again after this long.
 const STORE_RETRY: Duration = Duration::from_secs(1);
-/// While a lane is not up, how long its outage has lasted is kept this often, or whenever it has
-/// grown by this part: what a crash forgets of it is small beside it, and a long outage does not
-/// wear the disk.
+/// While a lane is not up, how long its outage has lasted is kept whenever it has grown by this
+/// part, within these bounds: what a power cut forgets of it is small, and a long outage does not
+/// wear the disk. While redemptions are given on trust, the store keeps it more often.
 const MEMORY_EVERY: Duration = Duration::from_secs(10);
+const MEMORY_EVERY_MAX: Duration = Duration::from_secs(300);
 const MEMORY_PART: u32 = 60;
 
 /// Something that went on beside the loop has ended.
@@ -603,7 +604,8 @@ impl<R: Transport> Forwarder<R> {
     /// When the outage is to be kept next: now and then, and when somebody is to be told of it.
     fn memory_due(&self, now: Duration) -> Option<Duration> {
         let link = self.scheduler.link();
-        let every = MEMORY_EVERY.max(link.unended_outage(now) / MEMORY_PART);
+        let part = link.unended_outage(now) / MEMORY_PART;
+        let every = part.clamp(MEMORY_EVERY, MEMORY_EVERY_MAX);
         let due = self.remembered_at + every;
         link.is_out().then(|| self.next_step_at.map_or(due, |step| step.min(due)))
     }

@@ -370,11 +370,9 @@ impl Link {
         self.book(now);
     }
 
-    /// Takes over what was left of a provider's `Retry-After`.
-    pub fn restore_wait(&mut self, until: Duration) {
-        self.wait_until = Some(until);
-        // Which of the two it was is not kept: the stricter one.
-        self.limited_until = Some(until);
+    /// Takes over what was left of a provider's `Retry-After`, and until when a 429 asked for it.
+    pub fn restore_wait(&mut self, until: Duration, limited: Option<Duration>) {
+        (self.wait_until, self.limited_until) = (Some(until), limited);
     }
 
     /// New settings; the state stays.

@@ -366,13 +366,16 @@ fn what_a_503_says_meanwhile_ends_no_429_and_makes_it_no_longer() {
 
 #[test]
 fn what_was_left_of_a_retry_after_is_waited_for_after_a_restart() {
-    let mut link = link();
-    link.restore_wait(s(50));
-    assert_eq!(
-        (link.is_up(s(10)), link.waiting(s(10)), link.next_moment(s(10))),
-        (false, Some(s(40)), Some(s(50)))
-    );
-    assert!(link.is_up(s(50)));
+    for (limited, trust) in [(None, Trust::Unanswered), (Some(s(50)), Trust::Never)] {
+        let mut link = link();
+        link.restore_wait(s(50), limited);
+        assert_eq!(
+            (link.is_up(s(10)), link.waiting(s(10)), link.next_moment(s(10))),
+            (false, Some(s(40)), Some(s(50)))
+        );
+        assert_eq!(link.trust(s(10)), trust, "{limited:?}");
+        assert!(link.is_up(s(50)) && link.trust(s(50)) == Trust::Unanswered);
+    }
 }
 
 #[test]

@@ -50,10 +50,16 @@ pub(super) struct Books {
     pub(super) last: LastSums,
 }
 
+/// While redemptions are given on trust, how long the outage has lasted is kept with one of them
+/// this often: a power cut forgets no more of it.
+const OUTAGE_KEPT_EVERY: Duration = Duration::from_secs(60);
+
 #[derive(Clone, Debug, Default)]
 struct LaneBooks {
     name: Arc<str>,
     counts: Counts,
+    /// How much of the present outage is kept, as far as this process knows.
+    outage_kept: Duration,
     /// Rows that left after their retention: the totals still count them.
     gone: Gone,
     /// How many wait for a person. A database of an earlier build says it once it is recounted.
@@ -446,6 +452,12 @@ impl Books {
         (left != Some(Duration::ZERO)).then(|| Off { off: off.clone(), left })
     }
 
+    fn outage_is_kept(&mut self, lane: i64, present: Duration) {
+        if let Some(page) = self.lanes.get_mut(&lane) {
+            page.outage_kept = present;
+        }
+    }
+
     fn page(&mut self, lane: i64) -> Result<&mut Counts, StoreError> {
         Ok(&mut self.changed(lane)?.counts)
     }
@@ -640,6 +652,7 @@ impl Desk<'_> {
             ":until": wait.until_ms, ":left": wait.left_ms, ":lane": number,
         })?;
         keep::write(self.sql, &more_name(lane), &memory.more)?;
+        self.books.outage_is_kept(number, Duration::from_millis(outage));
         Ok(())
     }
 
@@ -654,13 +667,37 @@ impl Desk<'_> {
         let now = self.lane_now(lane, name, "");
         let Some(present) = now.present else { return Ok(()) };
         let ended = now.outage.saturating_sub(present);
+        self.keep_outage(lane, present, most.saturating_sub(ended))
+    }
+
+    /// A redemption is given on trust: now and then, how long the outage has lasted is kept with
+    /// it. All others cost no statement.
+    pub(super) fn keep_outage_given(
+        &mut self,
+        lane: i64,
+        present: Option<Duration>,
+    ) -> Result<(), StoreError> {
+        let kept = self.books.lanes.get(&lane).map_or(Duration::ZERO, |page| page.outage_kept);
+        match present.filter(|present| *present >= kept + OUTAGE_KEPT_EVERY) {
+            Some(present) => self.keep_outage(lane, present, present),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps how long the outage has lasted, unless as much as `enough` is kept already.
+    fn keep_outage(
+        &mut self,
+        lane: i64,
+        present: Duration,
+        enough: Duration,
+    ) -> Result<(), StoreError> {
         let sql = "UPDATE lane SET outage_ms = :present, outage_noted_ms = :now, outage_trusted = \
-            :trusted WHERE lane = :lane AND outage_ms < :reached";
+            :trusted WHERE lane = :lane AND outage_ms < :enough";
         self.sql.prepare_cached(sql)?.execute(named_params! {
-            ":present": whole_ms(present).saturating_add(1),
-            ":reached": whole_ms(most.saturating_sub(ended)),
+            ":present": whole_ms(present).saturating_add(1), ":enough": whole_ms(enough),
             ":now": self.around.stamp.unix_ms, ":trusted": self.around.stamp.trusted, ":lane": lane,
         })?;
+        self.books.outage_is_kept(lane, present);
         Ok(())
     }
 }

@@ -111,6 +111,8 @@ impl Entry {
 
 /// How far the limits are used that a row meets.
 struct Used {
+    /// How long the present outage has lasted.
+    present: Option<Duration>,
     headroom: Headroom,
     gauges: Vec<Gauge>,
 }
@@ -695,6 +697,7 @@ impl Desk<'_> {
         let before = self.used(row, given, 1);
         self.give(row, given, true)?;
         let after = self.used(row, given, 0);
+        self.keep_outage_given(row.lane, after.present)?;
         self.tell_steps(row.lane, given.worth.amount(), (&before.gauges, &after.gauges))?;
         Ok(after.headroom)
     }
@@ -731,7 +734,7 @@ impl Desk<'_> {
         };
         let mut gauges = lane_gauges(offline, &now, risk.lane);
         gauges.extend(rule.into_iter().flat_map(|rule| rule_gauges(rule, &now, risk.of_rule)));
-        Used { headroom: headroom(offline, &now, &risk), gauges }
+        Used { present: now.present, headroom: headroom(offline, &now, &risk), gauges }
     }
 
     /// What a row that a crash leaves will count as.

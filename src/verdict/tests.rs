@@ -257,6 +257,9 @@ fn a_server_fault_makes_its_row_wait() {
 
 const DATE: &str = "Sun, 01 Nov 2026 08:00:00 GMT";
 
+/// As one list: the provider's, and that of what stands before it.
+const TWO_DATES: &str = "Sun, 01 Nov 2026 08:00:00 GMT, Sun, 01 Nov 2026 08:00:01 GMT";
+
 #[test]
 fn retry_after_is_a_bounded_floor_or_nothing() {
     let rows = [
@@ -283,6 +286,16 @@ fn retry_after_is_a_bounded_floor_or_nothing() {
         (DATE, Some(DATE), None),
         ("Mon, 01 Nov 2060 08:00:00 GMT", Some(DATE), Some(3600)),
         ("Fri, 31 Dec 9999 23:59:59 GMT", Some("Thu, 01 Jan 1970 00:00:00 GMT"), Some(3600)),
+        // The provider's and that of what stands before it, as one list.
+        ("60, 60", None, Some(60)),
+        ("5, 60", None, Some(60)),
+        ("60, soon", None, Some(60)),
+        ("0, 0", None, None),
+        ("soon, -5", Some(DATE), None),
+        ("7, Sun, 01 Nov 2026 08:00:30 GMT", Some(DATE), Some(30)),
+        ("Sun, 01 Nov 2026 08:00:30 GMT, 45", Some(DATE), Some(45)),
+        ("Sun, 01 Nov 2026 08:00:30 GMT, Sun Nov  1 08:00:40 2026", Some(TWO_DATES), Some(40)),
+        ("Sun, 01 Nov 2026 08:00:30 GMT, 5", None, Some(5)),
     ];
     for (retry_after, date, expected) in rows {
         let at_least = expected.map(Duration::from_secs);

@@ -313,6 +313,24 @@ fn a_429_gives_nobody_trust_and_one_try_in_two_seconds_finds_its_end() {
 }
 
 #[test]
+fn a_restart_makes_no_429_of_a_503_and_ends_none() {
+    for fault in ["503", "429"] {
+        let provider = Provider::start();
+        let mut gateway = Store::Checks.gateway(&provider, "1s", "");
+        provider.rules(&[&format!("fault={fault},retry_after=600,call=both")]);
+        let is_given =
+            |gateway: &Gateway, code: &str| gateway.till("till-1").redeem(code).status == 200;
+        assert_eq!(is_given(&gateway, "BEFORE"), fault == "503", "{fault}");
+        gateway.restart();
+        let waits = || gateway.lane("main")["waiting_s"].as_u64() > Some(500);
+        until("the wait is taken up again", waits);
+        let trust = if fault == "503" { "unanswered" } else { "never" };
+        assert_eq!(gateway.lane("main")["trust"], trust, "{fault}");
+        assert_eq!(is_given(&gateway, "AFTER"), fault == "503", "{fault}");
+    }
+}
+
+#[test]
 fn sixty_requests_at_once_at_a_slow_provider_are_not_given_and_what_it_took_is_owed_once() {
     at_once(2, |n| {
         let (store, provider) = ([Store::Checks, Store::OneTill][n], Provider::start());
@@ -585,6 +603,22 @@ fn one_answered_probe_does_not_refill_the_outage_budget_and_neither_does_a_resta
     assert!(used_up(&gateway, 1) <= 2, "one answer refilled the budget");
     gateway.restart();
     assert!(used_up(&gateway, 2) <= 2, "a restart refilled the budget");
+}
+
+#[test]
+fn no_crash_each_second_refills_the_outage_budget_and_no_clock_is_needed_for_that() {
+    let provider = Provider::start();
+    let mut gateway = Store::Checks.gateway(&provider, "400ms", "max_outage = \"6s\"");
+    cut(&provider, &gateway, &gateway.till("till-1"));
+    let mut turn = 0;
+    eventually("the budget is used", || {
+        moment(Duration::from_secs(1));
+        gateway.restart();
+        turn += 1;
+        let reply = gateway.till("till-1").redeem(&format!("CRASH-{turn}"));
+        (reply.status == 503).then_some(())
+    });
+    assert!(turn > 2, "the first seconds are within it");
 }
 
 #[test]

@@ -1863,6 +1863,36 @@ fn what_a_link_must_not_forget_survives_a_crash() {
 }
 
 #[test]
+fn how_long_the_outage_lasts_is_kept_with_a_redemption_given_on_trust_each_minute_at_most() {
+    let (minute, mut world) = (Duration::from_secs(60), World::new());
+    let mut given_after = |present: Option<Duration>| {
+        let n = world.counts().accepted;
+        world.lane.present = present;
+        world.take("till-1", &format!("C{n}"));
+        world.crash();
+        world.store().memory(LANE).unwrap().outage_ms
+    };
+    assert_eq!(given_after(None), 0);
+    assert_eq!(given_after(Some(minute / 2)), 0);
+    let hours = 1800 * minute;
+    assert_eq!(given_after(Some(hours)), 108_000_001, "the first after a start");
+    world.lane.present = None;
+    let memory = LaneMemory { outage_ms: 108_000_000, ..LaneMemory::default() };
+    world.one(Remember { lane: LANE.to_owned(), memory, streak: Vec::new() });
+    for (seconds, kept_ms) in [(59, 108_000_000), (60, 108_060_001), (119, 108_060_001)] {
+        world.lane.present = Some(hours + Duration::from_secs(seconds));
+        world.take("till-1", &format!("D{seconds}"));
+        assert_eq!(world.store().memory(LANE).unwrap().outage_ms, kept_ms, "{seconds} s later");
+    }
+    world.lane.present = None;
+    let memory = LaneMemory::default();
+    world.one(Remember { lane: LANE.to_owned(), memory, streak: Vec::new() });
+    world.lane.present = Some(minute);
+    world.take("till-1", "THE-NEXT-OUTAGE");
+    assert_eq!(world.store().memory(LANE).unwrap().outage_ms, 60_001);
+}
+
+#[test]
 fn what_an_earlier_process_left_without_a_word_counts_as_given_and_what_was_refused_does_not() {
     let mut world = World::up();
     let (open, refused) = (world.take("till-1", "A"), world.take("till-1", "B"));

@@ -521,6 +521,7 @@ fn page_of(f: Frame, job: &BulkJob) -> BulkPage {
 /// `POST /jobs/{number}/stop`
 pub(super) async fn stop(
     State(admin): State<Arc<Admin>>,
+    Extension(asker): Extension<Asker>,
     f: Frame,
     Path(number): Path<String>,
 ) -> Response {
