@@ -23,5 +23,4 @@ pub use row::{
 pub use settle::{
     Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext, WaitContext, WaitEnd,
     cause_of_silence, conclude, keep_attempts, marks_given_late, relayed, settle, unheard,
-    was_refused_last,
 };

@@ -331,8 +331,8 @@ pub struct WaitContext<'a> {
     pub risk: Risk<'a>,
     /// Another business's redemption holds the code.
     pub is_held_elsewhere: bool,
-    /// The last of the row's attempts that was answered was refused: [`was_refused_last`].
-    pub was_refused_last: bool,
+    /// The row's attempts that have ended.
+    pub attempts: &'a [Attempt],
 }
 
 /// What becomes of a pending row for which its till waits no longer.
@@ -385,13 +385,12 @@ pub fn conclude(row: &Row, at: WaitContext<'_>) -> Conclude {
 /// Whether the provider has refused this very row, and has not taken that back: before a person
 /// sent it again, or at its last answer.
 fn was_told_no(row: &Row, at: &WaitContext<'_>) -> bool {
-    row.has(mark::STRONG | mark::ANSWERED) || at.was_refused_last
+    row.has(mark::STRONG | mark::ANSWERED) || was_refused_last(at.attempts)
 }
 
 /// Whether the last of a pending row's attempts that was answered was refused. That it was still
 /// being worked on is no refusal.
-#[must_use]
-pub fn was_refused_last(attempts: &[Attempt]) -> bool {
+fn was_refused_last(attempts: &[Attempt]) -> bool {
     let says_no = |end: &Attempt| end.refusal.is_some() || end.outcome == PARKED;
     let is_answered = |end: &&Attempt| says_no(end) || end.outcome == IN_PROGRESS;
     attempts.iter().rev().find(is_answered).is_some_and(says_no)

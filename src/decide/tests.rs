@@ -311,18 +311,9 @@ fn lane(trust: Trust) -> LaneNow {
 }
 
 fn waiting(end: WaitEnd, lane: LaneNow, evidence: bool, offline: &Offline) -> WaitContext<'_> {
-    let (withdrawn, is_held_elsewhere, was_refused_last) = (false, false, false);
-    let risk = Risk::none();
-    WaitContext {
-        end,
-        withdrawn,
-        lane,
-        evidence,
-        offline,
-        risk,
-        is_held_elsewhere,
-        was_refused_last,
-    }
+    let (withdrawn, is_held_elsewhere) = (false, false);
+    let (risk, attempts) = (Risk::none(), &[][..]);
+    WaitContext { end, withdrawn, lane, evidence, offline, risk, is_held_elsewhere, attempts }
 }
 
 fn concluded(row: &Row, end: WaitEnd, trust: Trust, evidence: bool) -> Conclude {
@@ -380,20 +371,27 @@ fn a_row_that_the_provider_refused_is_not_given_after_a_wait_and_stays_pending()
     let (offline, unsure) = (offline(), row(State::Pending, 0, mark::UNCERTAIN));
     let at = waiting(WaitEnd::InVain, lane(at_once), true, &offline);
     assert_eq!(conclude(&unsure, at), Conclude::Trust);
-    assert_eq!(conclude(&unsure, WaitContext { was_refused_last: true, ..at }), no);
+    let attempts = &[attempt(1, 0, Some(7))][..];
+    assert_eq!(conclude(&unsure, WaitContext { attempts, ..at }), no);
     let given = row(State::Pending, 0, mark::TRUSTED | mark::STRONG);
     assert_eq!(concluded(&given, WaitEnd::InVain, at_once, true), Conclude::Trusted, "it was");
 }
 
 #[test]
 fn the_last_attempt_that_was_answered_says_whether_a_row_is_refused() {
+    let (offline, unsure) = (offline(), row(State::Pending, 0, mark::UNCERTAIN));
+    let at = waiting(WaitEnd::InVain, lane(Trust::AtOnce { tenth: false }), true, &offline);
+    let is_given = |attempts: &[Attempt]| {
+        let at: WaitContext<'_> = WaitContext { attempts, ..at };
+        conclude(&unsure, at) == Conclude::Trust
+    };
     let busy = || Attempt { outcome: "in_progress".to_owned(), ..attempt(2, 0, None) };
     let failed = || Attempt { outcome: "parked".to_owned(), ..attempt(2, 0, None) };
     let (silent, refused) = (|| attempt(2, 0, None), || attempt(1, 0, Some(7)));
-    assert!(was_refused_last(&[refused()]) && was_refused_last(&[refused(), silent()]));
-    assert!(was_refused_last(&[busy(), failed(), silent()]));
-    assert!(!was_refused_last(&[]) && !was_refused_last(&[silent()]));
-    assert!(!was_refused_last(&[refused(), busy(), silent()]));
+    assert!(!is_given(&[refused()]) && !is_given(&[refused(), silent()]));
+    assert!(!is_given(&[busy(), failed(), silent()]));
+    assert!(is_given(&[]) && is_given(&[silent()]));
+    assert!(is_given(&[refused(), busy(), silent()]));
 }
 
 #[test]

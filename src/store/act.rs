@@ -11,7 +11,8 @@ use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
 use crate::decide::{
-    self, Asking, Conclude, Guard, NotGiven, NotOnTrust, TillVoid, WaitContext, WaitEnd, kind, mark,
+    self, Asking, Attempt, Conclude, Guard, NotGiven, NotOnTrust, TillVoid, WaitContext, WaitEnd,
+    kind, mark,
 };
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
@@ -199,7 +200,8 @@ impl Desk<'_> {
         let name = self.books.name(row.lane).to_owned();
         // The row itself is among the pending ones already.
         let lane = less_one(self.lane_now(row.lane, &name, &row.till));
-        let lane = self.with_cause(lane, &row)?;
+        let attempts = self.ended_attempts(&row)?;
+        let lane = self.with_cause(lane, &row, &attempts);
         let exact = self.around.offline.tells_apart(&name);
         let checked = self.remembered(row.lane, &row.business, &row.code, exact)?;
         let risk =
@@ -216,7 +218,7 @@ impl Desk<'_> {
             offline,
             risk,
             is_held_elsewhere,
-            was_refused_last: self.was_refused_last(&row)?,
+            attempts: &attempts,
         };
         let marks = decide::marks_given_late(&row, &at);
         let concluded = decide::conclude(&row, at);
@@ -241,13 +243,13 @@ impl Desk<'_> {
 
     /// Rules ask why nobody can be asked. A lane that is silent counts as up for a while: the cause
     /// is the row's own then.
-    fn with_cause(&self, lane: LaneNow, row: &Stored) -> Result<LaneNow, StoreError> {
+    fn with_cause(&self, lane: LaneNow, row: &Stored, ended: &[Attempt]) -> LaneNow {
         let is_told = lane.cause.is_some() || lane.trust != Trust::Unanswered;
         if is_told || self.around.offline.rules.is_empty() {
-            return Ok(lane);
+            return lane;
         }
-        let ended = if row.in_flight { Vec::new() } else { row::attempts(self.sql, row.seq)? };
-        Ok(LaneNow { cause: Some(decide::cause_of_silence(ended.last())), ..lane })
+        let last = ended.last().filter(|_| !row.in_flight);
+        LaneNow { cause: Some(decide::cause_of_silence(last)), ..lane }
     }
 
     /// The row was settled while its till was on its way here: the till is told now.
@@ -280,13 +282,10 @@ impl Desk<'_> {
         Ok(Concluded::Trusted { headroom })
     }
 
-    /// Whether the provider refused the row when it last answered about it. A first attempt that is
-    /// under way is the only one.
-    fn was_refused_last(&self, row: &Stored) -> Result<bool, StoreError> {
-        if row.attempts <= u32::from(row.in_flight) {
-            return Ok(false);
-        }
-        Ok(decide::was_refused_last(&row::attempts(self.sql, row.seq)?))
+    /// The attempts of a row that have ended. A first one that is under way is the only one.
+    fn ended_attempts(&self, row: &Stored) -> Result<Vec<Attempt>, StoreError> {
+        let has_any = row.attempts > u32::from(row.in_flight);
+        if has_any { row::attempts(self.sql, row.seq) } else { Ok(Vec::new()) }
     }
 
     /// What another business's redemption of the lane says of the code, now that nobody can be
