@@ -781,7 +781,7 @@ fn what_a_code_was_for_one_business_holds_it_for_the_others_of_the_lane_when_its
 /// A till's redemption of the code for another business of the lane, which is known there.
 fn for_another(till: &str, code: &str) -> NewRedemption {
     let mut new = later(till, code);
-    new.request.business_refrence = "other".to_owned();
+    "other".clone_into(&mut new.request.business_refrence);
     new
 }
 
