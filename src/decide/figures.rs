@@ -58,6 +58,13 @@ impl Figures {
         Self(all.map(i64::from))
     }
 
+    /// How many are owed.
+    #[must_use]
+    pub fn owed(self) -> i64 {
+        let [.., owed, _, _] = self.0;
+        owed
+    }
+
     /// Nothing is counted.
     #[must_use]
     pub fn is_nothing(self) -> bool {

@@ -113,10 +113,10 @@ pub(super) fn of(link: &Link, held_since_ms: i64, clock: &Clock, now: Duration) 
     // While nobody tries, the time that passes tells nothing of the line.
     let noted_trusted = stamp.trusted && is_out;
     let limited = wait.as_ref().map(|_| whole_ms(link.limited(now).unwrap_or_default()));
-    let began_ms = signed_ms(clock.since_boot()) - signed_ms(link.unended_outage(now));
+    let began_ms = || signed_ms(clock.since_boot()) - signed_ms(link.unended_outage(now));
     let words = [
         limited.map(|ms| format!("{LIMITED}{ms}")),
-        is_out.then(|| format!("{BEGAN}{}:{began_ms}", clock.boot_id())),
+        is_out.then(|| format!("{BEGAN}{}:{}", clock.boot_id(), began_ms())),
         Some(link.outages().kept(now)),
     ];
     let words: Vec<_> = words.into_iter().flatten().filter(|word| !word.is_empty()).collect();

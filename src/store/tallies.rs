@@ -132,6 +132,21 @@ fn add_all(
 }
 
 impl Reader {
+    /// How many are owed to customers, as the figures have it; none where they are not kept.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub(super) fn figure_of_owed(&self) -> Result<u64, StoreError> {
+        if !figures_are_kept(&self.connection)? {
+            return Ok(0);
+        }
+        let reading = self.connection.unchecked_transaction()?;
+        let unwritten: i64 = Sums::read(&reading)?.figures().map(|(_, change)| change.owed()).sum();
+        let sql = "SELECT coalesce(sum(owed), 0) FROM tally WHERE gone = 0";
+        let written: i64 = reading.query_row(sql, [], |row| row.get(0))?;
+        Ok(u64::try_from(written.saturating_add(unwritten)).unwrap_or(0))
+    }
+
     /// The figures of the days from one to another, both included, whole days at a time; of one
     /// lane or all.
     ///

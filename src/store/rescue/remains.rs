@@ -50,7 +50,7 @@ impl Reader {
         numbers.sort_unstable();
         numbers.truncate(limit);
         // What cannot be counted keeps nobody from saving the rows.
-        let owed = if after == Seq(0) { self.owed().unwrap_or(0) } else { 0 };
+        let owed = if after == Seq(0) { self.figure_of_owed().unwrap_or(0) } else { 0 };
         let (mut page, mut bytes, mut last) = (Page { owed, ..Page::default() }, 0, after);
         for seq in &numbers {
             last = *seq;
@@ -68,14 +68,6 @@ impl Reader {
         }
         page.next = (bytes >= BODY_BYTES_MAX || numbers.len() >= limit).then_some(last);
         Ok(page)
-    }
-
-    /// How many are owed to customers.
-    fn owed(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM redemption NOT INDEXED WHERE state = 1 AND marks & ?1 AND \
-            NOT marks & ?2";
-        let marks = (mark::OWED, mark::IN_VAIN);
-        Ok(self.connection.query_row(sql, marks, |row| row.get(0))?)
     }
 
     /// One row; `None` when it was settled meanwhile.
