@@ -46,8 +46,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("subtle", &["admin", "intake"]),
     ("systemd", &["notify"]),
     ("tokio_rustls", &["listen", "sandbox"]),
-    ("tower_layer", &["upstream"]),
-    ("tower_service", &["upstream"]),
     ("tracing_subscriber", &["log"]),
     ("tz", &["clock"]),
     ("unicode_width", &["cli"]),

@@ -15,7 +15,6 @@ use crate::settings::Provider;
 use crate::verdict::{self, Failure, Outcome, Phase, Rules, Verdict};
 
 mod answer;
-mod connecting;
 mod credential;
 mod oauth;
 mod own_check;

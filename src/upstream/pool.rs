@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::answer::{self, BrokenAnswer};
-use super::connecting::NotesConnects;
 use super::phase::{self, AttemptFacts};
 use super::progress::{Course, Progress, TakenRequests};
 use super::proxy::Proxy;
@@ -118,7 +117,6 @@ impl PoolPlan {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
-            .connector_layer(NotesConnects)
             .connect_timeout(self.timeout + Duration::from_secs(CONNECT_GRACE_S))
             .pool_idle_timeout(Duration::from_secs(POOL_IDLE_S))
             .pool_max_idle_per_host(POOL_IDLE_CONNECTIONS_MAX)
@@ -368,10 +366,8 @@ impl Pool {
             // What was written a moment ago cannot be acknowledged yet.
             true if is_in_time && standing.unacknowledged && !course.is_answering() => Phase::Write,
             true => Phase::Answer,
-            // The way is open: over HTTP/2 a request may wait for those that are not answered, or
-            // for a place where the peer offers none.
-            false if !course.is_connecting() => Phase::Answer,
             false if standing.connecting => Phase::Connect,
+            // The way is open: over HTTP/2 a request may wait for those that are not answered.
             false if course.waits_behind_others() => Phase::Answer,
             false if self.plan.proxy.is_some() || url.scheme() != "https" => Phase::Connect,
             false => Phase::Tls,

@@ -15,8 +15,6 @@ struct Notes {
     begun: Instant,
     taken: Arc<TakenRequests>,
     resolving: AtomicBool,
-    /// Apart, since a connect may outlive the POST that it was begun for.
-    connecting: Arc<AtomicBool>,
     answering: AtomicBool,
     sent: Progress,
 }
@@ -47,8 +45,8 @@ impl Course {
     /// The course of a POST whose sending `progress` tells of, of an attempt that began then.
     pub(super) fn of(progress: &Progress, begun: Instant, taken: &Arc<TakenRequests>) -> Self {
         let (resolving, answering) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (sent, taken, connecting) = (progress.clone(), Arc::clone(taken), Arc::default());
-        Self(Arc::new(Notes { begun, taken, resolving, connecting, answering, sent }))
+        let (sent, taken) = (progress.clone(), Arc::clone(taken));
+        Self(Arc::new(Notes { begun, taken, resolving, answering, sent }))
     }
 
     /// The course of the POST that the calling code runs for, if there is one.
@@ -69,19 +67,6 @@ impl Course {
 
     pub(super) fn is_resolving(&self) -> bool {
         self.0.resolving.load(Ordering::Relaxed)
-    }
-
-    /// Notes that a connection is being made, up to the end of its handshake, until what is
-    /// returned is dropped.
-    pub(super) fn connecting(&self) -> Connecting {
-        self.0.connecting.store(true, Ordering::Relaxed);
-        Connecting(Arc::clone(&self.0.connecting))
-    }
-
-    /// Whether a connection of its own is not made yet. Otherwise there is one, its own or
-    /// another's, and what the request waits for is to be taken by it.
-    pub(super) fn is_connecting(&self) -> bool {
-        self.0.connecting.load(Ordering::Relaxed)
     }
 
     /// Notes that an answer has begun: its head is here.
@@ -119,15 +104,6 @@ pub(super) struct Resolving<'a>(&'a Course);
 impl Drop for Resolving<'_> {
     fn drop(&mut self) {
         self.0.0.resolving.store(false, Ordering::Relaxed);
-    }
-}
-
-/// While it lives, a connection is being made.
-pub(super) struct Connecting(Arc<AtomicBool>);
-
-impl Drop for Connecting {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
     }
 }
 
