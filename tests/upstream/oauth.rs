@@ -67,6 +67,19 @@ fn grants(access: &str, refresh: Option<&str>, expires_in: u64) -> Reaction {
     answer(200, "", &body)
 }
 
+/// Grants `a0`, `a1` and so on, each for so many seconds, and takes none of them.
+async fn refusing(expires_in: u64) -> Server {
+    let count = AtomicUsize::new(0);
+    Server::plain(move |seen| {
+        if is_token(seen) {
+            grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, expires_in)
+        } else {
+            answer(401, "", "")
+        }
+    })
+    .await
+}
+
 fn invalid_grant() -> Reaction {
     answer(400, "", r#"{"error":"invalid_grant","error_description":"first-refresh is revoked"}"#)
 }
@@ -208,15 +221,7 @@ async fn a_token_at_its_end_is_renewed_before_it_is_sent() {
 
 #[tokio::test]
 async fn tokens_without_a_life_of_which_none_is_taken_are_asked_for_no_more_often_than_others() {
-    let count = AtomicUsize::new(0);
-    let server = Server::plain(move |seen| {
-        if is_token(seen) {
-            grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 0)
-        } else {
-            answer(401, "", "")
-        }
-    })
-    .await;
+    let server = refusing(0).await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     answer_of(&upstream).await;
@@ -601,15 +606,7 @@ async fn a_refresh_token_that_cannot_be_kept_is_kept_as_soon_as_it_can_be() {
 
 #[tokio::test]
 async fn a_refused_token_is_renewed_once_and_then_at_most_once_a_backoff() {
-    let count = AtomicUsize::new(0);
-    let server = Server::plain(move |seen| {
-        if is_token(seen) {
-            grants(&format!("a{}", count.fetch_add(1, Ordering::SeqCst)), None, 3600)
-        } else {
-            answer(401, "", "")
-        }
-    })
-    .await;
+    let server = refusing(3600).await;
     let here = OAuthBench::new(Grant::ClientCredentials);
     let upstream = here.upstream(&server);
     answer_of(&upstream).await;
