@@ -1,6 +1,7 @@
 //! One connection: its handshake, its requests and its end.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,7 +9,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request, Response};
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -30,6 +32,8 @@ use crate::contract;
 /// At the stop, how long a connection without a request stays for one that is on its way or an
 /// answer that is.
 const IDLE_STOP_WITHIN: Duration = Duration::from_millis(250);
+/// At the stop, how long a TLS handshake that is under way may still take: a request follows it.
+const HANDSHAKE_STOP_WITHIN: Duration = Duration::from_secs(1);
 /// How long the farewell to a client may take.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 
@@ -52,6 +56,12 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     if stop.wait_for(|stop| *stop).await.is_err() {
         tracing::debug!("the stop signal's sender is gone");
     }
+}
+
+/// Resolves so long after the stop signal.
+async fn stopped_since(stop: &mut watch::Receiver<bool>, within: Duration) {
+    stopped(stop).await;
+    tokio::time::sleep(within).await;
 }
 
 /// Serves one connection to its end.
@@ -102,10 +112,11 @@ async fn handshake(
     house: &House,
 ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
     let mut stop = house.stop.clone();
+    let within = HANDSHAKE_STOP_WITHIN.min(house.bounds.stop_within);
     let shaken = tokio::select! {
         shaken = timeout(house.bounds.header_within, acceptor.accept(stream)) => shaken,
         () = slot.evicted() => return None,
-        () = stopped(&mut stop) => return None,
+        () = stopped_since(&mut stop, within) => return None,
     };
     match shaken {
         Ok(Ok(stream)) => Some(stream),
@@ -130,7 +141,8 @@ async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House)
         router: TowerToHyperService::new(house.router.clone()),
         peer,
         slot: Arc::clone(&slot),
-        wire,
+        wire: Arc::clone(&wire),
+        stop: house.stop.clone(),
     };
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -146,7 +158,9 @@ async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House)
     let ended = tokio::select! {
         ended = &mut connection => Some(ended),
         () = slot.evicted() => None,
-        () = stopped(&mut stop) => wind_down(&mut connection, &slot, bounds.stop_within).await,
+        () = stopped(&mut stop) => {
+            wind_down(&mut connection, (&slot, &wire), bounds.stop_within).await
+        }
     };
     if let Some(Err(error)) = ended {
         tracing::debug!(%error, "a connection ended");
@@ -165,11 +179,15 @@ async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House)
 /// in time.
 async fn wind_down<I: Carrier>(
     connection: &mut Connection<I>,
-    slot: &Slot,
+    (slot, wire): (&Slot, &Wire),
     within: Duration,
 ) -> Option<hyper::Result<()>> {
-    Pin::new(&mut *connection).graceful_shutdown();
     let begun = tokio::time::Instant::now();
+    let first = first_request(connection, wire);
+    if let Ok(Some(ended)) = timeout(IDLE_STOP_WITHIN.min(within), first).await {
+        return Some(ended);
+    }
+    Pin::new(&mut *connection).graceful_shutdown();
     if let Ok(ended) = timeout(IDLE_STOP_WITHIN.min(within), &mut *connection).await {
         return Some(ended);
     }
@@ -177,6 +195,21 @@ async fn wind_down<I: Carrier>(
         return None;
     }
     timeout(within.saturating_sub(begun.elapsed()), connection).await.ok()
+}
+
+/// Resolves once a request has begun, at once where one had, or with the connection's end: hyper
+/// closes a connection that it has read nothing from as soon as it is told to stop, and whoever has
+/// just connected has its request on the way.
+async fn first_request<I: Carrier>(
+    connection: &mut Connection<I>,
+    wire: &Wire,
+) -> Option<hyper::Result<()>> {
+    poll_fn(|cx| match Pin::new(&mut *connection).poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(Some(ended)),
+        Poll::Pending if wire.was_asked() => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
 }
 
 /// A client whose header broke off in the middle is told so.
@@ -204,6 +237,7 @@ struct Door {
     peer: Peer,
     slot: Arc<Slot>,
     wire: Arc<Wire>,
+    stop: watch::Receiver<bool>,
 }
 
 /// The connection was told to leave before this request's header had come whole.
@@ -225,12 +259,15 @@ impl Service<Request<Incoming>> for Door {
         self.wire.asked();
         request.extensions_mut().insert(self.peer);
         request.extensions_mut().insert(Guest(Arc::clone(&self.slot)));
-        let wire = Arc::clone(&self.wire);
+        let (wire, stop) = (Arc::clone(&self.wire), self.stop.clone());
         let answering = self.router.call(request);
         Box::pin(async move {
             let answer: Result<Response<Body>, Infallible> = answering.await;
             match answer {
                 Ok(mut answer) => {
+                    if *stop.borrow() {
+                        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
                     let watched = wire.begins(&mut answer).then_some(wire);
                     Ok(answer.map(|body| Held { body, _busy: busy, watched }))
                 }

@@ -71,6 +71,7 @@ pub(super) struct Wire(Mutex<OpenAnswers>);
 struct OpenAnswers {
     bodies: Vec<TrackedBody>,
     sent: SentByClient,
+    was_asked: bool,
 }
 
 /// What the client sends, beside the answer that was written last.
@@ -159,10 +160,18 @@ impl Wire {
 
     /// The client has a request: if it was sent after the answers, they were heard.
     pub(super) fn asked(&self) {
-        let has_come = self.answers().sent == SentByClient::Came;
+        let mut answers = self.answers();
+        answers.was_asked = true;
+        let has_come = answers.sent == SentByClient::Came;
+        drop(answers);
         if has_come {
             self.heard();
         }
+    }
+
+    /// Whether the client has had a request.
+    pub(super) fn was_asked(&self) -> bool {
+        self.answers().was_asked
     }
 
     /// Whether an answer is handed over and not written yet.

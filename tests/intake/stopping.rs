@@ -29,6 +29,25 @@ async fn a_request_under_way_is_answered_and_idle_ones_are_closed() {
     host.ended().await;
 }
 
+/// A till that has just connected asks a moment later.
+#[tokio::test]
+async fn a_request_on_its_way_over_a_new_connection_is_answered() {
+    for begun in ["", "GET / HT"] {
+        let mut host = Host::plain(Bounds::default()).await;
+        let mut till = host.connect().await;
+        till.write_all(begun.as_bytes()).await.expect("written");
+        // Connections are accepted in their order, so this answer shows that the till's is.
+        ask(&mut host.connect().await, &get_request("/")).await;
+        host.stop.send_replace(true);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let told = ask(&mut till, &get_request("/")[begun.len()..]).await;
+        assert!(told.ends_with("here"), "after {begun:?}: {told:?}");
+        assert!(told.to_ascii_lowercase().contains("connection: close"), "{told}");
+        assert!(is_closed(&mut till).await);
+        host.ended().await;
+    }
+}
+
 #[tokio::test]
 async fn a_request_that_does_not_end_is_cut_off_at_the_bound() {
     let bounds = Bounds { stop_within: Duration::from_millis(400), ..Bounds::default() };

@@ -69,6 +69,14 @@ async fn connect_for(
     made: &Made,
     protocols: &[&str],
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    shake(host.connect().await, made, protocols).await
+}
+
+async fn shake(
+    stream: TcpStream,
+    made: &Made,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(made.der.clone()).expect("a root");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -79,7 +87,7 @@ async fn connect_for(
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
     let name = ServerName::try_from("localhost").expect("a name");
-    TlsConnector::from(Arc::new(config)).connect(name, host.connect().await).await
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 #[tokio::test]
@@ -184,6 +192,20 @@ async fn a_handshake_that_trickles_is_given_up() {
     let mut slow = host.connect().await;
     slow.write_all(&[22, 3, 1]).await.expect("written");
     assert!(is_closed(&mut slow).await);
+}
+
+#[tokio::test]
+async fn a_handshake_that_is_under_way_at_the_stop_ends_and_its_request_is_answered() {
+    let (mut host, made) = served(Bounds::default()).await;
+    let till = host.connect().await;
+    // Connections are accepted in their order, so this handshake shows that the till's has begun.
+    let _other = connect(&host, &made).await.expect("TLS");
+    host.stop.send_replace(true);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut till = shake(till, &made, &[]).await.expect("TLS");
+    assert!(ask(&mut till, &get_request("/")).await.ends_with("here"));
+    assert!(is_closed(&mut till).await);
+    host.ended().await;
 }
 
 #[tokio::test]
