@@ -1,7 +1,8 @@
 //! The report as comma-separated values (RFC 4180), safe to open in a spreadsheet.
 
+use serde_json::Value;
+
 use super::Report;
-use super::fate::Fate;
 
 const HEAD: &str = "kind,day,lane,till,accepted,confirmed,declined,parked,pending,voided,inferred,\
     lost,owed,declined_in_10000,paid,taken_back,prefix,reason,refused,late,branch,value_at_risk,\
@@ -10,65 +11,18 @@ const HEAD: &str = "kind,day,lane,till,accepted,confirmed,declined,parked,pendin
 /// A line for each day and lane, each lane, each till, branch and beginning of codes of a lane, the
 /// total, and each reason of refusals.
 pub(super) fn csv(report: &Report) -> String {
-    let mut text = HEAD.to_owned();
-    for ((day, lane), fate) in &report.lines {
-        text.push_str(&counted(["day", day, lane, "", "", ""], fate));
-    }
-    for (lane, fate) in &report.lanes() {
-        text.push_str(&counted(["lane", "", lane, "", "", ""], fate));
-    }
-    for ((lane, till), fate) in &report.tills {
-        text.push_str(&counted(["till", "", lane, till, "", ""], fate));
-    }
-    for ((lane, prefix), fate) in &report.prefixes {
-        text.push_str(&counted(["prefix", "", lane, "", prefix, ""], fate));
-    }
-    for ((lane, branch), fate) in &report.branches {
-        text.push_str(&counted(["branch", "", lane, "", "", branch], fate));
-    }
-    text.push_str(&counted(["total", "", "", "", "", ""], &report.total()));
-    for (reason, number) in &report.refused {
-        text.push_str(&refused(reason, *number));
-    }
-    text
+    let kinds = ["day", "lane", "till", "prefix", "branch", "total", "refused"];
+    let lines = kinds.into_iter().flat_map(|kind| report.objects(kind));
+    HEAD.to_owned() + &lines.map(|object| line(&object)).collect::<String>()
 }
 
-fn counted([kind, day, lane, till, prefix, branch]: [&str; 6], fate: &Fate) -> String {
-    let Fate {
-        accepted, pending, confirmed, declined, parked, voided, inferred, lost, owed, ..
-    } = *fate;
-    let Fate { paid, taken_back, late, value_at_risk, value_lost, .. } = *fate;
-    let numbers = [accepted, confirmed, declined, parked, pending, voided, inferred, lost, owed];
-    let rate = fate.declined_in_10000().map(|rate| rate.to_string()).unwrap_or_default();
-    let cells = [kind, day, lane, till].map(cell).into_iter();
-    let (back, none) = (taken_back.to_string(), String::new);
-    let later = [
-        rate,
-        paid.to_string(),
-        back,
-        cell(prefix),
-        none(),
-        none(),
-        late.to_string(),
-        cell(branch),
-    ];
-    let values = [value_at_risk, value_lost].map(|value| value.to_string());
-    line(cells.chain(numbers.map(|number| number.to_string())).chain(later).chain(values))
-}
-
-/// Its other columns are empty: every line has as many.
-fn refused(reason: &str, number: u64) -> String {
-    let cell = |column: &str| match column {
-        "kind" => "refused".to_owned(),
-        "reason" => cell(reason),
-        "refused" => number.to_string(),
-        _ => String::new(),
+fn line(object: &Value) -> String {
+    let cell = |column| match object.get(column) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => cell(text),
+        Some(number) => number.to_string(),
     };
-    line(HEAD.trim_end().split(',').map(cell))
-}
-
-fn line(cells: impl IntoIterator<Item = String>) -> String {
-    cells.into_iter().collect::<Vec<_>>().join(",") + "\r\n"
+    HEAD.trim_end().split(',').map(cell).collect::<Vec<_>>().join(",") + "\r\n"
 }
 
 /// What begins a formula for some spreadsheet (OWASP, "CSV Injection"), its wide forms included.
@@ -85,13 +39,22 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::fate::Fate;
     use super::*;
 
     #[test]
     fn every_line_has_a_cell_for_each_column() {
         let columns = HEAD.trim_end().split(',').count();
-        let lines =
-            [refused("used", 7), counted(["till", "", "retm", "t", "", ""], &Fate::default())];
+        let refused = json!({ "kind": "refused", "reason": "used", "refused": 7 });
+        let counted =
+            Fate::default().members(json!({ "kind": "till", "lane": "retm", "till": "t" }));
+        let other = json!({ "day": "", "prefix": "", "branch": "" });
+        let is_known =
+            |column| [&refused, &counted, &other].iter().any(|object| object.get(column).is_some());
+        assert!(HEAD.trim_end().split(',').all(is_known));
+        let lines = [line(&refused), line(&counted)];
         for text in &lines {
             assert_eq!(text.trim_end().split(',').count(), columns, "{text}");
         }

@@ -155,13 +155,13 @@ impl Fate {
         ]
     }
 
-    /// The members of a line for machines.
-    pub(super) fn members(&self) -> Value {
-        let mut members = json!(self);
-        if let Some(object) = members.as_object_mut() {
+    /// `head`'s members and the counts, for machines.
+    pub(super) fn members(&self, mut head: Value) -> Value {
+        if let (Some(object), Value::Object(counts)) = (head.as_object_mut(), json!(self)) {
+            object.extend(counts);
             object.insert("declined_in_10000".to_owned(), json!(self.declined_in_10000()));
         }
-        members
+        head
     }
 }
 

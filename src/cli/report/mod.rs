@@ -404,41 +404,58 @@ impl Report {
     }
 
     fn print_json(&self, out: &mut dyn Write) -> Result<(), CliError> {
-        for ((day, lane), fate) in &self.lines {
-            print_line(&json!({ "kind": "day", "day": day, "lane": lane }), fate, out)?;
-        }
-        for Exception { reason, day, row } in &self.exceptions {
-            let object = json!({
-                "kind": "exception", "reason": reason.word(), "day": day, "date": row.date,
-                "id": row.id, "lane": row.lane,
-                "till": row.till, "business_refrence": row.business_refrence,
-                "reward_code": row.reward_code,
-                "value": row.value, "value_assumed": row.value_assumed, "rule": row.rule,
-                "state": row.state, "provider_said": row.provider_said, "note": row.note,
-                "handled": row.handled, "handled_note": row.handled_note,
-            });
+        let kinds =
+            ["day", "exception", "lane", "on_hold", "till", "prefix", "branch", "refused", "total"];
+        for object in kinds.into_iter().flat_map(|kind| self.objects(kind)) {
             writeln!(out, "{object}")?;
         }
-        for (lane, fate) in &self.lanes() {
-            print_line(&json!({ "kind": "lane", "lane": lane }), fate, out)?;
+        Ok(())
+    }
+
+    /// The lines of this kind, for machines.
+    fn objects(&self, kind: &str) -> Vec<Value> {
+        let by_two = |[first, second]: [&str; 2], fates: &BTreeMap<(String, String), Fate>| {
+            let object = |((one, two), fate): (&(String, String), &Fate)| {
+                fate.members(json!({ "kind": kind, first: one, second: two }))
+            };
+            fates.iter().map(object).collect()
+        };
+        let by_one =
+            |(lane, fate): (&&str, &Fate)| fate.members(json!({ "kind": kind, "lane": lane }));
+        let on_hold = |(lane, given)| json!({ "kind": kind, "lane": lane, "accepted": given });
+        let refused = |(reason, number): &(String, u64)| {
+            let number = *number;
+            json!({ "kind": kind, "reason": reason, "refused": number })
+        };
+        match kind {
+            "day" => by_two(["day", "lane"], &self.lines),
+            "exception" => self.exceptions.iter().map(Exception::members).collect(),
+            "lane" => self.lanes().iter().map(by_one).collect(),
+            "on_hold" => self.on_hold.iter().map(on_hold).collect(),
+            "till" => by_two(["lane", "till"], &self.tills),
+            "prefix" => by_two(["lane", "prefix"], &self.prefixes),
+            "branch" => by_two(["lane", "branch"], &self.branches),
+            "refused" => self.refused.iter().map(refused).collect(),
+            _ => {
+                let unlisted = self.exceptions_unlisted;
+                vec![self.total().members(json!({ "kind": kind, "exceptions_unlisted": unlisted }))]
+            }
         }
-        for (lane, given) in &self.on_hold {
-            writeln!(out, "{}", json!({ "kind": "on_hold", "lane": lane, "accepted": given }))?;
-        }
-        for ((lane, till), fate) in &self.tills {
-            print_line(&json!({ "kind": "till", "lane": lane, "till": till }), fate, out)?;
-        }
-        for ((lane, prefix), fate) in &self.prefixes {
-            print_line(&json!({ "kind": "prefix", "lane": lane, "prefix": prefix }), fate, out)?;
-        }
-        for ((lane, branch), fate) in &self.branches {
-            print_line(&json!({ "kind": "branch", "lane": lane, "branch": branch }), fate, out)?;
-        }
-        for (reason, number) in &self.refused {
-            writeln!(out, "{}", json!({ "kind": "refused", "reason": reason, "refused": number }))?;
-        }
-        let total = json!({ "kind": "total", "exceptions_unlisted": self.exceptions_unlisted });
-        print_line(&total, &self.total(), out)
+    }
+}
+
+impl Exception {
+    fn members(&self) -> Value {
+        let Self { reason, day, row } = self;
+        json!({
+            "kind": "exception", "reason": reason.word(), "day": day, "date": row.date,
+            "id": row.id, "lane": row.lane,
+            "till": row.till, "business_refrence": row.business_refrence,
+            "reward_code": row.reward_code,
+            "value": row.value, "value_assumed": row.value_assumed, "rule": row.rule,
+            "state": row.state, "provider_said": row.provider_said, "note": row.note,
+            "handled": row.handled, "handled_note": row.handled_note,
+        })
     }
 }
 
@@ -485,15 +502,6 @@ fn fate<'a>(
     let key = (first, second);
     let is_known = all.len() < LINES_MAX || all.contains_key(&key);
     all.entry(if is_known { key } else { other.map(str::to_owned).into() }).or_default()
-}
-
-/// One object of `head`'s members and the fate's.
-fn print_line(head: &Value, fate: &Fate, out: &mut dyn Write) -> Result<(), CliError> {
-    let mut object = head.as_object().cloned().unwrap_or_default();
-    if let Value::Object(numbers) = fate.members() {
-        object.extend(numbers);
-    }
-    Ok(writeln!(out, "{}", Value::Object(object))?)
 }
 
 /// The store's day on which the gateway accepted it; tills' clocks differ, and theirs stands beside
