@@ -174,22 +174,22 @@ macro_rules! messages {
 macro_rules! worded {
     (
         $(#[$about:meta])*
-        pub enum $name:ident {
+        $vis:vis enum $name:ident {
             $( $(#[$doc:meta])* $variant:ident = $word:literal, )+
         }
     ) => {
         $(#[$about])*
-        pub enum $name {
+        $vis enum $name {
             $( $(#[$doc])* $variant, )+
         }
 
         impl $name {
             /// Every one, in the order in which they are shown.
-            pub const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
+            $vis const ALL: [Self; [$($word),+].len()] = [$(Self::$variant),+];
 
             /// The word in metrics, the API and the database.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            $vis fn as_str(self) -> &'static str {
                 match self {
                     $( Self::$variant => $word, )+
                 }

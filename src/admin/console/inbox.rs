@@ -16,7 +16,7 @@ use crate::admin::Admin;
 use crate::admin::given::held_for_declines;
 use crate::admin::parked::ParkedFor;
 use crate::admin::redemptions::{kind_of, said_of};
-use crate::message::{Denied, FilterFault, Language, Note, Noun, count, grouped};
+use crate::message::{Denied, FilterFault, Language, Note, Noun, count, grouped, worded};
 use crate::queue::QueueError;
 use crate::redemption::{Redemption, Seq, State as RowState};
 
@@ -33,65 +33,36 @@ const STATES: [RowState; 4] =
 /// The states that are looked at, each with the row before which it begins.
 pub(super) type Looks = Vec<(RowState, Option<Seq>)>;
 
-/// What there is to decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum MatterKind {
-    /// Given on trust, and declined.
-    DeclinedAfter,
-    /// One of those for which the lane is held.
-    Streak,
-    /// Counted as confirmed for an attempt of ours that explains "already used".
-    Ours,
-    /// Neither yes nor no.
-    Unreadable,
-    /// A no that may be about an attempt that was taken.
-    Doubt,
-    /// It was imported and cannot go on by itself.
-    Moved,
-    /// The disk damaged it.
-    Damaged,
-    /// The till was told no, and the provider took it.
-    Owed,
-    /// What was owed was given, and no till may have heard.
-    InVain,
-    /// Its till took it back after it was given.
-    TakenBack,
-    /// The till heard the provider's no itself.
-    Refused,
+worded! {
+    /// What there is to decide.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub(super) enum MatterKind {
+        /// Given on trust, and declined.
+        DeclinedAfter = "declined-after",
+        /// One of those for which the lane is held.
+        Streak = "streak",
+        /// Counted as confirmed for an attempt of ours that explains "already used".
+        Ours = "ours",
+        /// Neither yes nor no.
+        Unreadable = "unreadable",
+        /// A no that may be about an attempt that was taken.
+        Doubt = "doubt",
+        /// It was imported and cannot go on by itself.
+        Moved = "moved",
+        /// The disk damaged it.
+        Damaged = "damaged",
+        /// The till was told no, and the provider took it.
+        Owed = "owed",
+        /// What was owed was given, and no till may have heard.
+        InVain = "in-vain",
+        /// Its till took it back after it was given.
+        TakenBack = "taken-back",
+        /// The till heard the provider's no itself.
+        Refused = "refused",
+    }
 }
 
 impl MatterKind {
-    pub(super) const ALL: [Self; 11] = [
-        Self::DeclinedAfter,
-        Self::Streak,
-        Self::Ours,
-        Self::Unreadable,
-        Self::Doubt,
-        Self::Moved,
-        Self::Damaged,
-        Self::Owed,
-        Self::InVain,
-        Self::TakenBack,
-        Self::Refused,
-    ];
-
-    /// The word in an address.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::DeclinedAfter => "declined-after",
-            Self::Streak => "streak",
-            Self::Ours => "ours",
-            Self::Unreadable => "unreadable",
-            Self::Doubt => "doubt",
-            Self::Moved => "moved",
-            Self::Damaged => "damaged",
-            Self::Owed => "owed",
-            Self::InVain => "in-vain",
-            Self::TakenBack => "taken-back",
-            Self::Refused => "refused",
-        }
-    }
-
     pub(super) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }

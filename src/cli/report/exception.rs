@@ -2,37 +2,26 @@
 
 use super::super::row::{RowView, value};
 use super::on_trust;
+use crate::message::worded;
 
-/// Why somebody should look at a redemption.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum ExceptionReason {
-    DeclinedAfterTheFact,
-    Owed,
-    OwedOfMany,
-    InVain,
-    Unreadable,
-    Doubt,
-    Moved,
-    Damaged,
-    DuplicateOfOurs,
-    TakenBack,
+worded! {
+    /// Why somebody should look at a redemption.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub(super) enum ExceptionReason {
+        DeclinedAfterTheFact = "declined_after_the_fact",
+        Owed = "owed",
+        OwedOfMany = "owed",
+        InVain = "in_vain",
+        Unreadable = "parked_unreadable",
+        Doubt = "parked_in_doubt",
+        Moved = "parked_moved",
+        Damaged = "parked_damaged",
+        DuplicateOfOurs = "duplicate_of_ours",
+        TakenBack = "taken_back",
+    }
 }
 
 impl ExceptionReason {
-    /// In the order in which they are listed.
-    pub(super) const ALL: [Self; 10] = [
-        Self::DeclinedAfterTheFact,
-        Self::Owed,
-        Self::OwedOfMany,
-        Self::InVain,
-        Self::Unreadable,
-        Self::Doubt,
-        Self::Moved,
-        Self::Damaged,
-        Self::DuplicateOfOurs,
-        Self::TakenBack,
-    ];
-
     /// Every reason that holds for a row; most have none. What was lost stays lost, whoever has
     /// seen to it; the others are listed until somebody has.
     pub(super) fn of(row: &RowView) -> impl Iterator<Item = Self> {
@@ -62,21 +51,6 @@ impl ExceptionReason {
             _ => Self::Unreadable,
         };
         (row.state == "parked").then_some(why)
-    }
-
-    /// For machines.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::DeclinedAfterTheFact => "declined_after_the_fact",
-            Self::Owed | Self::OwedOfMany => "owed",
-            Self::InVain => "in_vain",
-            Self::Unreadable => "parked_unreadable",
-            Self::Doubt => "parked_in_doubt",
-            Self::Moved => "parked_moved",
-            Self::Damaged => "parked_damaged",
-            Self::DuplicateOfOurs => "duplicate_of_ours",
-            Self::TakenBack => "taken_back",
-        }
     }
 
     /// For people: what the console's inbox says of its group, and what to do.
@@ -211,7 +185,7 @@ mod tests {
             (parked(Value::Null), "parked_unreadable"),
             (view("1-a", "voided", false, &taken_back), "taken_back"),
         ] {
-            let found: Vec<_> = ExceptionReason::of(&row).map(ExceptionReason::word).collect();
+            let found: Vec<_> = ExceptionReason::of(&row).map(ExceptionReason::as_str).collect();
             assert_eq!(found, [word]);
             let seen_to = RowView { handled: true, ..row };
             assert_eq!(ExceptionReason::of(&seen_to).count(), 0, "{word}");

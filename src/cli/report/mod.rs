@@ -448,7 +448,7 @@ impl Exception {
     fn members(&self) -> Value {
         let Self { reason, day, row } = self;
         json!({
-            "kind": "exception", "reason": reason.word(), "day": day, "date": row.date,
+            "kind": "exception", "reason": reason.as_str(), "day": day, "date": row.date,
             "id": row.id, "lane": row.lane,
             "till": row.till, "business_refrence": row.business_refrence,
             "reward_code": row.reward_code,
