@@ -13,7 +13,12 @@ fn main() -> ExitCode {
         Err(exit) => return exit.into(),
     };
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(cli::dispatch(cli)).into(),
+        Ok(runtime) => {
+            let exit = runtime.block_on(cli::dispatch(cli));
+            // A look-up of a name that no server answers goes on for a minute; nobody waits for it.
+            runtime.shutdown_background();
+            exit.into()
+        }
         Err(error) => {
             eprintln!("redeemd: no runtime: {error}");
             Exit::Internal.into()

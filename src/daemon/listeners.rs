@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::net::sockopt::set_ipv6_v6only;
 use tokio::net::{TcpListener, UnixListener};
@@ -24,6 +25,8 @@ const ADMIN_NAME: &str = "admin";
 const ADMIN_CONNECTIONS_MAX: usize = 128;
 /// The most connections of commands, which nobody on TCP can take from them.
 const COMMANDS_CONNECTIONS_MAX: usize = 32;
+/// At the stop, how long an operator's request may still take.
+const OPERATORS_STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Bound, then serving.
 pub(super) struct Listeners {
@@ -138,6 +141,7 @@ fn of_anybody(most: usize) -> Bounds {
         connections_max: most,
         strangers_max: most,
         strangers_of_source_max: most,
+        stop_within: OPERATORS_STOP_WITHIN,
         ..Bounds::default()
     }
 }

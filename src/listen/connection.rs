@@ -34,6 +34,8 @@ use crate::contract;
 const IDLE_STOP_WITHIN: Duration = Duration::from_millis(250);
 /// At the stop, how long a TLS handshake that is under way may still take: a request follows it.
 const HANDSHAKE_STOP_WITHIN: Duration = Duration::from_secs(1);
+/// At the stop, how long a request stays that has shown no token and is refused, or sends its body.
+const STRANGERS_STOP_WITHIN: Duration = Duration::from_secs(5);
 /// How long the farewell to a client may take.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
 
@@ -162,16 +164,27 @@ async fn talk<I: Carrier>(stream: I, peer: Peer, slot: Arc<Slot>, house: &House)
             wind_down(&mut connection, (&slot, &wire), bounds.stop_within).await
         }
     };
-    if let Some(Err(error)) = ended {
-        tracing::debug!(%error, "a connection ended");
-        if error.is_timeout() {
+    match ended {
+        // Of one whose client has asked for another protocol hyper makes no end: what became of its
+        // last answer would not be known.
+        Some(Ok(())) => end(connection.into_parts().io.into_inner()).await,
+        Some(Err(error)) => {
+            tracing::debug!(%error, "a connection ended");
             let parts = connection.into_parts();
             // One that was idle is not told, since it might take this for the answer to its next
             // request.
-            if !parts.read_buf.is_empty() {
+            if error.is_timeout() && !parts.read_buf.is_empty() {
                 answer_late_header(parts.io.into_inner()).await;
             }
         }
+        None => {}
+    }
+}
+
+/// Where the connection has ended already, this returns at once.
+async fn end(mut stream: impl AsyncWrite + Unpin) {
+    if let Err(error) = stream.shutdown().await {
+        tracing::debug!(%error, "a connection broke at its end");
     }
 }
 
@@ -194,12 +207,19 @@ async fn wind_down<I: Carrier>(
     if slot.is_waiting() {
         return None;
     }
+    let of_strangers = STRANGERS_STOP_WITHIN.min(within).saturating_sub(begun.elapsed());
+    if let Ok(ended) = timeout(of_strangers, &mut *connection).await {
+        return Some(ended);
+    }
+    if slot.may_leave() {
+        return None;
+    }
     timeout(within.saturating_sub(begun.elapsed()), connection).await.ok()
 }
 
-/// Resolves once a request has begun, at once where one had, or with the connection's end: hyper
-/// closes a connection that it has read nothing from as soon as it is told to stop, and whoever has
-/// just connected has its request on the way.
+/// Resolves once a request has begun, at once where the last one had come whole, or with the
+/// connection's end: hyper closes a connection between two requests as soon as it is told to stop,
+/// and whoever has just connected, or sent half a header, has its request on the way.
 async fn first_request<I: Carrier>(
     connection: &mut Connection<I>,
     wire: &Wire,

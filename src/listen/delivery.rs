@@ -72,6 +72,8 @@ struct OpenAnswers {
     bodies: Vec<TrackedBody>,
     sent: SentByClient,
     was_asked: bool,
+    /// Bytes have come that are of no request yet.
+    has_begun: bool,
 }
 
 /// What the client sends, beside the answer that was written last.
@@ -140,11 +142,13 @@ impl Wire {
         if answers.bodies.iter().any(|answer| !answer.progress.is_written()) {
             answers.sent = if has_unread() { SentByClient::Waits } else { SentByClient::Silent };
         }
+        answers.has_begun = false;
     }
 
     /// Bytes of the client were read.
     pub(super) fn came(&self) {
         let mut answers = self.answers();
+        answers.has_begun = true;
         if answers.sent == SentByClient::Silent {
             answers.sent = SentByClient::Came;
         }
@@ -161,7 +165,7 @@ impl Wire {
     /// The client has a request: if it was sent after the answers, they were heard.
     pub(super) fn asked(&self) {
         let mut answers = self.answers();
-        answers.was_asked = true;
+        (answers.was_asked, answers.has_begun) = (true, false);
         let has_come = answers.sent == SentByClient::Came;
         drop(answers);
         if has_come {
@@ -169,9 +173,10 @@ impl Wire {
         }
     }
 
-    /// Whether the client has had a request.
+    /// Whether the client has asked, and not begun to ask again since.
     pub(super) fn was_asked(&self) -> bool {
-        self.answers().was_asked
+        let answers = self.answers();
+        answers.was_asked && !answers.has_begun
     }
 
     /// Whether an answer is handed over and not written yet.

@@ -70,7 +70,8 @@ pub struct Bounds {
     pub header_within: Duration,
     /// How long a client may leave an answer unread.
     pub write_stall: Duration,
-    /// From the stop signal to the end of the last answer.
+    /// From the stop signal to the end of the last answer. A till's request has its own, which is
+    /// mostly shorter (`intake.reply_within`); one without a token has five seconds.
     pub stop_within: Duration,
 }
 
@@ -90,7 +91,7 @@ impl Bounds {
         header_bytes_max: 16 * 1024,
         header_within: Duration::from_secs(10),
         write_stall: Duration::from_secs(10),
-        stop_within: Duration::from_secs(5),
+        stop_within: Duration::from_secs(15),
     };
 
     /// The bounds that this process's limit of open files leaves room for: 1,024 connections where

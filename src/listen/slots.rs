@@ -236,6 +236,12 @@ impl Slot {
         state.taken.get(&self.connection).is_none_or(waits)
     }
 
+    /// Whether it is in no request that has to be answered.
+    pub(super) fn may_leave(&self) -> bool {
+        let state = self.slots.state();
+        state.taken.get(&self.connection).is_none_or(|standing| standing.turn.is_some())
+    }
+
     /// A header has come: until the guard is dropped the connection cannot be told to leave, unless
     /// it is turned away or sends its body. `None` when it already has been told.
     pub(super) fn begin(self: &Arc<Self>) -> Option<Busy> {

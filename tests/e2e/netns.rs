@@ -266,6 +266,24 @@ fn a_name_that_appears_late_and_then_changes_is_followed() {
     });
 }
 
+/// A question to a name server that is silent goes on for long after nobody waits for its answer.
+#[test]
+fn a_stop_waits_for_no_name_server() {
+    in_a_network_of_its_own("netns::a_stop_waits_for_no_name_server", || {
+        let network = Network::new();
+        let folder = tempfile::tempdir().unwrap();
+        let resolv = folder.path().join("resolv.conf");
+        std::fs::write(&resolv, "nameserver 127.0.0.53\noptions timeout:30 attempts:1\n").unwrap();
+        network.store(&format!("mount --bind {} /etc/resolv.conf", resolv.display()));
+        let _silent = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 53), 53)).unwrap();
+        let mut gateway = gateway(&redeem_url("http", "provider.retm.example"), "");
+        gateway.till("").redeem("NAMELESS");
+        let began = Instant::now();
+        assert!(gateway.terminate().success());
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    });
+}
+
 /// The store's own address on its network.
 const STORE: (Ipv4Addr, u16) = (Ipv4Addr::new(10, 7, 0, 2), 7733);
 

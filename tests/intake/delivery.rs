@@ -53,8 +53,12 @@ impl Watched {
 
     /// A client that has asked, and whose request has begun.
     async fn asking(&self) -> TcpStream {
+        self.asking_with(&get_request("/")).await
+    }
+
+    async fn asking_with(&self, request: &str) -> TcpStream {
         let mut client = self.host.connect().await;
-        client.write_all(get_request("/").as_bytes()).await.expect("written");
+        client.write_all(request.as_bytes()).await.expect("written");
         self.begun.notified().await;
         client
     }
@@ -125,6 +129,20 @@ async fn a_half_closed_connection_that_reads_its_answer_had_it() {
 async fn a_till_that_hung_up_before_its_answer_had_none() {
     let mut watched = Watched::plain().await;
     drop(watched.asking().await);
+    watched.go_on.notify_one();
+    assert_eq!(watched.heard().await, Undelivered);
+}
+
+/// Java's own client offers HTTP/2 with each request, and hyper makes no end of its connections.
+#[tokio::test]
+async fn a_till_that_offers_another_protocol_and_hung_up_before_its_answer_had_none() {
+    let mut watched = Watched::plain().await;
+    let offer =
+        "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAA\r\n";
+    let client = watched
+        .asking_with(&get_request("/").replace("\r\n\r\n", &format!("\r\n{offer}\r\n")))
+        .await;
+    drop(client);
     watched.go_on.notify_one();
     assert_eq!(watched.heard().await, Undelivered);
 }

@@ -48,6 +48,26 @@ async fn a_request_on_its_way_over_a_new_connection_is_answered() {
     }
 }
 
+/// On a connection that stays, half of the next header has come.
+#[tokio::test]
+async fn a_request_whose_header_has_half_come_on_a_kept_connection_is_answered() {
+    let mut host = Host::plain(Bounds::default()).await;
+    let mut till = host.connect().await;
+    let (begun, rest) = ("GET / HT", &get_request("/")["GET / HT".len()..]);
+    for _ in 0..2 {
+        ask(&mut till, &get_request("/")).await;
+    }
+    till.write_all(begun.as_bytes()).await.expect("written");
+    // What has come is read by the time that another is answered.
+    ask(&mut host.connect().await, &get_request("/")).await;
+    host.stop.send_replace(true);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let told = ask(&mut till, rest).await;
+    assert!(told.ends_with("here"), "{told:?}");
+    assert!(told.to_ascii_lowercase().contains("connection: close"), "{told}");
+    host.ended().await;
+}
+
 #[tokio::test]
 async fn a_request_that_does_not_end_is_cut_off_at_the_bound() {
     let bounds = Bounds { stop_within: Duration::from_millis(400), ..Bounds::default() };
