@@ -161,6 +161,24 @@ fn sigterm_in_the_middle_of_traffic_is_an_ordered_stop_that_loses_nothing() {
     provider.assert_one_key_each();
 }
 
+/// A till that waits as long as `reply_within` allows.
+#[test]
+fn a_till_that_waits_long_for_its_answer_has_it_at_a_stop() {
+    let provider = Provider::with(&["--delay", "6s"]);
+    let mut gateway = Gateway::with()
+        .intake("reply_within = \"12s\"")
+        .lane("main", &provider, "timeout = \"10s\"")
+        .start();
+    let till = gateway.till("");
+    let told = std::thread::scope(|scope| {
+        let told = scope.spawn(|| till.redeem("SLOW"));
+        until("it is on its way", || gateway.counts().pending == 1);
+        assert!(gateway.terminate().success());
+        told.join().unwrap()
+    });
+    assert_eq!((told.status, told.state()), (200, "confirmed"), "{told:?}");
+}
+
 #[test]
 fn twenty_sigkills_in_traffic_leave_every_acknowledged_redemption_confirmed_under_one_key() {
     let provider = Provider::start();
