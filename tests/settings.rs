@@ -1304,6 +1304,36 @@ fn a_provider_whose_ca_cannot_be_used_is_broken_and_the_others_are_not() {
     assert_eq!(broken(&place), [""; 0]);
 }
 
+/// Files as people join them, of which a parser reads the first certificate alone, or none.
+#[test]
+fn a_file_of_certificates_of_which_not_all_can_be_read_is_refused_with_the_reason() {
+    let other = "[[provider]]\nname = \"other\"\nbusinesses = [\"m\"]\nredeem_url \
+        = \"https://h/\"\ntoken_file = \"/t\"\nca_file = \"../ca\"";
+    let place = with_certificate().drop_in("other.toml", other);
+    write_certificate(&place, "ca", "key-of-ca");
+    let cert = fs::read_to_string(place.path("cert")).unwrap();
+    let more = fs::read_to_string(place.path("ca")).unwrap();
+    let end = "beginning of a line";
+    for (text, says) in [
+        (format!("{}{more}", cert.trim_end()), end),
+        (format!("{cert} {more}"), end),
+        (format!("\u{feff}{cert}{more}"), "byte order mark"),
+        (format!("{cert}{}", more.replace("CERTIFICATE", "X509 CERTIFICATE")), "openssl x509"),
+        (format!("{cert}{}", more.replace("CERTIFICATE", "TRUSTED CERTIFICATE")), "openssl x509"),
+        (format!("{cert}{}", &more[..more.len() - 60]), "cut off"),
+    ] {
+        fs::write(place.path("cert"), &text).unwrap();
+        let found = unprepared(&place);
+        assert!(found.contains("cert: ") && found.contains(says), "{says}: {found}\n{text}");
+        fs::write(place.path("cert"), format!("{cert}{more}")).unwrap();
+        fs::write(place.path("ca"), &text).unwrap();
+        let found = unprepared(&place);
+        assert!(found.contains("ca_file") && found.contains(says), "{says}: {found}\n{text}");
+        fs::write(place.path("ca"), format!("{more}{cert}")).unwrap();
+        prepared(&place).unwrap();
+    }
+}
+
 #[test]
 fn two_tills_with_one_token_are_a_problem() {
     let tills = "[[intake.till]]\nname = \"a\"\ntoken_file = \"../a\"\n[[intake.till]]\nname \
