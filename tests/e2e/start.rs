@@ -45,6 +45,17 @@ fn an_address_that_is_taken_ends_the_start_with_70_and_names_its_key() {
     assert!(!gateway.log().contains("was not in order"), "{}", gateway.log());
 }
 
+/// 192.0.2.0/24 is nobody's (RFC 5737).
+#[test]
+fn an_address_that_the_machine_does_not_have_yet_takes_nothing_down_and_is_told() {
+    let provider = Provider::start();
+    let builder = Gateway::with().lane("main", &provider, "").till("till-1", "token-1");
+    let mut gateway = builder.also_listen(([192, 0, 2, 1], 7733).into()).start();
+    assert_eq!(gateway.till("till-1").redeem("SERVED").status, 200);
+    let told = "does not have the address 192.0.2.1:7733 of intake.listen now";
+    assert!(gateway.log().contains(told), "{}", gateway.log());
+}
+
 #[test]
 fn a_state_directory_in_memory_is_warned_about_and_works() {
     let Some(memory) = Mount::tmpfs() else { return };
