@@ -1335,6 +1335,18 @@ fn a_file_of_certificates_of_which_not_all_can_be_read_is_refused_with_the_reaso
 }
 
 #[test]
+fn a_folder_of_drop_ins_that_is_a_link_to_nowhere_is_a_fault() {
+    let place = Place::new(LEAST);
+    fs::remove_dir(place.path("conf.d")).unwrap();
+    assert!(place.load().is_ok(), "without drop-ins");
+    std::os::unix::fs::symlink(place.path("fleet"), place.path("conf.d")).unwrap();
+    let found = place.problems();
+    assert!(found.contains("conf.d") && found.contains("fleet, which is not there"), "{found}");
+    fs::create_dir(place.path("fleet")).unwrap();
+    assert!(place.load().is_ok());
+}
+
+#[test]
 fn two_tills_with_one_token_are_a_problem() {
     let tills = "[[intake.till]]\nname = \"a\"\ntoken_file = \"../a\"\n[[intake.till]]\nname \
         = \"b\"\ntoken_file = \"../b\"";
