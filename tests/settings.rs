@@ -617,6 +617,25 @@ fn limits_that_bound_nothing_and_rules_that_are_never_asked_are_warned_of() {
 }
 
 #[test]
+fn a_rule_that_waits_for_checks_is_warned_of_where_none_are_remembered() {
+    let warned = |offline: &str, rule: &str| {
+        let text = format!("{LEAST}[offline]\n{offline}\n[[offline.rule]]\nname = \"a\"\n{rule}");
+        let said = warnings(&text).into_iter().filter(|line| line.starts_with("offline.rule[a]."));
+        said.map(|line| line.split(": ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let of_type = "type = \"discount\"";
+    for none in ["remember_checks = \"0s\"", "remember_checks_max = 0"] {
+        assert_eq!(warned(none, of_type), ["offline.rule[a].type"], "{none}");
+        assert_eq!(warned(none, "checked_within = \"5m\""), ["offline.rule[a].checked_within"]);
+        assert_eq!(warned(none, "till = \"t\""), [""; 0]);
+    }
+    assert_eq!(warned("", of_type), [""; 0]);
+    let short = "remember_checks = \"10m\"";
+    assert_eq!(warned(short, "checked_within = \"11m\""), ["offline.rule[a].checked_within"]);
+    assert_eq!(warned(short, "checked_within = \"10m\""), [""; 0]);
+}
+
+#[test]
 fn the_readmes_limits_for_a_store_are_settings_and_nothing_in_them_is_odd() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
     let readme = readme.unwrap();
