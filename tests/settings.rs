@@ -747,6 +747,15 @@ fn the_console_goes_beyond_loopback_with_tls_users_and_hosts_alone() {
 }
 
 #[test]
+fn hosts_are_kept_as_browsers_send_them() {
+    let hosts = "hosts = [\"متجر.example\", \"FD00:0::2\", \"[fd00::3]\", \"192.168.010.1\", \
+        \"Store.Example.\"]";
+    let kept = settings(&format!("{LEAST}[admin]\n{hosts}")).admin.hosts;
+    let sent = ["xn--pgbep1f.example", "fd00::2", "fd00::3", "192.168.8.1", "store.example"];
+    assert_eq!(kept, sent);
+}
+
+#[test]
 fn who_may_act_has_a_name_a_role_and_a_secret() {
     let user = "[[admin.user]]\nname = \"u\"\n";
     refused(

@@ -42,6 +42,7 @@ mod source;
 mod types;
 mod value;
 
+pub use admin::host_as_sent;
 pub use keys::{KEYS, Key, Kind};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, commands_socket, load, parse};
 pub use problem::{NamedSecret, Problems, SettingsProblem};
