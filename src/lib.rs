@@ -7,6 +7,7 @@
 //! | 0 | [`fold`] | codes and words in other clothes made one |
 //! | 0 | [`clock`] | wall and monotonic time, trusted or not |
 //! | 0 | [`files`] | files from outside: read without waiting, and followed |
+//! | 0 | [`pem`] | files of certificates: that each of them was read |
 //! | 0 | [`text`] | strings from outside, made safe to show |
 //! | 0 | [`answered`] | how long tills waited for their answers |
 //! | 0 | [`value`] | what a redemption is worth, exactly |
@@ -62,6 +63,7 @@ pub mod log;
 pub mod message;
 pub mod network;
 pub mod notify;
+pub mod pem;
 pub mod prepare;
 pub mod queue;
 pub mod redemption;

@@ -617,6 +617,25 @@ fn limits_that_bound_nothing_and_rules_that_are_never_asked_are_warned_of() {
 }
 
 #[test]
+fn a_rule_that_waits_for_checks_is_warned_of_where_none_are_remembered() {
+    let warned = |offline: &str, rule: &str| {
+        let text = format!("{LEAST}[offline]\n{offline}\n[[offline.rule]]\nname = \"a\"\n{rule}");
+        let said = warnings(&text).into_iter().filter(|line| line.starts_with("offline.rule[a]."));
+        said.map(|line| line.split(": ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let of_type = "type = \"discount\"";
+    for none in ["remember_checks = \"0s\"", "remember_checks_max = 0"] {
+        assert_eq!(warned(none, of_type), ["offline.rule[a].type"], "{none}");
+        assert_eq!(warned(none, "checked_within = \"5m\""), ["offline.rule[a].checked_within"]);
+        assert_eq!(warned(none, "till = \"t\""), [""; 0]);
+    }
+    assert_eq!(warned("", of_type), [""; 0]);
+    let short = "remember_checks = \"10m\"";
+    assert_eq!(warned(short, "checked_within = \"11m\""), ["offline.rule[a].checked_within"]);
+    assert_eq!(warned(short, "checked_within = \"10m\""), [""; 0]);
+}
+
+#[test]
 fn the_readmes_limits_for_a_store_are_settings_and_nothing_in_them_is_odd() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
     let readme = readme.unwrap();
@@ -725,6 +744,15 @@ fn the_console_goes_beyond_loopback_with_tls_users_and_hosts_alone() {
     );
     let found = problems(&format!("{LEAST}{beyond}"));
     assert_eq!(found.lines().count(), 3, "{found}");
+}
+
+#[test]
+fn hosts_are_kept_as_browsers_send_them() {
+    let hosts = "hosts = [\"متجر.example\", \"FD00:0::2\", \"[fd00::3]\", \"192.168.010.1\", \
+        \"Store.Example.\"]";
+    let kept = settings(&format!("{LEAST}[admin]\n{hosts}")).admin.hosts;
+    let sent = ["xn--pgbep1f.example", "fd00::2", "fd00::3", "192.168.8.1", "store.example"];
+    assert_eq!(kept, sent);
 }
 
 #[test]
@@ -1302,6 +1330,48 @@ fn a_provider_whose_ca_cannot_be_used_is_broken_and_the_others_are_not() {
     assert_eq!(broken(&place), ["other"]);
     write_certificate(&place, "ca", "key-of-ca");
     assert_eq!(broken(&place), [""; 0]);
+}
+
+/// Files as people join them, of which a parser reads the first certificate alone, or none.
+#[test]
+fn a_file_of_certificates_of_which_not_all_can_be_read_is_refused_with_the_reason() {
+    let other = "[[provider]]\nname = \"other\"\nbusinesses = [\"m\"]\nredeem_url \
+        = \"https://h/\"\ntoken_file = \"/t\"\nca_file = \"../ca\"";
+    let place = with_certificate().drop_in("other.toml", other);
+    write_certificate(&place, "ca", "key-of-ca");
+    let cert = fs::read_to_string(place.path("cert")).unwrap();
+    let more = fs::read_to_string(place.path("ca")).unwrap();
+    let end = "beginning of a line";
+    for (text, says) in [
+        (format!("{}{more}", cert.trim_end()), end),
+        (format!("{cert} {more}"), end),
+        (format!("\u{feff}{cert}{more}"), "byte order mark"),
+        (format!("{cert}{}", more.replace("CERTIFICATE", "X509 CERTIFICATE")), "openssl x509"),
+        (format!("{cert}{}", more.replace("CERTIFICATE", "TRUSTED CERTIFICATE")), "openssl x509"),
+        (format!("{cert}{}", &more[..more.len() - 60]), "cut off"),
+    ] {
+        fs::write(place.path("cert"), &text).unwrap();
+        let found = unprepared(&place);
+        assert!(found.contains("cert: ") && found.contains(says), "{says}: {found}\n{text}");
+        fs::write(place.path("cert"), format!("{cert}{more}")).unwrap();
+        fs::write(place.path("ca"), &text).unwrap();
+        let found = unprepared(&place);
+        assert!(found.contains("ca_file") && found.contains(says), "{says}: {found}\n{text}");
+        fs::write(place.path("ca"), format!("{more}{cert}")).unwrap();
+        prepared(&place).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_of_drop_ins_that_is_a_link_to_nowhere_is_a_fault() {
+    let place = Place::new(LEAST);
+    fs::remove_dir(place.path("conf.d")).unwrap();
+    assert!(place.load().is_ok(), "without drop-ins");
+    std::os::unix::fs::symlink(place.path("fleet"), place.path("conf.d")).unwrap();
+    let found = place.problems();
+    assert!(found.contains("conf.d") && found.contains("fleet, which is not there"), "{found}");
+    fs::create_dir(place.path("fleet")).unwrap();
+    assert!(place.load().is_ok());
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::access::{Access, AccessRules};
 use super::problem::Problem;
 use crate::listen::Peer;
 use crate::message::Denied;
+use crate::settings::host_as_sent;
 
 /// The console may load its own files, ask its own listener and send its forms there; nothing
 /// inline, nothing from elsewhere, no frame.
@@ -65,10 +66,7 @@ fn is_named(rules: &AccessRules, host: &str) -> bool {
         Some((name, port)) if is_port(port) && !name.ends_with(':') => name,
         Some(_) | None => host,
     };
-    rules
-        .hosts
-        .iter()
-        .any(|own| own.trim_matches(['[', ']']).eq_ignore_ascii_case(name.trim_matches(['[', ']'])))
+    !rules.hosts.is_empty() && host_as_sent(name).is_some_and(|name| rules.hosts.contains(&name))
 }
 
 /// Whether `host` (with or without a port) is a loopback name or address.
@@ -175,8 +173,10 @@ mod tests {
             })
             .unwrap_or_default(),
         );
-        let rules =
-            AccessRules { hosts: vec!["store-042.example".to_owned()], ..AccessRules::default() };
+        let own =
+            ["store-042.example", "متجر.example", "FD00:0::2", "192.168.010.1", "Store.Example."];
+        let hosts = own.iter().map(|host| host_as_sent(host).unwrap()).collect();
+        let rules = AccessRules { hosts, ..AccessRules::default() };
         let routes = super::super::guarded(routes, Arc::new(Access::new(rules)));
         TowerToHyperService::new(routes).call(request).await.unwrap()
     }
@@ -265,6 +265,25 @@ mod tests {
                 421,
                 "{bad}"
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_a_host_as_browsers_send_it_however_the_settings_write_it() {
+        for good in [
+            "xn--pgbep1f.example",
+            "[fd00::2]:8443",
+            "[FD00:0::2]",
+            "192.168.8.1:1",
+            "store.example",
+            "store.example.:8443",
+        ] {
+            let told = status(Method::GET, "/view", &[("host", good)], Some(TCP)).await;
+            assert_eq!(told, 200, "{good}");
+        }
+        for bad in ["[fd00::3]", "192.168.10.1", "store.example%2e", "[store.example]", "."] {
+            let told = status(Method::GET, "/view", &[("host", bad)], Some(TCP)).await;
+            assert_eq!(told, 421, "{bad}");
         }
     }
 

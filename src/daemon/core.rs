@@ -106,6 +106,7 @@ impl<R: Transport + Clone> Core<R> {
         let rules = admin::AccessRules::of(settings, self.credentials_dir.clone());
         self.admin.set_rules(rules);
         self.upkeep.set_retention(retention(settings));
+        self.upkeep.forget_now(&self.queue);
         Ok(())
     }
 

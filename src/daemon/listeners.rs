@@ -1,11 +1,12 @@
 //! The listeners: the tills', the operators' and the commands' socket.
 
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::net::sockopt::set_ipv6_v6only;
-use tokio::net::{TcpListener, UnixListener};
+use rustix::net::sockopt::{set_ip_freebind, set_ipv6_freebind, set_ipv6_v6only};
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -244,20 +245,31 @@ fn secured(listener: TcpListener, certificate: Option<&Certificate>) -> Socket {
 /// one of those stands there by itself.
 fn bound(key: &str, address: SocketAddr, all: &[SocketAddr]) -> Result<TcpListener, DaemonError> {
     let told = |error| DaemonError::Listen { place: format!("{address} ({key})"), error };
-    let socket = if address.is_ipv4() {
-        tokio::net::TcpSocket::new_v4()
-    } else {
-        tokio::net::TcpSocket::new_v6()
-    }
-    .map_err(told)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.map_err(told)?;
     let is_beside = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
     if address.is_ipv6() && address.ip().is_unspecified() && all.iter().any(is_beside) {
         set_ipv6_v6only(&socket, true).map_err(|errno| told(errno.into()))?;
     }
     // A restart must not wait for the last process' connections to time out.
     socket.set_reuseaddr(true).map_err(told)?;
-    socket.bind(address).map_err(told)?;
+    bind(&socket, key, address).map_err(told)?;
     socket.listen(1024).map_err(told)
+}
+
+/// An address that the machine does not have yet is served from when it has it, as by the package's
+/// socket (`FreeBind=`): a VPN that is not up takes nothing else down.
+fn bind(socket: &TcpSocket, key: &str, address: SocketAddr) -> std::io::Result<()> {
+    match socket.bind(address) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {}
+        bound => return bound,
+    }
+    let free = if address.is_ipv4() { set_ip_freebind } else { set_ipv6_freebind };
+    free(socket.as_fd(), true)?;
+    socket.bind(address)?;
+    tracing::warn!(key, %address, "this machine does not have the address {address} of {key} now: \
+        it is served when the machine has it");
+    Ok(())
 }
 
 fn commands(settings: &Settings) -> Result<UnixListener, DaemonError> {

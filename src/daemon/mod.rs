@@ -24,7 +24,7 @@ use crate::network;
 use crate::notify::{Notify, SocketsError};
 use crate::prepare::Prepared;
 use crate::queue::{LaneSettings, Queue, QueueError};
-use crate::settings::{LoadOptions, Settings};
+use crate::settings::{LoadOptions, NamedSecret, Settings};
 use crate::store::{Found, OpenReport, Store, StoreError};
 use crate::upstream::{TokensInUse, Upstream, UpstreamContext};
 pub use core::Core;
@@ -104,6 +104,8 @@ pub struct RunningDaemon {
     options: LoadOptions,
     /// The settings of the start, of which some stay in force until the next one.
     begun_with: Settings,
+    /// The secrets of the settings in force.
+    secrets: Vec<NamedSecret>,
     signals: Signals,
     core: Core<Upstream>,
     notify: Arc<Notify>,
@@ -277,10 +279,11 @@ impl Begun {
         let core = Core::start(settings, parts).await?;
         listeners.serve(core.intake(), core.admin());
         core.listening();
-        let begun_with = prepared.loaded.settings;
+        let (begun_with, secrets) = (prepared.loaded.settings, prepared.loaded.secrets);
         let daemon = RunningDaemon {
             options,
             begun_with,
+            secrets,
             signals,
             core,
             notify,

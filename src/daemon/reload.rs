@@ -2,7 +2,7 @@
 
 use super::RunningDaemon;
 use crate::prepare::{Prepared, prepare};
-use crate::settings::{Problems, needs_restart, until_restart};
+use crate::settings::{NamedSecret, Problems, needs_restart, until_restart};
 use crate::upstream::forget_system_authorities;
 
 impl RunningDaemon {
@@ -30,7 +30,8 @@ impl RunningDaemon {
     /// All that is new has been made; only what is open already and the store can still refuse it.
     async fn take_over(&mut self, prepared: Prepared) -> Vec<String> {
         let Prepared { loaded, .. } = prepared;
-        let faults = self.listeners.opened_by(&loaded.settings, &self.begun_with);
+        let mut faults = self.listeners.opened_by(&loaded.settings, &self.begun_with);
+        faults.extend(self.new_and_unread(&loaded.secrets));
         if !faults.is_empty() {
             return faults;
         }
@@ -46,8 +47,18 @@ impl RunningDaemon {
         for key in &keys {
             tracing::warn!("{key} has changed: this takes a restart");
         }
+        self.secrets = loaded.secrets;
         self.core.queue.set_restart_keys(keys);
         self.listeners.reload();
         Vec::new()
+    }
+
+    /// Secrets that are named anew and cannot be read: the good ones of before would go for them.
+    /// One that was named before may be gone for a moment, and is read when it is back.
+    fn new_and_unread(&self, named: &[NamedSecret]) -> impl Iterator<Item = String> {
+        let was_named =
+            |its: &NamedSecret| self.secrets.iter().any(|known| known.source == its.source);
+        let new = named.iter().filter(move |its| !was_named(its));
+        new.filter_map(|its| its.fault.clone())
     }
 }

@@ -65,6 +65,11 @@ impl Upkeep {
         self.retention = retention;
     }
 
+    /// Checks that are not to be remembered any more leave, not only at their next time.
+    pub(super) fn forget_now(&mut self, queue: &Queue) {
+        self.work.spawn(forget(queue.clone()));
+    }
+
     /// Returns after something was begun.
     pub(super) async fn tick(&mut self, queue: &Queue, clock: &Clock) {
         tokio::select! {

@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
 use crate::files::{self, FileFault, Followed, LOOK_EVERY};
+use crate::pem::{self, PemFault};
 use crate::settings::Tls;
 
 /// The largest certificate chain or key, in bytes.
@@ -33,6 +34,14 @@ pub enum CertificateFault {
         path: PathBuf,
         /// `certificate` or `private key`.
         what: &'static str,
+    },
+    /// Not all certificates in the file can be read.
+    #[error("{}: {fault}", path.display())]
+    Faulty {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        fault: PemFault,
     },
     /// The certificate and the key do not belong together, or the key's kind is not known.
     #[error("{} and {}: {error}", cert.display(), key.display())]
@@ -131,9 +140,9 @@ impl CurrentCertificate {
 
 fn read(files: &Tls) -> Result<TlsAcceptor, CertificateFault> {
     let missing = |path: &Path, what| CertificateFault::Missing { path: path.to_owned(), what };
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&bytes_of(&files.cert_file)?)
-        .collect::<Result<_, _>>()
-        .map_err(|_| missing(&files.cert_file, "certificate"))?;
+    let bytes = bytes_of(&files.cert_file)?;
+    let chain = pem::whole(&bytes, CertificateDer::pem_slice_iter(&bytes))
+        .map_err(|fault| CertificateFault::Faulty { path: files.cert_file.clone(), fault })?;
     if chain.is_empty() {
         return Err(missing(&files.cert_file, "certificate"));
     }

@@ -1,5 +1,6 @@
 //! The checks of `[admin]`, its tokens and its users.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use url::Host;
@@ -81,18 +82,29 @@ fn hosts(read: &mut BagReader) -> Vec<String> {
         read.fault(path, format!("{} hosts: at most {HOSTS_MAX}", hosts.len()));
     }
     for (index, host) in hosts.iter().enumerate().filter(|(_, host)| !host.is_empty()) {
-        if !is_host(host) {
+        if host_as_sent(host).is_none() {
             let right = "write a host name or an address, without scheme and port";
             read.fault(path, numbered(index, right));
         }
     }
-    hosts
+    hosts.iter().filter_map(|host| host_as_sent(host)).collect()
 }
 
-/// A name or an address as it stands in a `Host` header, without its port; IPv6 in brackets or not.
-fn is_host(text: &str) -> bool {
-    text.parse::<std::net::IpAddr>().is_ok()
-        || (!text.contains(['/', '%', '*']) && Host::parse(text).is_ok())
+/// A name or an address as browsers send it, without its port: the name in lower case and in ASCII
+/// (`xn--…`), without a dot at its end, the address in its shortest form. IPv6 may stand in
+/// brackets and is returned without them. `None`: it is neither.
+#[must_use]
+pub fn host_as_sent(text: &str) -> Option<String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(address.to_string());
+    }
+    let host = Host::parse(text).ok().filter(|_| !text.contains(['/', '%', '*']))?;
+    let name = match host {
+        Host::Domain(name) => name.trim_end_matches('.').to_owned(),
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    };
+    Some(name).filter(|name| !name.is_empty())
 }
 
 const ROLES: [(&str, Role); 3] =

@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::problem::Faults;
+use super::problem::{Faults, NamedSecret};
 use super::secret::SecretError;
 use super::types::{Auth, Provider, SecretSource, Settings};
 use crate::redemption::Secret;
@@ -90,6 +90,8 @@ impl Look<'_> {
         let [file, credential] = names;
         let name = if matches!(source, SecretSource::File(_)) { file } else { credential };
         let key = format!("{table}.{name}");
+        let fault = found.as_ref().err().map(|error| format!("{key}: {source}: {error}"));
+        self.faults.secrets.push(NamedSecret { source: source.clone(), fault });
         match found {
             Ok(_) => {}
             Err(error @ SecretError::Placeholder) => {

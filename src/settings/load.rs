@@ -7,7 +7,7 @@ use super::caution;
 use super::common::Machine;
 use super::environment;
 use super::layer::{self, Layer};
-use super::problem::{Faults, Problems};
+use super::problem::{Faults, NamedSecret, Problems};
 use super::sections;
 use super::source::{self, SettingsFile};
 use super::types::Settings;
@@ -50,6 +50,8 @@ pub struct Loaded {
     /// What this process cannot know though the service may, one line each: credentials, outside of
     /// the service.
     pub notes: Vec<String>,
+    /// Every secret that the settings name.
+    pub secrets: Vec<NamedSecret>,
     /// `[offline]` and its rules as files and environment give them, as TOML; what nobody set is
     /// not there.
     pub offline: String,
@@ -130,6 +132,6 @@ fn checked(files: &Layer, options: &LoadOptions, mut faults: Faults) -> Result<L
         return Err(Problems(faults.problems));
     }
     let offline = files.offline_as_written();
-    let Faults { warnings, notes, .. } = faults;
-    Ok(Loaded { settings, warnings, notes, offline, credentials_dir })
+    let Faults { warnings, notes, secrets, .. } = faults;
+    Ok(Loaded { settings, warnings, notes, secrets, offline, credentials_dir })
 }

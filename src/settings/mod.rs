@@ -42,9 +42,10 @@ mod source;
 mod types;
 mod value;
 
+pub use admin::host_as_sent;
 pub use keys::{KEYS, Key, Kind};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, commands_socket, load, parse};
-pub use problem::{Problems, SettingsProblem};
+pub use problem::{NamedSecret, Problems, SettingsProblem};
 pub use restart::{needs_restart, until_restart};
 pub use rule_index::RuleKeys;
 pub use rules::listed;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::types::SecretSource;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsProblem {
@@ -46,6 +48,16 @@ pub(super) struct Faults {
     pub(super) problems: Vec<SettingsProblem>,
     pub(super) warnings: Vec<String>,
     pub(super) notes: Vec<String>,
+    pub(super) secrets: Vec<NamedSecret>,
+}
+
+/// A secret that the settings name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedSecret {
+    /// Where it is read from.
+    pub source: SecretSource,
+    /// Why it cannot be read now, beginning with the key; `None`: it can.
+    pub fault: Option<String>,
 }
 
 impl Faults {

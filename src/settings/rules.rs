@@ -175,12 +175,7 @@ pub(super) fn look(offline: &Offline, tills: &[Till], providers: &[Provider], fa
     shadowed(&offline.rules, faults);
     for rule in offline.rules.iter() {
         let path = |key: &str| format!("offline.rule[{}].{key}", rule.name);
-        if rule.checked_within.is_some_and(|within| within > offline.remember_checks) {
-            faults.warn(
-                &path("checked_within"),
-                "it is longer than offline.remember_checks: no check is remembered for so long",
-            );
-        }
+        checks(rule, offline, faults);
         let is_known = |name: &String| tills.iter().any(|till| till.name == *name);
         if !tills.is_empty() && !rule.tills.iter().all(is_known) {
             faults.warn(&path("till"), "it names a till that intake.till does not have");
@@ -188,6 +183,22 @@ pub(super) fn look(offline: &Offline, tills: &[Till], providers: &[Provider], fa
         if all_list_theirs && !rule.businesses.iter().all(is_served) {
             faults.warn(&path("business"), "it names a business that no provider lists");
         }
+    }
+}
+
+/// A rule for a type or for a check needs checks that are remembered.
+fn checks(rule: &Rule, offline: &Offline, faults: &mut Faults) {
+    let own = rule.checked_within.map(|within| ("checked_within", within));
+    let of_type = (!rule.kinds.is_empty()).then_some(("type", offline.checked_within));
+    let Some((key, within)) = own.or(of_type) else { return };
+    let mut warn = |why: &str| faults.warn(&format!("offline.rule[{}].{key}", rule.name), why);
+    if offline.remember_checks.is_zero() || offline.remember_checks_max == 0 {
+        warn(
+            "it needs a check that is remembered, and offline.remember_checks or \
+             remember_checks_max = 0 lets none be",
+        );
+    } else if own.is_some() && within > offline.remember_checks {
+        warn("it is longer than offline.remember_checks: no check is remembered for so long");
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn read_all(file: &Path, faults: &mut Faults) -> Vec<SettingsFile> {
 fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let listing = match std::fs::read_dir(folder) {
         Ok(listing) => listing,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return no_folder(folder),
         Err(error) => return Err(format!("the folder cannot be read: {error}")),
     };
     let mut files = Vec::new();
@@ -69,6 +69,13 @@ fn drop_ins(folder: &Path) -> Result<Vec<PathBuf>, String> {
     }
     files.sort();
     Ok(files)
+}
+
+/// There are no drop-ins; a link is there for some, whose place is gone for now.
+fn no_folder(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let Ok(place) = std::fs::read_link(folder) else { return Ok(Vec::new()) };
+    let place = place.display();
+    Err(format!("it is a link to {place}, which is not there: mount that, or remove the link"))
 }
 
 fn read(file: &Path, faults: &mut Faults) -> Option<SettingsFile> {

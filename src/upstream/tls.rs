@@ -11,6 +11,7 @@ use rustls::{DigitallySignedStruct, Error as TlsError, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
 use super::UpstreamError;
+use crate::pem;
 use crate::redemption::Fingerprint;
 
 /// The largest file of certificate authorities that is read, in bytes.
@@ -53,8 +54,8 @@ pub(super) fn authorities(path: &Path) -> Result<(RootCertStore, Fingerprint), U
     let pem =
         crate::files::read(path, CA_FILE_BYTES_MAX).map_err(|error| fault(error.to_string()))?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| fault(error.to_string()))?;
+    let certificates = pem::whole(&pem, CertificateDer::pem_slice_iter(&pem));
+    for certificate in certificates.map_err(|error| fault(error.to_string()))? {
         roots.add(certificate).map_err(|error| fault(error.to_string()))?;
     }
     if roots.is_empty() {

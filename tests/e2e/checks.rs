@@ -94,6 +94,21 @@ fn a_check_passes_as_it_came_and_is_told_from_memory_with_its_age_while_the_line
 }
 
 #[test]
+fn checks_that_are_to_be_remembered_no_more_are_forgotten_with_the_reload() {
+    let provider = Provider::start();
+    let mut gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    assert_eq!(till.check("CK-1").status, 200);
+    cut(&provider, &gateway);
+    assert_eq!(till.check("CK-1").state(), "remembered");
+    let drop_ins = gateway.folder().join("conf.d");
+    std::fs::create_dir(&drop_ins).unwrap();
+    std::fs::write(drop_ins.join("10.toml"), "[offline]\nremember_checks = \"0s\"").unwrap();
+    gateway.reload();
+    until("it is forgotten", || till.check("CK-1").status == 503);
+}
+
+#[test]
 fn a_code_that_is_held_here_has_been_used_and_a_provider_that_can_be_asked_decides_the_rest() {
     let provider = Provider::start();
     let gateway = before(&provider).start();

@@ -45,6 +45,48 @@ fn an_address_that_is_taken_ends_the_start_with_70_and_names_its_key() {
     assert!(!gateway.log().contains("was not in order"), "{}", gateway.log());
 }
 
+/// 192.0.2.0/24 is nobody's (RFC 5737).
+#[test]
+fn an_address_that_the_machine_does_not_have_yet_takes_nothing_down_and_is_told() {
+    let provider = Provider::start();
+    let builder = Gateway::with().lane("main", &provider, "").till("till-1", "token-1");
+    let mut gateway = builder.also_listen(([192, 0, 2, 1], 7733).into()).start();
+    assert_eq!(gateway.till("till-1").redeem("SERVED").status, 200);
+    let told = "does not have the address 192.0.2.1:7733 of intake.listen now";
+    assert!(gateway.log().contains(told), "{}", gateway.log());
+}
+
+#[test]
+fn a_reload_that_names_a_secrets_file_that_is_not_there_changes_nothing() {
+    let provider = Provider::start();
+    let builder = Gateway::with().lane("main", &provider, "");
+    let (token, table) = (builder.folder().join("t"), "[[intake.till]]\nname = \"t\"\ntoken_file");
+    std::fs::write(&token, "token-t").unwrap();
+    let with = |path: &std::path::Path| format!("{table} = \"{}\"", path.display());
+    let missing = token.with_extension("missing");
+    let mut gateway = builder.more(&with(&token)).start();
+    let served =
+        |gateway: &Gateway, code: &str| gateway.stranger(Some("token-t")).redeem(code).status;
+    assert_eq!(served(&gateway, "BEFORE"), 200);
+    gateway.rewrite(&with(&missing));
+    gateway.reload();
+    until("the fault is shown", || {
+        gateway.status()["reload_faults"].to_string().contains("intake.till[t].token_file: ")
+    });
+    assert_eq!(served(&gateway, "AFTER"), 200, "the token of before holds");
+    std::fs::rename(&token, &missing).unwrap();
+    gateway.reload();
+    until("it is taken", || gateway.log().contains("the settings were read again"));
+    assert_eq!(served(&gateway, "MOVED"), 200);
+    // What is named already may be gone for a moment.
+    std::fs::rename(&missing, &token).unwrap();
+    gateway.reload();
+    until("it is taken again", || {
+        gateway.log().matches("the settings were read again").count() == 2
+    });
+    assert_eq!(served(&gateway, "GONE"), 200);
+}
+
 #[test]
 fn a_state_directory_in_memory_is_warned_about_and_works() {
     let Some(memory) = Mount::tmpfs() else { return };

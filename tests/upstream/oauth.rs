@@ -255,6 +255,72 @@ async fn a_kept_token_that_is_refused_gives_way_to_the_configured_one() {
     assert_eq!(came(&server).0.len(), 4);
 }
 
+/// Gives the refresh tokens `NAME0`, `NAME1` and so on, and takes its own alone. `status` is what
+/// it says to another's.
+async fn own_tokens(name: &'static str, status: u16) -> Server {
+    let count = AtomicUsize::new(0);
+    Server::plain(move |seen| {
+        let body = seen.body();
+        let is_own = !body.contains("refresh_token=") || body.contains(&format!("token={name}"));
+        match is_token(seen) {
+            true if is_own => {
+                let next = format!("{name}{}", count.fetch_add(1, Ordering::SeqCst));
+                grants("a1", Some(&next), 3600)
+            }
+            true => answer(status, "", r#"{"message":"not found"}"#),
+            false => ok(),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_refresh_token_of_another_endpoint_or_client_is_sent_to_nobody_else() {
+    for grant in [Grant::ClientCredentials, Grant::RefreshToken] {
+        let (one, two) = (own_tokens("one", 500).await, own_tokens("two", 500).await);
+        let here = OAuthBench::new(grant);
+        std::fs::write(here.bench.path("first-refresh"), "one-first").unwrap();
+        answer_of(&here.upstream(&one)).await;
+        assert_eq!(here.kept().as_deref(), Some("one0"));
+        std::fs::write(here.bench.path("first-refresh"), "two-first").unwrap();
+        answer_of(&here.upstream(&two)).await;
+        assert_eq!(here.kept().as_deref(), Some("two0"), "{grant:?}");
+        answer_of(&here.upstream(&two)).await;
+        let mut provider = here.provider(&two.url(""));
+        let Auth::OAuth(oauth) = &mut provider.auth else { panic!("it is OAuth") };
+        oauth.client_id = "another".to_owned();
+        answer_of(&here.bench.upstream_of(&provider)).await;
+        let asked = came(&two).0;
+        assert!(!asked.iter().any(|body| body.contains("token=one")), "{asked:?}");
+        let own = asked.iter().map(|body| body.contains("token=two0")).collect::<Vec<_>>();
+        assert_eq!(own, [false, true, false], "its own is used, and by its own client");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_an_earlier_build_is_tried_once_and_then_has_an_owner() {
+    let (one, two) = (own_tokens("one", 400).await, own_tokens("two", 400).await);
+    let here = OAuthBench::new(Grant::ClientCredentials);
+    std::fs::create_dir(here.bench.path("oauth")).unwrap();
+    std::fs::write(here.kept_path(), "one-old").unwrap();
+    answer_of(&here.upstream(&one)).await;
+    assert!(came(&one).0[0].contains("refresh_token=one-old"), "{:?}", came(&one).0);
+    answer_of(&here.upstream(&two)).await;
+    assert!(!came(&two).0[0].contains("refresh_token="), "{:?}", came(&two).0);
+}
+
+#[tokio::test]
+async fn a_client_with_its_own_credentials_needs_no_refresh_token_that_any_answer_refused() {
+    for status in [500, 404, 400] {
+        let server = own_tokens("one", status).await;
+        let here = OAuthBench::new(Grant::ClientCredentials);
+        std::fs::create_dir(here.bench.path("oauth")).unwrap();
+        std::fs::write(here.kept_path(), "stale").unwrap();
+        assert_eq!(answer_of(&here.upstream(&server)).await.answer.status, 200, "{status}");
+        assert_eq!(here.kept().as_deref(), Some("one0"));
+    }
+}
+
 /// Two files that are written so far apart have different times.
 const TICK: Duration = Duration::from_millis(30);
 

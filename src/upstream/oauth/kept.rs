@@ -1,5 +1,6 @@
 //! The refresh token that the endpoint gave last, kept across restarts and power cuts:
-//! `oauth/NAME`. Room for the next one is beside it, for a disk that is full by then.
+//! `oauth/NAME`. Beside it are room for the next one, for a disk that is full by then, and a
+//! fingerprint of the endpoint and the client that it was given to: nobody else is sent it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,29 +10,88 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::super::secret::SecretFile;
-use crate::redemption::Secret;
-use crate::settings::SecretSource;
+use crate::files::{self, FileFault};
+use crate::redemption::{Fingerprint, Secret};
+use crate::settings::{OAuth, SecretSource};
 use crate::text::percent_encoded;
 
 /// What the disk has room for when it has room for nothing else.
 const ROOM_BYTES: usize = 4096;
+/// More than a fingerprint has, in bytes.
+const OWNER_BYTES_MAX: u64 = 4096;
 
 /// A provider's file.
 #[derive(Clone, Debug)]
 pub(super) struct KeptToken {
     state_dir: PathBuf,
     name: String,
+    /// Of the settings in use; `None`: whose token it is does not matter.
+    owner: Option<String>,
 }
 
 impl KeptToken {
     pub(super) fn new(state_dir: &Path, provider: &str) -> Self {
-        Self { state_dir: state_dir.to_owned(), name: file_name(provider) }
+        Self { state_dir: state_dir.to_owned(), name: file_name(provider), owner: None }
     }
 
-    /// The token that is kept; `None` where there is none or it cannot be read, which is the same
-    /// to a renewal.
+    /// The one of these settings' endpoint and client: what another gave is not theirs.
+    pub(super) fn of(self, settings: &OAuth) -> Self {
+        let parts = ["token endpoint", &settings.token_url, &settings.client_id];
+        let Fingerprint(bytes) = Fingerprint::of(&parts);
+        Self { owner: Some(format!("{:032x}", u128::from_be_bytes(bytes))), ..self }
+    }
+
+    /// The token that is kept; `None` where there is none, it is another's or it cannot be read,
+    /// which is all the same to a renewal.
     pub(super) fn read(&self) -> Option<Secret> {
-        self.file().read().ok()
+        self.file().read().ok().filter(|_| self.is_own())
+    }
+
+    /// A token that an earlier build kept, which wrote no owner, is of the settings that find it.
+    pub(super) async fn adopt(&self) {
+        let this = self.clone();
+        let adopted = tokio::task::spawn_blocking(move || this.adopt_now()).await;
+        if let Err(error) = adopted.map_err(io::Error::other).and_then(|result| result) {
+            tracing::debug!(%error, "whose the kept refresh token is cannot be written");
+        }
+    }
+
+    fn adopt_now(&self) -> io::Result<()> {
+        let is_nobodys = self.file().stamp().is_some() && self.known_owner().is_none();
+        if is_nobodys { self.write_owner() } else { Ok(()) }
+    }
+
+    fn is_own(&self) -> bool {
+        let (known, owner) = (self.known_owner(), &self.owner);
+        known.zip(owner.as_ref()).is_none_or(|(known, owner)| known == *owner)
+    }
+
+    /// Whose the token is that is kept; what cannot be read is nobody's fingerprint.
+    fn known_owner(&self) -> Option<String> {
+        match files::read(&self.beside("owner"), OWNER_BYTES_MAX) {
+            Ok(bytes) => Some(String::from_utf8_lossy(bytes.trim_ascii()).into_owned()),
+            Err(FileFault::Unreadable(io::ErrorKind::NotFound)) => None,
+            Err(_) => Some(String::new()),
+        }
+    }
+
+    fn write_owner(&self) -> io::Result<()> {
+        let Some(owner) = &self.owner else { return Ok(()) };
+        let new = self.beside("owner.new");
+        write_new(&new, format!("{owner}\n").as_bytes())?;
+        std::fs::rename(&new, self.beside("owner"))?;
+        File::open(self.dir())?.sync_all()
+    }
+
+    /// Before another's token is kept, the last one is gone: no power cut leaves it with a new
+    /// owner.
+    fn change_owner(&self) -> io::Result<()> {
+        if self.owner.is_none() || self.known_owner() == self.owner {
+            return Ok(());
+        }
+        remove(&self.dir().join(&self.name))?;
+        File::open(self.dir())?.sync_all()?;
+        self.write_owner()
     }
 
     /// When it was kept.
@@ -60,6 +120,7 @@ impl KeptToken {
             DirBuilder::new().mode(0o700).create(&dir)?;
             File::open(&self.state_dir)?.sync_all()?;
         }
+        self.change_owner()?;
         // No provider's file begins with a dot.
         let (mut beside, room) = (self.beside("new"), self.beside("room"));
         let line = format!("{}\n", token.reveal());

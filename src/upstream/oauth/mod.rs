@@ -67,7 +67,7 @@ impl OAuthTokens {
             endpoint: TokenEndpoint::new(oauth, file(&oauth.client_secret), plan)?,
             grant: oauth.grant,
             first_refresh_token: oauth.refresh_token.as_ref().map(file),
-            kept: KeptToken::new(&context.state_dir, &provider.name),
+            kept: KeptToken::new(&context.state_dir, &provider.name).of(oauth),
             tokens: context.tokens.of(&provider.name, oauth),
         };
         Ok(Self(Arc::new(renewer)))
@@ -225,6 +225,7 @@ impl Renewer {
     /// Tries the kept refresh token, then a newer one if one was kept meanwhile, then that of the
     /// settings.
     async fn granted(&self, until: Instant) -> Result<Granted, NoToken> {
+        self.kept.adopt().await;
         let mut tried = None;
         let mut refusal = None;
         let newest = || self.tokens.unsaved().or_else(|| self.kept.read());
@@ -232,7 +233,7 @@ impl Renewer {
             match self.endpoint.ask(&GrantRequest::Refresh(&kept), until).await {
                 Ok(GrantAnswer::Granted(granted)) => return Ok(granted),
                 Ok(GrantAnswer::Refused(trouble)) => refusal = Some(trouble),
-                Err(trouble) if trouble.is_an_answer() && self.was_given_another() => {
+                Err(trouble) if trouble.is_an_answer() && self.has_another() => {
                     refusal = Some(trouble);
                 }
                 Err(trouble) => return Err(trouble),
@@ -256,8 +257,12 @@ impl Renewer {
         }
     }
 
-    /// A person has put a refresh token into the settings' file since the last was kept.
-    fn was_given_another(&self) -> bool {
+    /// Something else than the kept token may do: a person has put a refresh token into the
+    /// settings' file since that was kept, or the client's credentials do without any.
+    fn has_another(&self) -> bool {
+        if self.grant == Grant::ClientCredentials {
+            return true;
+        }
         let given = self.first_refresh_token.as_ref().and_then(SecretFile::changed_at);
         given.is_some_and(|given| self.kept.changed_at().is_none_or(|kept| given > kept))
     }
