@@ -300,13 +300,8 @@ impl Desk<'_> {
 
     /// A refusal that is remembered goes on in its own words.
     fn gone(&self, kept: Kept, lane: i64, asked: &CheckAsked) -> Result<CheckHeld, StoreError> {
-        let words = match kept {
-            Kept::Refused => {
-                let names = (asked.business.as_str(), &asked.code);
-                self.refusal_remembered(lane, names, asked.rules.exact)?
-            }
-            Kept::Used => None,
-        };
+        let names = (asked.business.as_str(), &asked.code);
+        let words = self.words_of_gone(kept, lane, names, asked.rules.exact)?;
         Ok(words.map_or(CheckHeld::Gone(kept), CheckHeld::Refused))
     }
 

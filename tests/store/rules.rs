@@ -876,6 +876,94 @@ fn what_a_business_of_which_nothing_was_confirmed_holds_is_held_for_the_others_o
     }
 }
 
+/// What a till is told of a question of which no byte has left, and of the same one that comes at
+/// once again: in the same words.
+fn told_twice(world: &mut World, question: NewRedemption) -> [String; 2] {
+    world.lane = LaneNow::default();
+    let Decision::Taken(asked) = world.decide(question.clone()) else { panic!() };
+    world.lane = LaneNow::down();
+    let waited = conclude(world, asked.seq, true);
+    let Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) } = waited else {
+        panic!("{waited:?}")
+    };
+    assert_eq!(world.show(&asked.id).state, State::Voided);
+    let waited = match by {
+        Holder::Used(by) => format!("used at {}", by.till),
+        Holder::Refused(row) => format!("refused to {}", row.till),
+        Holder::RefusedAtCheck(answer) => format!("refused at a check: {:?}", answer.body),
+        Holder::Gone(kept) => format!("gone: {kept:?}"),
+    };
+    let again = match world.decide(question) {
+        Decision::Used(by) => format!("used at {}", by.till),
+        Decision::RefusedBefore(row) => format!("refused to {}", row.till),
+        Decision::RefusedAtCheck(answer) => format!("refused at a check: {:?}", answer.body),
+        Decision::Gone(kept) => format!("gone: {kept:?}"),
+        other => panic!("{other:?}"),
+    };
+    [waited, again]
+}
+
+#[test]
+fn a_question_that_never_left_is_answered_like_the_next_one_whatever_holds_its_code() {
+    let mut world = World::up();
+    world.settled("till-1", "GONE", confirmed());
+    world.settled("till-1", "GONE-NO", declined("Reward expired"));
+    world.settled("till-1", "NEWEST", confirmed());
+    assert_eq!(world.prune().rows, 2);
+    world.settled("till-1", "USED", confirmed());
+    world.settled("till-1", "NO", declined("Reward expired"));
+    check_refused(&mut world, "shop", "CHECKED");
+    let expected = [
+        ("USED", "used at till-1", "used at till-1"),
+        ("NO", "refused to till-1", "refused to till-1"),
+        ("GONE", "gone: Used", "gone: Used"),
+        ("GONE-NO", "gone: Refused", "gone: Refused"),
+        ("CHECKED", "refused at a check: ", "gone: Refused"),
+    ];
+    for (code, here, for_another_business) in expected {
+        for (new, said) in
+            [(later("till-2", code), here), (for_another("till-2", code), for_another_business)]
+        {
+            let [waited, again] = told_twice(&mut world, new);
+            assert_eq!(waited, again, "{code}");
+            assert!(waited.starts_with(said), "{code}: {waited}");
+        }
+    }
+}
+
+#[test]
+fn what_another_business_holds_is_no_last_word_where_the_lane_was_only_busy() {
+    let mut world = World::up();
+    world.settled("till-1", "USED", confirmed());
+    let Decision::Taken(asked) = world.decide(for_another("till-2", "USED")) else { panic!() };
+    let end = WaitEnd::TurnedAway { retry_after_s: None };
+    let busy = world.one(Conclusion { seq: asked.seq, end, withdrawn: true });
+    assert!(matches!(busy, Concluded::TurnedAway { holder: None, .. }), "{busy:?}");
+    assert!(matches!(world.decide(for_another("till-2", "USED")), Decision::Taken(_)));
+}
+
+#[test]
+fn a_code_that_is_refused_to_a_question_that_never_left_counts_among_its_tills_wrong_codes() {
+    let mut world = World::up();
+    let codes: Vec<String> = (0..10).map(|nth| format!("USED-{nth}")).collect();
+    for code in &codes {
+        world.settled("till-1", code, confirmed());
+    }
+    let questions: Vec<Seq> = codes
+        .iter()
+        .map(|code| {
+            let Decision::Taken(asked) = world.decide(later("till-2", code)) else { panic!() };
+            asked.seq
+        })
+        .collect();
+    world.lane = LaneNow::down();
+    for seq in questions {
+        assert!(world.one(AskStanding).slowed.is_empty());
+        conclude(&mut world, seq, true);
+    }
+    assert_eq!(world.one(AskStanding).slowed, ["till-2"]);
+}
+
 #[test]
 fn a_redemption_that_the_provider_refused_is_not_given_when_its_till_asks_again_without_a_line() {
     let mut world = World::up();
