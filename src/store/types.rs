@@ -196,8 +196,9 @@ pub struct Event {
     /// The lane.
     pub lane: String,
     /// What: `retry`, `void`, `void_by_till`, `handled`, `handled_free`, `lost`, `owed_paid`,
-    /// `retold`, `joined`, `unheard`, `in_vain`, `answered`, `hold`, `release`, `late_answer`,
-    /// `import`, `salvage`, `backup`, `export`, `bulk`, `flush`, `sign_in`, `sign_out`.
+    /// `retold`, `joined`, `unheard`, `in_vain`, `owed_in_copy`, `answered`, `hold`, `release`,
+    /// `late_answer`, `import`, `salvage`, `backup`, `export`, `bulk`, `flush`, `sign_in`,
+    /// `sign_out`.
     pub what: String,
     /// By whom: the operator's user name as the socket tells, or `redeemd`.
     pub by: String,

@@ -503,6 +503,30 @@ fn what_nobody_heard_who_asked_again_is_owed_until_it_is_given() {
 }
 
 #[test]
+fn what_a_person_had_seen_to_waits_anew_once_it_is_owed_anew_or_given_in_vain() {
+    let (mut world, asked) = told_no();
+    world.one(Settlement::new(asked.seq, 1, confirmed()));
+    let waiting = |world: &mut World| world.one(AskStanding).lanes[0].waiting;
+    for is_in_vain in [false, true] {
+        let (id, note, by) = (asked.id.clone(), "come back tomorrow".to_owned(), "op".to_owned());
+        assert!(matches!(world.one(Handling { id, note, free: false, by }), Acted::Done(_)));
+        assert_eq!(waiting(&mut world), Some(0));
+        let told = world.decide(later(if is_in_vain { "till-3" } else { "till-2" }, "A"));
+        assert!(matches!(told, Decision::Owed(_)), "{told:?}");
+        world.one(Unheard(vec![asked.seq]));
+        let row = world.show(&asked.id);
+        assert!(row.waiting && !row.handled && row.owed != is_in_vain, "{row:?}");
+        assert_eq!((row.in_vain, waiting(&mut world)), (is_in_vain, Some(1)));
+    }
+    let mut counted = world.one(Recount { begin: true });
+    while !counted.finished {
+        counted = world.one(Recount { begin: false });
+    }
+    assert!(counted.differences.is_empty(), "{:?}", counted.differences);
+    assert_eq!(waiting(&mut world), Some(1));
+}
+
+#[test]
 fn a_till_whose_wait_ended_a_moment_before_the_confirmation_is_given_it_and_nobody_else() {
     let (mut world, asked) = told_no();
     assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(_)));
