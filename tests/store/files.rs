@@ -7,7 +7,7 @@ use std::process::Command;
 use redeemd::decide::WaitEnd;
 use redeemd::limits::LaneNow;
 use redeemd::message::Language;
-use redeemd::redemption::{Id, State};
+use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
     Acted, AskStanding, Checkpointer, Conclusion, Decision, Ended, FILE, Found, Handling, Recount,
     Settlement, Store, StoreError, Taken, Trouble,
@@ -155,6 +155,8 @@ fn what_is_owed_in_a_copy_is_given_to_nobody_and_waits_for_a_person() {
     let row = restored.show(&given.id);
     assert!(row.in_vain && !row.owed && row.refused_at_till, "{row:?}");
     assert_eq!(restored.one(AskStanding).lanes[0].waiting, Some(2));
+    let page = restored.reader().export(Seq(0), 100).unwrap();
+    assert_eq!((page.owed, page.owed_ids.len()), (0, 0), "given in vain is not owed");
     for Taken { seq, id, .. } in asked {
         let row = restored.show(&id);
         assert!(row.waiting && !row.handled && row.in_vain, "also what was seen to: {row:?}");
