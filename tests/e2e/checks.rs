@@ -196,6 +196,26 @@ fn who_asks_first_over_a_cut_line_is_told_what_the_next_one_is_of_a_code_that_is
 }
 
 #[test]
+fn who_guesses_codes_with_checks_is_slowed_as_who_redeems_them() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    provider.rules(&["fault=refuse,message=Reward not found,call=check"]);
+    let till = gateway.till("till-1");
+    for n in 0..10 {
+        assert_eq!(till.check(&format!("CK-{n}")).status, 400);
+    }
+    until("it is slowed", || gateway.status()["slowed_tills"] == json!(["till-1"]));
+    let takes = |till: &Till| {
+        let begin = Instant::now();
+        till.check("CK-NEXT");
+        begin.elapsed()
+    };
+    assert!(takes(&till) >= Duration::from_secs(1));
+    let other = takes(&gateway.till("till-2"));
+    assert!(other < Duration::from_secs(1), "the other till: {other:?}");
+}
+
+#[test]
 fn a_success_that_says_it_failed_is_passed_on_and_is_no_valid_check() {
     let provider = Provider::start();
     let gateway = before(&provider).start();
