@@ -153,6 +153,9 @@ impl LaneRisk {
             trust_until: None,
             trust_left_s: None,
             trust_from: None,
+            room: None,
+            limits_leave: None,
+            takes_checked: false,
             ..self
         }
     }

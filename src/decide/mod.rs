@@ -22,5 +22,6 @@ pub use row::{
 };
 pub use settle::{
     Attempt, Conclude, Ended, NotGiven, ParkCause, Settle, SettleContext, WaitContext, WaitEnd,
-    cause_of_silence, conclude, keep_attempts, marks_given_late, relayed, settle, unheard,
+    cause_of_silence, conclude, keep_attempts, marks_given_late, owed_in_copy, relayed, settle,
+    unheard,
 };

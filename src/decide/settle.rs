@@ -182,8 +182,15 @@ pub fn settle(row: &Row, ended: &Ended, around: SettleContext<'_>) -> Settle {
 /// asked again hears it now. A pending row that was answered before is one that was refused or
 /// parked, and sent again by a person.
 fn confirmed(row: &Row, marks: i64, told: bool) -> Settle {
-    let marks = marks | if row.was_refused() && !told { mark::OWED } else { 0 };
+    let is_owed = row.was_refused() && !told;
+    let marks = if is_owed { open_anew(marks, mark::OWED) } else { marks };
     Settle::As { state: State::Confirmed, marks, why: None }
+}
+
+/// The marks with what a person has to see to anew: what was said of the row before was about
+/// something else.
+fn open_anew(marks: i64, mark: i64) -> i64 {
+    (marks & !mark::HANDLED) | mark
 }
 
 /// The marks of a row that was refused and confirmed, once it is known that no till heard of it,
@@ -195,12 +202,18 @@ pub fn unheard(row: &Row) -> Option<i64> {
     let is_open = row.has(mark::OWED | mark::IN_VAIN);
     let seemed_heard = row.state == State::Confirmed && row.was_refused() && !is_open;
     if row.has(mark::UNHEARD) {
-        return seemed_heard.then_some(row.marks | mark::IN_VAIN);
+        return seemed_heard.then_some(open_anew(row.marks, mark::IN_VAIN));
     }
     // Of a row that was answered before it was sent again, that stays true.
     let heard = if row.has(mark::REFUSED_AT_TILL) { mark::ANSWERED } else { 0 };
     let marks = row.marks & !(heard | mark::OWED_PAID | mark::PAID_ELSEWHERE);
-    seemed_heard.then_some(marks | mark::OWED | mark::UNHEARD)
+    seemed_heard.then_some(open_anew(marks, mark::OWED | mark::UNHEARD))
+}
+
+/// The marks of what is owed in a database that is a copy: it may have been given since.
+#[must_use]
+pub fn owed_in_copy(marks: i64) -> i64 {
+    open_anew(marks, mark::IN_VAIN)
 }
 
 /// The marks of a row whose till waited in vain and is told now what has become of it meanwhile: as

@@ -13,7 +13,7 @@ use crate::decide::{Kept, NotOnTrust, WaitEnd};
 use crate::listen::{self, Delivery};
 use crate::message::{Fault, Language, Refusal, money};
 use crate::queue::{Audience, Queue, QueueError, Waited};
-use crate::redemption::{Redemption, Request, Seq, State};
+use crate::redemption::{Answer, Redemption, Request, Seq, State};
 use crate::refused::{self, Reason};
 use crate::store::{
     Concluded, Decision, Headroom, Holder, Limit, NewRedemption, NotGiven, Taken, UsedBy,
@@ -137,13 +137,10 @@ impl PendingRedeem {
                 return reply::repeated(self.settled(&row), repeat);
             }
             Decision::RefusedBefore(row) => return self.refused_before(&row),
-            Decision::RefusedAtCheck(answer) => {
-                refused::count(Reason::Used);
-                return reply::relay(&answer);
-            }
+            Decision::RefusedAtCheck(answer) => return refused_at_check(&answer),
             Decision::KeyReused => No::now(StatusCode::UNPROCESSABLE_ENTITY, Refusal::KeyReused),
             Decision::Used(by) => self.used(&by),
-            Decision::Gone(kept) => No::now(StatusCode::BAD_REQUEST, gone(kept, self.shown_code())),
+            Decision::Gone(kept) => self.gone(kept),
             Decision::Limited(limit) => self.limited(&limit),
             Decision::BadDate => No::bad_date(),
             Decision::Held => No::now(StatusCode::SERVICE_UNAVAILABLE, Refusal::Held),
@@ -221,10 +218,7 @@ impl PendingRedeem {
                 return (with_audience(self.settled(&row), audience), row.state);
             }
             Ok((Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) }, _)) => {
-                match by {
-                    Holder::Used(by) => (self.used(&by), State::Voided),
-                    Holder::Refused(row) => return (self.refused_before(&row), State::Voided),
-                }
+                return (self.held(by, taken), State::Voided);
             }
             Ok((Concluded::TurnedAway { why, .. }, _)) => (self.because(why, taken), State::Voided),
             Ok((Concluded::Refused { why }, _)) => {
@@ -237,6 +231,18 @@ impl PendingRedeem {
             }
         };
         (reply::about(self.refuse(&no), &taken.id, state), state)
+    }
+
+    /// No byte of it has left, and its code is held: what a till is told that asks now that nobody
+    /// can be asked.
+    fn held(&self, by: Holder, taken: &Taken) -> Response {
+        let no = match by {
+            Holder::Refused(row) => return self.refused_before(&row),
+            Holder::RefusedAtCheck(answer) => return refused_at_check(&answer),
+            Holder::Used(by) => self.used(&by),
+            Holder::Gone(kept) => self.gone(kept),
+        };
+        reply::about(self.refuse(&no), &taken.id, State::Voided)
     }
 
     /// Nobody can be asked about it: the settings do not name its lane any more. It may be another
@@ -255,6 +261,10 @@ impl PendingRedeem {
 
     fn used(&self, by: &UsedBy) -> No {
         No::now(StatusCode::BAD_REQUEST, used(by, self.shown_code()))
+    }
+
+    fn gone(&self, kept: Kept) -> No {
+        No::now(StatusCode::BAD_REQUEST, gone(kept, self.shown_code()))
     }
 
     fn limited(&self, limit: &Limit) -> No {
@@ -333,6 +343,12 @@ impl PendingRedeem {
         }
         reply::refusal(no.status, &no.refusal, self.language, no.retry_after_s)
     }
+}
+
+/// The provider's refusal of a check, in its words.
+fn refused_at_check(answer: &Answer) -> Response {
+    refused::count(Reason::Used);
+    reply::relay(answer)
 }
 
 /// What a till is told of a code whose redemption is not there any more.

@@ -179,6 +179,10 @@ pub fn deed(word: &str, language: Language) -> Cow<'_, str> {
             "No till heard of it again: a person decides",
             "لم تسمع بها أي نقطة بيع مرة أخرى: القرار لشخص",
         ),
+        "owed_in_copy" => (
+            "It was owed in a copy, and may have been given since: a person decides",
+            "كانت مستحقة في نسخة، وربما أُعطيت منذ ذلك: القرار لشخص",
+        ),
         "answered" => ("What was known before", "ما كان معروفًا من قبل"),
         "late_answer" => ("A late answer", "جواب متأخر"),
         "import" => ("Taken over from another gateway", "نُقلت من بوابة أخرى"),

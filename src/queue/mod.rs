@@ -247,12 +247,18 @@ impl Queue {
         })
     }
 
-    /// What the store knows about a code that a till checks.
+    /// What the store knows about a code that a till checks. A till that is slowed waits for its
+    /// first look; the one after the provider was asked in vain is of the same check.
     ///
     /// # Errors
     /// It cannot say.
     pub async fn look_up_check(&self, asked: CheckAsked) -> Result<CheckKnown, QueueError> {
-        self.try_ask(asked).await.map(|(known, _)| known)
+        let is_first = !asked.in_vain;
+        let (known, _) = self.try_ask(asked).await?;
+        if known.is_slowed && is_first {
+            tokio::time::sleep(SLOWED).await;
+        }
+        Ok(known)
     }
 
     /// Has an answer to a check remembered with the next commit. Nobody waits for it: where the

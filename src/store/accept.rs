@@ -10,7 +10,7 @@ use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, Reader, StoreError, guards};
 use crate::decide::{self, CodeRules, Earlier, Kept, Situation, kind, mark};
 use crate::limits::{LaneNow, Risk, Subject};
-use crate::redemption::{Fingerprint, Redemption, Request, RewardCode, Seq, State};
+use crate::redemption::{Answer, Fingerprint, Redemption, Request, RewardCode, Seq, State};
 use crate::settings::Offline;
 use crate::trust::Trust;
 use crate::value::Remembered;
@@ -229,7 +229,11 @@ impl Desk<'_> {
             decide::Admission::Refused(row) => {
                 Decision::RefusedBefore(Box::new(self.shown_of(&row)?))
             }
-            decide::Admission::Gone(kept) => self.gone_in_words(kept, lane, (new, rules))?,
+            decide::Admission::Gone(kept) => {
+                let asked = (new.request.business_refrence.as_str(), &new.request.reward_code);
+                let words = self.words_of_gone(kept, lane, asked, rules.exact)?;
+                words.map_or(Decision::Gone(kept), Decision::RefusedAtCheck)
+            }
             decide::Admission::Limited(limit) => Decision::Limited(limit),
             decide::Admission::BadDate => Decision::BadDate,
             decide::Admission::Held => Decision::Held,
@@ -269,22 +273,18 @@ impl Desk<'_> {
         }
     }
 
-    /// A code whose row is gone. What a check heard of it goes on in the provider's words.
-    fn gone_in_words(
+    /// What a check heard of a code without a row goes on in the provider's words.
+    pub(super) fn words_of_gone(
         &self,
         kept: Kept,
         lane: i64,
-        (new, rules): (&NewRedemption, CodeRules),
-    ) -> Result<Decision, StoreError> {
-        let Request { reward_code, business_refrence, .. } = &new.request;
-        let words = match kept {
-            Kept::Refused => {
-                let asked = (business_refrence.as_str(), reward_code);
-                self.refusal_remembered(lane, asked, rules.exact)?
-            }
-            Kept::Used => None,
-        };
-        Ok(words.map_or(Decision::Gone(kept), Decision::RefusedAtCheck))
+        asked: (&str, &RewardCode),
+        exact: bool,
+    ) -> Result<Option<Answer>, StoreError> {
+        match kept {
+            Kept::Refused => self.refusal_remembered(lane, asked, exact),
+            Kept::Used => Ok(None),
+        }
     }
 
     /// A repeat of a pending row. One that its till was refused is asked about again at once, in

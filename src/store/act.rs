@@ -11,8 +11,8 @@ use super::worth::Given;
 use super::{AfterCommit, Desk, Operation, OperationKind, StoreError};
 use crate::contract;
 use crate::decide::{
-    self, Asking, Attempt, Conclude, Guard, NotGiven, NotOnTrust, TillVoid, WaitContext, WaitEnd,
-    kind, mark,
+    self, Asking, Attempt, Conclude, Guard, Kept, NotGiven, NotOnTrust, TillVoid, WaitContext,
+    WaitEnd, kind, mark,
 };
 use crate::limits::{LaneNow, Subject};
 use crate::message::{self, Note};
@@ -210,6 +210,8 @@ impl Desk<'_> {
         let evidence = (self.around.evidence)(&name, row.seq, &row.till);
         let is_held_elsewhere = !matches!(self.held_elsewhere(&row)?, Guard::Free);
         let offline = self.around.offline;
+        // A lane that is only busy can be asked: what other businesses hold is no last word then.
+        let is_in_vain = op.end == WaitEnd::InVain || !lane.ask;
         let at = WaitContext {
             end: op.end,
             withdrawn: op.withdrawn,
@@ -231,9 +233,9 @@ impl Desk<'_> {
             Conclude::Trusted => Ok(Concluded::Trusted { headroom: None }),
             Conclude::Trust => self.trust_after_waiting(row, &given, marks),
             Conclude::TurnAway(why) => {
-                let holder = if row.is(kind::PROVIDER_ONLY) { self.holder(&row)? } else { None };
-                self.finish(&row, State::Voided, row.marks | mark::TURNED_AWAY)?;
-                Ok(Concluded::TurnedAway { why, holder })
+                let held = (row.is(kind::PROVIDER_ONLY), is_held_elsewhere && is_in_vain);
+                let holder = self.holder(&row, held)?;
+                self.turn_away(&row, (why, holder))
             }
             Conclude::RefuseAtTill(why) => {
                 self.mark(&row, mark::REFUSED_AT_TILL).map(|()| Concluded::Refused { why })
@@ -297,16 +299,51 @@ impl Desk<'_> {
         Ok(self.held_offline(row, &self.elsewhere(row.lane, &row.business, &row.code)?))
     }
 
-    /// The earlier redemption of its business and code that a till can be told of: it was used, or
-    /// refused in the provider's words.
-    fn holder(&self, row: &Stored) -> Result<Option<Holder>, StoreError> {
+    /// No byte of it has left, and its till is told no. A code that is refused counts among those
+    /// of its till, as one that is asked for now.
+    fn turn_away(
+        &mut self,
+        row: &Stored,
+        (why, holder): (NotGiven, Option<Holder>),
+    ) -> Result<Concluded, StoreError> {
+        let lane = self.books.name(row.lane).to_owned();
+        if holder.is_some() {
+            self.refused((&lane, &row.till), &row.code)?;
+        } else if let NotGiven::Refused(NotOnTrust::Limited(limit)) = &why {
+            self.refused_by(limit, (&lane, &row.till), &row.code)?;
+        }
+        self.finish(row, State::Voided, row.marks | mark::TURNED_AWAY)?;
+        Ok(Concluded::TurnedAway { why, holder })
+    }
+
+    /// What a till is told of the code as if it had come now that nobody can be asked. `None`: what
+    /// holds it, here or for another business of the lane, is not why; or the next request gets
+    /// more than a no.
+    fn holder(
+        &self,
+        row: &Stored,
+        (is_held_here, is_held_elsewhere): (bool, bool),
+    ) -> Result<Option<Holder>, StoreError> {
+        if !is_held_here && !is_held_elsewhere {
+            return Ok(None);
+        }
         let mut rivals = self.rivals_of(row)?;
         rivals.rows.retain(|other| other.seq != row.seq);
+        if is_held_elsewhere {
+            rivals = self.with_elsewhere(rivals, row.lane, (&row.business, &row.code))?;
+        }
         Ok(match self.held_offline(row, &rivals) {
             Guard::Used(by) => Some(Holder::Used(self.used_by(&by)?)),
             Guard::Refused(by) => Some(Holder::Refused(Box::new(self.shown_of(&by)?))),
-            Guard::Free | Guard::ProviderOnly | Guard::Gone(_) | Guard::Owed(_) => None,
+            Guard::Gone(kept) => Some(self.holder_gone(row, kept)?),
+            Guard::Free | Guard::ProviderOnly | Guard::Owed(_) => None,
         })
+    }
+
+    fn holder_gone(&self, row: &Stored, kept: Kept) -> Result<Holder, StoreError> {
+        let exact = self.around.offline.tells_apart(self.books.name(row.lane));
+        let words = self.words_of_gone(kept, row.lane, (&row.business, &row.code), exact)?;
+        Ok(words.map_or(Holder::Gone(kept), Holder::RefusedAtCheck))
     }
 
     /// What these say of the row's code while nobody can be asked.

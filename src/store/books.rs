@@ -563,6 +563,13 @@ fn waiting_name(lane: &str) -> String {
     format!("waiting {lane}")
 }
 
+/// One more row of the lane waits for a person, before the books are read.
+pub(super) fn one_waits(connection: &Connection, lane: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE keep SET value = CAST(value + 1 AS TEXT) WHERE name = ?1";
+    connection.prepare_cached(sql)?.execute([waiting_name(lane)])?;
+    Ok(())
+}
+
 /// Of rows that were salvaged it is not known: the recount says it.
 pub(super) fn forget_waiting(connection: &Connection) -> Result<(), StoreError> {
     connection.execute("DELETE FROM keep WHERE name GLOB 'waiting *'", [])?;

@@ -70,6 +70,8 @@ pub struct CheckKnown {
     pub lane: LaneNow,
     /// That moment on the gateway's elapsed time, milliseconds.
     pub at_ms: i64,
+    /// Too many codes were refused to the till: its answers are slowed.
+    pub is_slowed: bool,
 }
 
 /// Why a check is answered here, whatever the provider would say.
@@ -269,7 +271,8 @@ impl Desk<'_> {
             }
             _ => None,
         };
-        Ok(CheckKnown { held, remembered, lane, at_ms: self.around.elapsed.now_ms() })
+        let (at_ms, is_slowed) = (self.around.elapsed.now_ms(), self.is_slowed(&asked.till));
+        Ok(CheckKnown { held, remembered, lane, at_ms, is_slowed })
     }
 
     fn held_from_check(
@@ -300,13 +303,8 @@ impl Desk<'_> {
 
     /// A refusal that is remembered goes on in its own words.
     fn gone(&self, kept: Kept, lane: i64, asked: &CheckAsked) -> Result<CheckHeld, StoreError> {
-        let words = match kept {
-            Kept::Refused => {
-                let names = (asked.business.as_str(), &asked.code);
-                self.refusal_remembered(lane, names, asked.rules.exact)?
-            }
-            Kept::Used => None,
-        };
+        let names = (asked.business.as_str(), &asked.code);
+        let words = self.words_of_gone(kept, lane, names, asked.rules.exact)?;
         Ok(words.map_or(CheckHeld::Gone(kept), CheckHeld::Refused))
     }
 
@@ -399,11 +397,23 @@ impl Desk<'_> {
 
     /// Remembers what the provider said, and what holds the code because of it.
     fn remember_check(&mut self, check: &CheckAnswered) -> Result<u64, StoreError> {
+        if check.said == CheckSaid::Refused && !self.has_redeemed(&check.asked)? {
+            self.refused((&check.asked.lane, &check.asked.till), &check.asked.code)?;
+        }
         if !self.books.keeps_checks {
             return Ok(0);
         }
         self.has_ages = true;
         self.overwriting(|desk| desk.write_check(check))
+    }
+
+    /// Whether the till has redeemed the code itself: one that it checks afterwards is used by its
+    /// own doing, and no guess.
+    fn has_redeemed(&self, asked: &CheckAsked) -> Result<bool, StoreError> {
+        let guard = row::guard_of(&asked.business, &asked.code);
+        let names = (asked.business.as_str(), &asked.code);
+        let rivals = self.rivals(guard, names, asked.rules.exact)?;
+        Ok(rivals.rows.iter().any(|row| row.till == asked.till))
     }
 
     /// What is deleted meanwhile is overwritten: an answer may name a customer.

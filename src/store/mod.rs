@@ -11,6 +11,7 @@ mod checks;
 mod connection;
 mod copied;
 mod damage;
+mod doubt;
 mod elapsed;
 mod error;
 mod files;

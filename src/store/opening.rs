@@ -16,9 +16,8 @@ use super::guards::Guards;
 use super::identity::{self, Place};
 use super::migration::{self, Migrated};
 use super::schema;
-use super::{FILE, LOG, Store, StoreError, Trouble, backup, checkpoint, connection, copied};
+use super::{FILE, LOG, Store, StoreError, Trouble, backup, checkpoint, connection, copied, doubt};
 use crate::clock::Clock;
-use crate::decide::mark;
 use crate::message;
 use crate::redemption::Seq;
 
@@ -29,9 +28,6 @@ const CACHE_KIB: i64 = 1024;
 /// How long a start looks through the file after a stop that was not in order; the rest is looked
 /// at in the background.
 const CHECK_WITHIN: Duration = Duration::from_millis(200);
-
-/// How many rows of a copy are put in doubt at once.
-const DOUBT_ROWS: i64 = 5000;
 
 /// In which state the database was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,7 +230,7 @@ fn open_sound(
     grow_wal(&connection, dir)?;
     // A longer log may be cut back to this.
     let never_shorter = log_bytes(dir).min(u64::from(connection::LOG_BYTES_KEPT_MAX));
-    let doubted = copied.map(|_| doubt_all(&connection)).transpose()?;
+    let doubted = copied.map(|_| doubt::all(&connection)).transpose()?;
     let uncertain = identify(&mut connection, dir, (here, never_shorter), doubted)?;
     checkpoint::passive(&connection)?;
     files::sync_dir(dir)?;
@@ -319,7 +315,7 @@ fn identify(
          ON CONFLICT (one) DO UPDATE SET clean = 0, device = ?1, inode = ?2, wal_bytes = ?3";
     transaction.execute(sql, (here.0, here.1, wal_bytes))?;
     copied::learn(&transaction, dir, &counterpart)?;
-    let changed = doubt_flying(&transaction)?;
+    let changed = doubt::flying(&transaction)?;
     if let Some(redemptions) = doubted {
         tell_copied(&transaction, redemptions)?;
     }
@@ -333,43 +329,6 @@ fn tell_copied(connection: &Connection, redemptions: u64) -> Result<(), StoreErr
         'redeemd', ?2)";
     connection.execute(sql, (Clock::system().stamp().unix_ms, &event))?;
     Ok(())
-}
-
-fn doubt_flying(connection: &Connection) -> Result<u64, StoreError> {
-    let mut changed = 0;
-    let lanes: Vec<i64> = {
-        let mut statement = connection.prepare("SELECT lane FROM lane")?;
-        statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
-    };
-    for lane in lanes {
-        let sql = "UPDATE redemption SET in_flight = 0, marks = marks | ?2 WHERE lane = ?1 AND \
-            in_flight = 1 AND state = 0";
-        changed += connection.execute(sql, (lane, mark::UNCERTAIN))?;
-    }
-    Ok(changed as u64)
-}
-
-/// Every pending row of a copy may have been sent since, and what is owed in it may have been given
-/// since: that is a person's to find out. A few at a time, because SQLite keeps a
-/// list of them in memory, and before the copy is known as one: a start that is cut short begins
-/// again.
-fn doubt_all(connection: &Connection) -> Result<u64, StoreError> {
-    let (mut after, mut changed) = (i64::MIN, 0);
-    let next =
-        "SELECT max(seq) FROM (SELECT seq FROM redemption WHERE seq > ?1 ORDER BY seq LIMIT ?2)";
-    let doubt = "UPDATE redemption NOT INDEXED SET in_flight = 0, marks = marks | ?3 \
-         WHERE seq > ?1 AND seq <= ?2 AND state = 0";
-    let owed = "UPDATE redemption NOT INDEXED SET marks = marks | ?3 \
-         WHERE seq > ?1 AND seq <= ?2 AND state = 1 AND marks & ?4";
-    while let Some(last) =
-        connection.query_row(next, (after, DOUBT_ROWS), |row| row.get::<_, Option<i64>>(0))?
-    {
-        changed += connection.execute(doubt, (after, last, mark::UNCERTAIN | mark::IN_DOUBT))?;
-        connection.execute(owed, (after, last, mark::IN_VAIN, mark::OWED))?;
-        checkpoint::passive(connection)?;
-        after = last;
-    }
-    Ok(changed as u64)
 }
 
 /// Makes the WAL as large as it will be kept, by writing that much and taking it back.

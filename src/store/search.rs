@@ -12,7 +12,7 @@ use super::types::Event;
 use super::{StoreError, guards};
 use crate::decide::{mark, needs_a_person};
 use crate::fold;
-use crate::redemption::{Fingerprint, Redemption, RewardCode, Seq, State};
+use crate::redemption::{Fingerprint, Id, Redemption, RewardCode, Seq, State};
 
 /// How many rows one look reads.
 pub const LOOKED_MAX: usize = 20_000;
@@ -331,6 +331,37 @@ impl Reader {
             }
         }
         Ok(None)
+    }
+
+    /// Of so many rows that were owed how many are owed still, as far as a bounded look from the
+    /// newest on tells: what is given in vain is owed to nobody any more. The newest of them,
+    /// `named_max` at most.
+    pub(super) fn owed_of(
+        &self,
+        figure: u64,
+        named_max: usize,
+    ) -> Result<(u64, Vec<Id>), StoreError> {
+        let sql = "SELECT seq, tag, origin, state, marks FROM redemption ORDER BY seq DESC";
+        let (mut bound, mut left, mut owed) = (LookBound::new(), figure, figure);
+        let mut ids = Vec::new();
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while left > 0 && !bound.is_reached() {
+            let Some(row) = rows.next()? else { return Ok((owed.saturating_sub(left), ids)) };
+            bound.looked += 1;
+            let (state, marks): (i64, i64) = (row.get(3)?, row.get(4)?);
+            if state != State::Confirmed as i64 || marks & mark::OWED == 0 {
+                continue;
+            }
+            left -= 1;
+            if marks & mark::IN_VAIN != 0 {
+                owed -= 1;
+            } else if ids.len() < named_max {
+                let (seq, origin): (i64, Option<i64>) = (row.get(0)?, row.get(2)?);
+                ids.push(Id::new(Seq(origin.unwrap_or(seq)), row.get(1)?));
+            }
+        }
+        Ok((owed, ids))
     }
 
     /// What people and machines did, the newest first, before entry `before`, and where the next

@@ -113,7 +113,7 @@ pub enum Concluded {
     TurnedAway {
         /// Why nothing was given.
         why: NotGiven,
-        /// The earlier redemption that holds the code, if that is why.
+        /// What holds the code, if that is why.
         holder: Option<Holder>,
     },
     /// One may have left: it stays pending, and what the provider takes of it is owed.
@@ -123,13 +123,17 @@ pub enum Concluded {
     },
 }
 
-/// The earlier redemption for which nothing was given, as a till is told of it.
+/// What holds the code for which nothing was given, as a till is told of it.
 #[derive(Clone, Debug)]
 pub enum Holder {
     /// It was used, or may have been.
     Used(UsedBy),
     /// The provider refused it: its words are the answer.
     Refused(Box<Redemption>),
+    /// The provider refused the code to a check: this is the answer.
+    RefusedAtCheck(Answer),
+    /// It is not there any more, or what a check heard is not.
+    Gone(Kept),
 }
 
 /// Lifetime totals. `accepted = pending + confirmed + declined + parked + voided` at every moment.
@@ -192,8 +196,9 @@ pub struct Event {
     /// The lane.
     pub lane: String,
     /// What: `retry`, `void`, `void_by_till`, `handled`, `handled_free`, `lost`, `owed_paid`,
-    /// `retold`, `joined`, `unheard`, `in_vain`, `answered`, `hold`, `release`, `late_answer`,
-    /// `import`, `salvage`, `backup`, `export`, `bulk`, `flush`, `sign_in`, `sign_out`.
+    /// `retold`, `joined`, `unheard`, `in_vain`, `owed_in_copy`, `answered`, `hold`, `release`,
+    /// `late_answer`, `import`, `salvage`, `backup`, `export`, `bulk`, `flush`, `sign_in`,
+    /// `sign_out`.
     pub what: String,
     /// By whom: the operator's user name as the socket tells, or `redeemd`.
     pub by: String,

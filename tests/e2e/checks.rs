@@ -185,6 +185,52 @@ fn what_was_refused_to_a_check_is_refused_in_the_same_words_while_nobody_can_be_
 }
 
 #[test]
+fn who_asks_first_over_a_cut_line_is_told_what_the_next_one_is_of_a_code_that_is_held() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    let till = gateway.till("till-1");
+    let of = |business: &str, code: &str| Order::new(code).with("business_refrence", business);
+    for (business, code) in [("B-1", "CK-DONE"), ("B-2", "CK-OTHER")] {
+        assert_eq!(till.order(&of(business, code)).state(), "confirmed");
+    }
+    provider.rules(&[
+        "fault=refuse,message=Reward has expired,call=check,code=CK-OLD",
+        r#"fault=status,status=200,call=check,code=CK-DEAD,body={"data":{"status":"used"}}"#,
+    ]);
+    assert_eq!((till.check("CK-OLD").status, till.check("CK-DEAD").status), (400, 200));
+    let asks = [("B-2", "CK-DONE"), ("B-1", "CK-DONE"), ("B-1", "CK-OLD"), ("B-1", "CK-DEAD")];
+    for (business, code) in asks {
+        let order = of(business, code).with("timestamp", "later");
+        provider.cut();
+        let told = [(); 2].map(|()| gateway.till("till-2").order(&order));
+        assert_eq!(told.each_ref().map(|reply| reply.status), [400; 2], "{told:?}");
+        assert_eq!(told[0].body, told[1].body, "{told:?}");
+        provider.restore();
+        gateway.wait_for_link("main", "up");
+    }
+}
+
+#[test]
+fn who_guesses_codes_with_checks_is_slowed_as_who_redeems_them() {
+    let provider = Provider::start();
+    let gateway = before(&provider).start();
+    provider.rules(&["fault=refuse,message=Reward not found,call=check"]);
+    let till = gateway.till("till-1");
+    for n in 0..10 {
+        assert_eq!(till.check(&format!("CK-{n}")).status, 400);
+    }
+    until("it is slowed", || gateway.status()["slowed_tills"] == json!(["till-1"]));
+    let takes = |till: &Till| {
+        let begin = Instant::now();
+        till.check("CK-NEXT");
+        begin.elapsed()
+    };
+    assert!(takes(&till) >= Duration::from_secs(1));
+    let other = takes(&gateway.till("till-2"));
+    assert!(other < Duration::from_secs(1), "the other till: {other:?}");
+}
+
+#[test]
 fn a_success_that_says_it_failed_is_passed_on_and_is_no_valid_check() {
     let provider = Provider::start();
     let gateway = before(&provider).start();

@@ -7,10 +7,10 @@ use std::process::Command;
 use redeemd::decide::WaitEnd;
 use redeemd::limits::LaneNow;
 use redeemd::message::Language;
-use redeemd::redemption::{Id, State};
+use redeemd::redemption::{Id, Seq, State};
 use redeemd::store::{
-    Checkpointer, Conclusion, Decision, Ended, FILE, Found, Recount, Settlement, Store, StoreError,
-    Trouble,
+    Acted, AskStanding, Checkpointer, Conclusion, Decision, Ended, FILE, Found, Handling, Recount,
+    Settlement, Store, StoreError, Taken, Trouble,
 };
 use rusqlite::Connection;
 
@@ -133,12 +133,15 @@ fn a_backup_that_is_put_back_in_the_same_place_is_a_copy_even_under_the_same_ino
 #[test]
 fn what_is_owed_in_a_copy_is_given_to_nobody_and_waits_for_a_person() {
     let mut world = World::up();
-    for code in ["GIVEN", "HERE"] {
+    let asked = ["GIVEN", "HERE"].map(|code| {
         let asked = world.take("till-1", code);
         let end = WaitEnd::InVain;
         world.one(Conclusion { seq: asked.seq, end, withdrawn: false });
         world.one(Settlement::new(asked.seq, 1, confirmed()));
-    }
+        asked
+    });
+    let (id, note, by) = (asked[1].id.clone(), "come back tomorrow".to_owned(), "op".to_owned());
+    assert!(matches!(world.one(Handling { id, note, free: false, by }), Acted::Done(_)));
     let backup = tempfile::tempdir().unwrap();
     world.store.take().unwrap().close().unwrap();
     std::fs::copy(world.path().join(FILE), backup.path().join(FILE)).unwrap();
@@ -151,6 +154,16 @@ fn what_is_owed_in_a_copy_is_given_to_nobody_and_waits_for_a_person() {
     assert!(matches!(ask(&mut restored), Decision::Used(_)), "it may have been given since");
     let row = restored.show(&given.id);
     assert!(row.in_vain && !row.owed && row.refused_at_till, "{row:?}");
+    assert_eq!(restored.one(AskStanding).lanes[0].waiting, Some(2));
+    let page = restored.reader().export(Seq(0), 100).unwrap();
+    assert_eq!((page.owed, page.owed_ids.len()), (0, 0), "given in vain is not owed");
+    for Taken { seq, id, .. } in asked {
+        let row = restored.show(&id);
+        assert!(row.waiting && !row.handled && row.in_vain, "also what was seen to: {row:?}");
+        let events = restored.reader().events(seq).unwrap();
+        let told = events.iter().filter(|event| event.what == "owed_in_copy");
+        assert_eq!(told.filter(|event| event.id == Some(id.to_string())).count(), 1);
+    }
     let mut counted = restored.one(Recount { begin: true });
     while !counted.finished {
         counted = restored.one(Recount { begin: false });

@@ -213,6 +213,9 @@ fn what_a_person_said_of_a_parked_row_travels_and_what_is_owed_is_counted() {
     a.one(Settlement::new(owed.seq, 1, confirmed()));
     let page = a.reader().export(Seq(0), 100).unwrap();
     assert_eq!((page.owed, page.rows.len()), (1, 3));
+    handle(&mut a, &owed.id, false);
+    let again = a.reader().export(Seq(0), 100).unwrap();
+    assert_eq!((again.owed, again.owed_ids), (1, vec![owed.id]), "owed all the same");
     assert_eq!(a.reader().export(Seq(1), 100).unwrap().owed, 0, "said once");
     let mut rows = page.rows;
     // What is sent again holds its code, whatever its file says.

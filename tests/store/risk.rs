@@ -3,16 +3,16 @@
 
 use std::time::Duration;
 
-use redeemd::decide::WaitEnd;
+use redeemd::decide::{CodeRules, WaitEnd};
 use redeemd::limits::{LaneNow, Limit, Measure};
 use redeemd::link::Cause;
 use redeemd::message::Language;
-use redeemd::redemption::Id;
+use redeemd::redemption::{Answer, Id};
 use redeemd::settings::{Caps, Rule};
 use redeemd::store::{
-    About, Acted, AskStanding, Concluded, Conclusion, Decision, Ended, FILE, Handling,
-    LANES_TO_COME, LaneStanding, NewRedemption, Off, Recount, Search, Settlement, Taken,
-    TrustSwitch, Void, VoidByTill, VoidOutcome,
+    About, Acted, AskStanding, CheckAnswered, CheckAsked, CheckSaid, Concluded, Conclusion,
+    Decision, Ended, FILE, Handling, LANES_TO_COME, LaneStanding, NewRedemption, Off, Recount,
+    Search, Settlement, Taken, TrustSwitch, Void, VoidByTill, VoidOutcome,
 };
 use redeemd::trust::Trust;
 use redeemd::value::Amount;
@@ -582,6 +582,47 @@ fn ten_refused_codes_in_ten_minutes_end_a_tills_trust_for_ten_and_one_code_again
     world.take("till-1", "THE-OTHER-TILL");
     world.stamp.unix_ms += 11 * MINUTE_MS;
     world.take("till-2", "AFTER-TEN-MINUTES");
+}
+
+/// The provider answers a till's check of a code.
+fn checked(world: &mut World, till: &str, code: &str, said: CheckSaid) {
+    let NewRedemption { till, lane, request, .. } = new(till, code);
+    let (business, code) = (request.business_refrence, request.reward_code);
+    let rules = CodeRules::default();
+    let asked = CheckAsked { till, lane, business, code, rules, in_vain: false };
+    let answer = Answer { status: 400, content_type: None, body: r#"{"message":"no"}"#.into() };
+    world.one(CheckAnswered { asked, answer, said, asked_ms: None });
+}
+
+#[test]
+fn a_code_that_is_refused_to_a_check_is_one_of_the_ten_and_once_with_its_redemption() {
+    let mut world = World::up();
+    for n in 0..9 {
+        let code = format!("WRONG-{n}");
+        for _ in 0..2 {
+            checked(&mut world, "till-2", &code, CheckSaid::Refused);
+        }
+        world.settled("till-2", &code, declined("no such code"));
+        checked(&mut world, "till-2", &code, CheckSaid::Refused);
+        checked(&mut world, "till-2", &format!("SOFT-{n}"), CheckSaid::Neither);
+    }
+    assert!(world.one(AskStanding).slowed.is_empty());
+    checked(&mut world, "till-2", "WRONG-9", CheckSaid::Refused);
+    assert_eq!(world.one(AskStanding).slowed, ["till-2"]);
+}
+
+#[test]
+fn a_till_that_checks_what_it_has_redeemed_is_not_slowed_and_one_that_checks_it_after_it_is() {
+    let mut world = World::up();
+    for n in 0..12 {
+        let code = format!("GOOD-{n}");
+        checked(&mut world, "till-1", &code, CheckSaid::Good);
+        world.settled("till-1", &code, confirmed());
+        for till in ["till-1", "till-2"] {
+            checked(&mut world, till, &code, CheckSaid::Refused);
+        }
+    }
+    assert_eq!(world.one(AskStanding).slowed, ["till-2"]);
 }
 
 #[test]

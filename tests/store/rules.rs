@@ -503,6 +503,30 @@ fn what_nobody_heard_who_asked_again_is_owed_until_it_is_given() {
 }
 
 #[test]
+fn what_a_person_had_seen_to_waits_anew_once_it_is_owed_anew_or_given_in_vain() {
+    let (mut world, asked) = told_no();
+    world.one(Settlement::new(asked.seq, 1, confirmed()));
+    let waiting = |world: &mut World| world.one(AskStanding).lanes[0].waiting;
+    for is_in_vain in [false, true] {
+        let (id, note, by) = (asked.id.clone(), "come back tomorrow".to_owned(), "op".to_owned());
+        assert!(matches!(world.one(Handling { id, note, free: false, by }), Acted::Done(_)));
+        assert_eq!(waiting(&mut world), Some(0));
+        let told = world.decide(later(if is_in_vain { "till-3" } else { "till-2" }, "A"));
+        assert!(matches!(told, Decision::Owed(_)), "{told:?}");
+        world.one(Unheard(vec![asked.seq]));
+        let row = world.show(&asked.id);
+        assert!(row.waiting && !row.handled && row.owed != is_in_vain, "{row:?}");
+        assert_eq!((row.in_vain, waiting(&mut world)), (is_in_vain, Some(1)));
+    }
+    let mut counted = world.one(Recount { begin: true });
+    while !counted.finished {
+        counted = world.one(Recount { begin: false });
+    }
+    assert!(counted.differences.is_empty(), "{:?}", counted.differences);
+    assert_eq!(waiting(&mut world), Some(1));
+}
+
+#[test]
 fn a_till_whose_wait_ended_a_moment_before_the_confirmation_is_given_it_and_nobody_else() {
     let (mut world, asked) = told_no();
     assert!(matches!(world.decide(new("till-1", "A")), Decision::StillPending(_)));
@@ -874,6 +898,94 @@ fn what_a_business_of_which_nothing_was_confirmed_holds_is_held_for_the_others_o
         assert!(matches!(unknown, Decision::Limited(Limit::Business)), "{unknown:?}");
         world.crash();
     }
+}
+
+/// What a till is told of a question of which no byte has left, and of the same one that comes at
+/// once again: in the same words.
+fn told_twice(world: &mut World, question: NewRedemption) -> [String; 2] {
+    world.lane = LaneNow::default();
+    let Decision::Taken(asked) = world.decide(question.clone()) else { panic!() };
+    world.lane = LaneNow::down();
+    let waited = conclude(world, asked.seq, true);
+    let Concluded::TurnedAway { why: NotGiven::Unanswered, holder: Some(by) } = waited else {
+        panic!("{waited:?}")
+    };
+    assert_eq!(world.show(&asked.id).state, State::Voided);
+    let waited = match by {
+        Holder::Used(by) => format!("used at {}", by.till),
+        Holder::Refused(row) => format!("refused to {}", row.till),
+        Holder::RefusedAtCheck(answer) => format!("refused at a check: {:?}", answer.body),
+        Holder::Gone(kept) => format!("gone: {kept:?}"),
+    };
+    let again = match world.decide(question) {
+        Decision::Used(by) => format!("used at {}", by.till),
+        Decision::RefusedBefore(row) => format!("refused to {}", row.till),
+        Decision::RefusedAtCheck(answer) => format!("refused at a check: {:?}", answer.body),
+        Decision::Gone(kept) => format!("gone: {kept:?}"),
+        other => panic!("{other:?}"),
+    };
+    [waited, again]
+}
+
+#[test]
+fn a_question_that_never_left_is_answered_like_the_next_one_whatever_holds_its_code() {
+    let mut world = World::up();
+    world.settled("till-1", "GONE", confirmed());
+    world.settled("till-1", "GONE-NO", declined("Reward expired"));
+    world.settled("till-1", "NEWEST", confirmed());
+    assert_eq!(world.prune().rows, 2);
+    world.settled("till-1", "USED", confirmed());
+    world.settled("till-1", "NO", declined("Reward expired"));
+    check_refused(&mut world, "shop", "CHECKED");
+    let expected = [
+        ("USED", "used at till-1", "used at till-1"),
+        ("NO", "refused to till-1", "refused to till-1"),
+        ("GONE", "gone: Used", "gone: Used"),
+        ("GONE-NO", "gone: Refused", "gone: Refused"),
+        ("CHECKED", "refused at a check: ", "gone: Refused"),
+    ];
+    for (code, here, for_another_business) in expected {
+        for (new, said) in
+            [(later("till-2", code), here), (for_another("till-2", code), for_another_business)]
+        {
+            let [waited, again] = told_twice(&mut world, new);
+            assert_eq!(waited, again, "{code}");
+            assert!(waited.starts_with(said), "{code}: {waited}");
+        }
+    }
+}
+
+#[test]
+fn what_another_business_holds_is_no_last_word_where_the_lane_was_only_busy() {
+    let mut world = World::up();
+    world.settled("till-1", "USED", confirmed());
+    let Decision::Taken(asked) = world.decide(for_another("till-2", "USED")) else { panic!() };
+    let end = WaitEnd::TurnedAway { retry_after_s: None };
+    let busy = world.one(Conclusion { seq: asked.seq, end, withdrawn: true });
+    assert!(matches!(busy, Concluded::TurnedAway { holder: None, .. }), "{busy:?}");
+    assert!(matches!(world.decide(for_another("till-2", "USED")), Decision::Taken(_)));
+}
+
+#[test]
+fn a_code_that_is_refused_to_a_question_that_never_left_counts_among_its_tills_wrong_codes() {
+    let mut world = World::up();
+    let codes: Vec<String> = (0..10).map(|nth| format!("USED-{nth}")).collect();
+    for code in &codes {
+        world.settled("till-1", code, confirmed());
+    }
+    let questions: Vec<Seq> = codes
+        .iter()
+        .map(|code| {
+            let Decision::Taken(asked) = world.decide(later("till-2", code)) else { panic!() };
+            asked.seq
+        })
+        .collect();
+    world.lane = LaneNow::down();
+    for seq in questions {
+        assert!(world.one(AskStanding).slowed.is_empty());
+        conclude(&mut world, seq, true);
+    }
+    assert_eq!(world.one(AskStanding).slowed, ["till-2"]);
 }
 
 #[test]

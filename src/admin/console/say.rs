@@ -489,6 +489,30 @@ mod tests {
     }
 
     #[test]
+    fn while_nothing_can_be_stored_nothing_is_promised_whatever_the_limits_leave() {
+        let full = |(cause, takes_checked): (&'static str, bool)| {
+            move |status: &mut Status| {
+                let standing = LaneStanding { room: Ok(ROOM), takes_checked, ..standing() };
+                let risk = LaneRisk::of(&standing, (cause == "connect").then_some(0));
+                status.lanes[0].status = lane("retm", "down", Some(cause));
+                status.lanes[0].risk = risk.stored_nowhere();
+            }
+        };
+        for (cause, english, arabic) in [
+            ("connect", give_nothing(Language::English), give_nothing(Language::Arabic)),
+            ("answer", without_answer(Language::English)[2], without_answer(Language::Arabic)[2]),
+        ] {
+            for (lang, nothing) in [(Language::English, english), (Language::Arabic, arabic)] {
+                for takes_checked in [false, true] {
+                    let said = said(full((cause, takes_checked)), lang, None).remove(0);
+                    assert!(said.text.ends_with(nothing), "{}", said.text);
+                    assert_eq!((said.tone, said.until), ("bad", None));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_hold_that_trusts_is_no_line_that_is_down() {
         let held = |status: &mut Status| {
             may_give(ROOM)(status);

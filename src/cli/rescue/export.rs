@@ -14,7 +14,7 @@ use crate::cli::interrupted::unless_interrupted;
 use crate::cli::new_file::NewFile;
 use crate::clock::{Clock, rfc3339};
 use crate::message::{Language, Noun, count};
-use crate::redemption::{Seq, State};
+use crate::redemption::{Id, Seq, State};
 use crate::store::{EndLine, Header, Page, Remains, seal};
 
 /// Instead of a file that is written.
@@ -44,6 +44,8 @@ struct Written {
     unreadable: Vec<Seq>,
     /// How many are owed, and not written.
     owed: u64,
+    /// The newest of them.
+    owed_ids: Vec<Id>,
 }
 
 /// `redeemd export`
@@ -117,7 +119,8 @@ async fn write(
     first: Page,
 ) -> Result<Written, CliError> {
     line(file, &Header::new(gateway, rfc3339(Clock::system().stamp().unix_ms)))?;
-    let (mut written, mut page) = (Written { owed: first.owed, ..Written::default() }, first);
+    let (owed, owed_ids) = (first.owed, first.owed_ids.clone());
+    let (mut written, mut page) = (Written { owed, owed_ids, ..Written::default() }, first);
     loop {
         for row in &page.rows {
             line(file, row)?;
@@ -157,12 +160,13 @@ fn tell(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), CliError> {
-    let Written { pending, parked, unreadable, owed } = written;
+    let Written { pending, parked, unreadable, owed, owed_ids } = written;
     let file = args.file.display();
     if json {
         let object = json!({ "file": file.to_string(), "exported": pending + parked,
             "pending": pending,
-            "parked": parked, "unreadable": unreadable, "owed": owed });
+            "parked": parked, "unreadable": unreadable, "owed": owed,
+            "owed_ids": owed_ids });
         writeln!(out, "{object}")?;
     } else {
         writeln!(
@@ -186,11 +190,7 @@ fn warn(written: &Written, source: &RowSource, file: &str) -> Result<(), CliErro
              elsewhere");
     }
     if written.owed > 0 {
-        let owed = count(written.owed, Noun::Redemption, Language::English);
-        say(&format!(
-            "not exported: {owed} owed to customers, which no other gateway gives; \
-             `redeemd report` lists them"
-        ));
+        say(&not_exported(written.owed, &written.owed_ids));
     }
     let whole = unreadable.is_empty();
     if !whole {
@@ -198,6 +198,21 @@ fn warn(written: &Written, source: &RowSource, file: &str) -> Result<(), CliErro
         say(&format!("not exported, because their rows are damaged: {}", numbers.join(", ")));
     }
     if whole && lost_nothing(source) { Ok(()) } else { Err(CliError::SaidAlready) }
+}
+
+/// What is owed, by name: `report` does not list what a person has handled.
+fn not_exported(owed: u64, ids: &[Id]) -> String {
+    let of_all = count(owed, Noun::Redemption, Language::English);
+    let more = owed.saturating_sub(u64::try_from(ids.len()).unwrap_or(u64::MAX));
+    let mut names: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    format!(
+        "not exported: {of_all} owed to customers, which no other gateway gives: {}; \
+         `redeemd show ID` tells of each",
+        names.join(", ")
+    )
 }
 
 /// Says what was read of a damaged database; false when some of it is lost.
@@ -217,4 +232,22 @@ fn lost_nothing(source: &RowSource) -> bool {
         say(&format!("exported as parked, because part of it was lost: {}", tally.parked));
     }
     tally.lost == Some(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_owed_is_named_as_far_as_it_is_known_by_name() {
+        let ids = [1, 2].map(|seq| Id::new(Seq(seq), [0; 12]));
+        let said = |owed| not_exported(owed, &ids);
+        let names = format!("{}, {}", ids[0], ids[1]);
+        let two = format!(
+            "not exported: 2 redemptions owed to customers, which no other gateway \
+            gives: {names}; "
+        );
+        assert!(said(2).starts_with(&two), "{}", said(2));
+        assert!(said(5).contains(&format!("gives: {names}, 3 more; ")), "{}", said(5));
+    }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Exported, Octets, ProviderSaid};
 use crate::decide::{self, mark};
 use crate::message::Note;
-use crate::redemption::{Seq, State};
+use crate::redemption::{Id, Seq, State};
 use crate::store::row::{self, Stored};
 use crate::store::{
     FILE, LOG, Reader, StoreError, Tally, Trouble, aside, connection, damage, files, schema, sums,
@@ -24,6 +24,9 @@ const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// as sound.
 const CHECK_WITHIN: Duration = Duration::from_secs(60);
 
+/// So many redemptions that are owed are named.
+const OWED_NAMED_MAX: usize = 10;
+
 /// Some open rows in order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Page {
@@ -36,6 +39,9 @@ pub struct Page {
     /// On the first page, how many are owed: they are settled, and none of them is exported.
     #[serde(default)]
     pub owed: u64,
+    /// The newest of them, ten at most.
+    #[serde(default)]
+    pub owed_ids: Vec<Id>,
 }
 
 impl Reader {
@@ -49,9 +55,9 @@ impl Reader {
         numbers.extend(self.exceptions(State::Parked, after.0, limit)?);
         numbers.sort_unstable();
         numbers.truncate(limit);
-        // What cannot be counted keeps nobody from saving the rows.
-        let owed = if after == Seq(0) { self.figure_of_owed().unwrap_or(0) } else { 0 };
-        let (mut page, mut bytes, mut last) = (Page { owed, ..Page::default() }, 0, after);
+        let (owed, owed_ids) = if after == Seq(0) { self.owed() } else { (0, Vec::new()) };
+        let first = Page { owed, owed_ids, ..Page::default() };
+        let (mut page, mut bytes, mut last) = (first, 0, after);
         for seq in &numbers {
             last = *seq;
             match self.exported(*seq)? {
@@ -68,6 +74,13 @@ impl Reader {
         }
         page.next = (bytes >= BODY_BYTES_MAX || numbers.len() >= limit).then_some(last);
         Ok(page)
+    }
+
+    /// How many are owed, and the newest of them. What cannot be counted keeps nobody from saving
+    /// the rows.
+    fn owed(&self) -> (u64, Vec<Id>) {
+        let figure = self.figure_of_owed().unwrap_or(0);
+        self.owed_of(figure, OWED_NAMED_MAX).unwrap_or((figure, Vec::new()))
     }
 
     /// One row; `None` when it was settled meanwhile.
