@@ -3,20 +3,28 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::harness::{Gateway, Order, Provider, redeemd, until};
 
 /// A script of the package on the folders of `gateway`, away from this machine's.
 fn script(gateway: &Gateway, name: &str, action: &str) -> Output {
+    let path = commands(gateway);
+    scripted(gateway, &path, name, action).output().unwrap()
+}
+
+/// The same, not run yet, with the commands in `bin`.
+fn scripted(gateway: &Gateway, bin: &Path, name: &str, action: &str) -> Command {
     let root = gateway.folder();
     let text = fs::read_to_string(format!("packaging/debian/{name}")).unwrap();
     let text = text
         .replace("/var/lib/redeemd", gateway.state_dir().to_str().unwrap())
         .replace("/etc/redeemd", root.join("etc").to_str().unwrap())
         .replace("/run/", &format!("{}/", root.join("run").display()));
-    let path = format!("{}:{}", commands(gateway).display(), std::env::var("PATH").unwrap());
-    Command::new("sh").args(["-c", &text, name, action]).env("PATH", path).output().unwrap()
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("sh");
+    command.args(["-c", &text, name, action]).env("PATH", path);
+    command
 }
 
 /// The commands that the scripts call: `redeemd` with this gateway's settings, and Debian's, which
@@ -123,6 +131,42 @@ fn purge_refuses_where_what_is_left_of_the_database_cannot_be_counted() {
         .unwrap();
     assert!(remove(&mut gateway).contains("not yet sent: unknown;"));
     assert_purge_refuses(&gateway, "unknown");
+}
+
+#[test]
+fn what_is_given_until_the_stop_counts_and_what_ran_is_started_again() {
+    let (provider, mut gateway) = with_pending(0);
+    let (bin, root) = (commands(&gateway), gateway.folder().to_owned());
+    fs::create_dir_all(root.join("run/systemd/system")).unwrap();
+    executable(&bin.join("systemctl"), "[ \"$1\" != is-active ] || echo active");
+    executable(&bin.join("systemd-sysusers"), "");
+    let [stops, stopped, invoked] = ["stops", "stopped", "invoked"].map(|name| root.join(name));
+    // The stop goes on once this test has redeemed, and ended the daemon.
+    let wait = format!(
+        "touch {}; n=0; until [ -e {} ] || [ $n = 2000 ]; do sleep 0.01; n=$((n + 1)); done",
+        stops.display(),
+        stopped.display()
+    );
+    executable(&bin.join("deb-systemd-invoke"), &wait);
+    let mut prerm = scripted(&gateway, &bin, "prerm", "remove");
+    let prerm = prerm.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    until("the service is being stopped", || stops.exists());
+    assert_eq!(gateway.till("").redeem("LATE-1").state(), "pending");
+    gateway.terminate();
+    fs::write(&stopped, "").unwrap();
+    let prerm = prerm.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&prerm.stdout).into_owned();
+    assert!(prerm.status.success() && said.contains("not yet sent: 1;"), "{prerm:?}");
+    assert!(script(&gateway, "postrm", "remove").status.success());
+    assert_purge_refuses(&gateway, "1");
+
+    executable(&bin.join("deb-systemd-invoke"), &format!("echo \"$@\" >>{}", invoked.display()));
+    let postinst = scripted(&gateway, &bin, "postinst", "configure").output().unwrap();
+    assert!(postinst.status.success(), "{postinst:?}");
+    assert_eq!(fs::read_to_string(&invoked).unwrap(), "restart redeemd.service\n");
+    provider.restore();
+    gateway.start();
+    assert_eq!(gateway.wait_until_drained().confirmed, 1);
 }
 
 /// A gateway whose line is cut, with so many redemptions pending.
