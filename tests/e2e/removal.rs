@@ -1,11 +1,11 @@
 //! The package's scripts, run on the folders of a gateway: what purge deletes and what it refuses.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::{Gateway, Order, Provider, redeemd, until};
+use crate::harness::{Gateway, Mount, Order, Provider, redeemd, until};
 
 /// A script of the package on the folders of `gateway`, away from this machine's.
 fn script(gateway: &Gateway, name: &str, action: &str) -> Output {
@@ -70,10 +70,11 @@ fn assert_purge_refuses(gateway: &Gateway, pending: &str) {
     assert!(gateway.state_dir().is_dir() && gateway.folder().join("etc").is_dir());
 }
 
-fn assert_purged(gateway: &Gateway) {
+fn assert_purged(gateway: &Gateway) -> String {
     let purge = script(gateway, "postrm", "purge");
     assert!(purge.status.success(), "{purge:?}");
     assert!(!gateway.state_dir().exists() && !gateway.folder().join("etc").exists());
+    String::from_utf8(purge.stdout).unwrap()
 }
 
 #[test]
@@ -167,6 +168,44 @@ fn what_is_given_until_the_stop_counts_and_what_ran_is_started_again() {
     provider.restore();
     gateway.start();
     assert_eq!(gateway.wait_until_drained().confirmed, 1);
+}
+
+#[test]
+fn purge_empties_the_folder_that_a_link_leads_to_and_follows_no_link_in_it() {
+    let (provider, mut gateway) = with_pending(1);
+    provider.restore();
+    gateway.wait_until_drained();
+    gateway.terminate();
+    let (state, root) = (gateway.state_dir(), gateway.folder().to_owned());
+    let [disk, other] = ["disk", "other"].map(|name| root.join(name));
+    fs::rename(&state, &disk).unwrap();
+    symlink(&disk, &state).unwrap();
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("kept"), "").unwrap();
+    symlink(&other, disk.join("link")).unwrap();
+    symlink(other.join("kept"), disk.join("file")).unwrap();
+    remove(&mut gateway);
+    let said = assert_purged(&gateway);
+    assert!(fs::symlink_metadata(&state).is_err(), "the link is gone");
+    assert!(fs::read_dir(&disk).unwrap().next().is_none(), "no code is left");
+    assert!(said.contains(&format!("a link to {}", disk.display())), "{said}");
+    assert!(other.join("kept").exists());
+}
+
+#[test]
+fn purge_empties_a_mount_point_and_succeeds() {
+    let Some(disk) = Mount::tmpfs_of("32m") else { return };
+    let provider = Provider::start();
+    let mut gateway = Gateway::with().lane("main", &provider, "").state_in(disk.path()).start();
+    assert_eq!(gateway.till("").redeem("GIVEN").state(), "confirmed");
+    remove(&mut gateway);
+    for said in ["is empty and stays: ", ""] {
+        let purge = script(&gateway, "postrm", "purge");
+        assert!(purge.status.success(), "{purge:?}");
+        assert!(String::from_utf8_lossy(&purge.stdout).contains(said), "{purge:?}");
+        assert!(fs::read_dir(disk.path()).unwrap().next().is_none(), "no code is left");
+        assert!(!gateway.folder().join("etc").exists());
+    }
 }
 
 /// A gateway whose line is cut, with so many redemptions pending.
