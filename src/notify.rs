@@ -149,20 +149,30 @@ pub fn is_watched() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some_and(|path| !path.is_empty())
 }
 
-/// How long the service manager may take to say where a socket unit listens.
+/// How long the service manager may take to say what a unit is like.
 const ASKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The addresses on which systemd listens for `unit`; none where there is no such unit, or nobody
 /// to ask.
 pub async fn unit_addresses(unit: &str) -> Vec<SocketAddr> {
+    addresses(&shown(&["--property=Listen", "--value", unit]).await)
+}
+
+/// These properties of `unit`, separated by commas, as `NAME=value` a line; nothing where there is
+/// nobody to ask.
+pub async fn unit_properties(unit: &str, properties: &str) -> String {
+    shown(&["--property", properties, unit]).await
+}
+
+async fn shown(args: &[&str]) -> String {
     if !std::path::Path::new("/run/systemd/system").is_dir() {
-        return Vec::new();
+        return String::new();
     }
     let mut ask = tokio::process::Command::new("systemctl");
-    ask.args(["show", "--property=Listen", "--value", unit]).kill_on_drop(true);
+    ask.arg("show").args(args).kill_on_drop(true);
     match tokio::time::timeout(ASKED_WITHIN, ask.output()).await {
-        Ok(Ok(output)) => addresses(&String::from_utf8_lossy(&output.stdout)),
-        Ok(Err(_)) | Err(_) => Vec::new(),
+        Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Ok(Err(_)) | Err(_) => String::new(),
     }
 }
 

@@ -292,6 +292,36 @@ fn wrong_settings_are_78_with_every_problem() {
     }
 }
 
+#[test]
+fn a_place_that_no_start_could_use_is_a_fault_for_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dir, file) = (folder.path(), folder.path().join("redeemd.toml"));
+    std::os::unix::fs::symlink("/nowhere", folder.path().join("link")).unwrap();
+    for (state, socket, said) in [
+        ("state", "admin.sock", ""),
+        ("new/state", "new/state/admin.sock", ""),
+        ("state", "/run/redeemd/admin.sock", ""),
+        ("redeemd.toml/x/y", "admin.sock", "gateway.state_dir: {dir}/redeemd.toml is no directory"),
+        ("link/x", "admin.sock", "gateway.state_dir: {dir}/link is no directory"),
+        ("state", "redeemd.toml", "admin.socket: {dir}/redeemd.toml: something that is no socket"),
+        ("state", "none/a.sock", "admin.socket: there is no folder {dir}/none"),
+        ("state", "redeemd.toml/a.sock", "admin.socket: there is no folder {dir}/redeemd.toml"),
+    ] {
+        let socket = dir.join(socket);
+        let text = format!(
+            "[gateway]\nstate_dir = \"{state}\"\n[admin]\nsocket = {socket:?}\n\
+             [[provider]]\nname = \"a\"\nredeem_url = \"https://a.example/\"\n\
+             token_file = \"token\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let ran = bare(&["check", "--config", file.to_str().unwrap()]);
+        let code = if said.is_empty() { 0 } else { 78 };
+        assert_eq!(ran.code, code, "{state} {socket:?}: {}", ran.err);
+        let said = said.replace("{dir}", dir.to_str().unwrap());
+        assert!(ran.err.contains(&said), "{}", ran.err);
+    }
+}
+
 #[tokio::test]
 async fn good_settings_pass_the_check_with_their_warnings() {
     let gateway = Gateway::start().await;

@@ -16,7 +16,7 @@ use crate::text::percent_encoded;
 const SOCKET: &str = "admin.sock";
 
 /// Where the packaged unit has its runtime directory.
-const RUNTIME_DIR: &str = "/run/redeemd";
+pub(super) const RUNTIME_DIR: &str = "/run/redeemd";
 
 /// Where the state is unless something else is said.
 pub(super) const STATE_DIR: &str = "/var/lib/redeemd";

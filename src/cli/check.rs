@@ -1,18 +1,20 @@
 //! `check`: every problem of the settings at once, and what is allowed but should be known.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::args::CheckArgs;
-use super::ask::{Daemon, host_name};
+use super::ask::{Daemon, RUNTIME_DIR, STATE_DIR, host_name};
 use super::exit::{CliError, say};
+use super::service_unit::{ServiceUnit, UNIT, is_its_file};
 use super::service_user::{self, SOCKET_UNIT};
 use crate::message::{Language, Noun, count};
 use crate::prepare::{Prepared, not_handed_in, prepare, tills_may_use};
-use crate::settings::{DEFAULT_FILE, LoadOptions, Problems, Settings, SettingsProblem};
+use crate::settings::{LoadOptions, Problems, Settings, SettingsProblem, files_of};
 
 /// `redeemd check`
 pub(super) async fn check(
@@ -23,9 +25,13 @@ pub(super) async fn check(
 ) -> Result<(), CliError> {
     // The service's own settings are looked at with its eyes, and only they belong to the socket
     // unit.
-    let is_services = file.is_none_or(|file| file == Path::new(DEFAULT_FILE));
-    let sockets = if is_services { service_user::sockets().await } else { Vec::new() };
-    if is_services && let Some(done) = service_user::repeat(&sockets)? {
+    let is_services = is_its_file(file);
+    let (sockets, unit) = if is_services {
+        (service_user::sockets().await, ServiceUnit::ask().await)
+    } else {
+        (Vec::new(), ServiceUnit::default())
+    };
+    if is_services && let Some(done) = service_user::repeat(&sockets, &unit)? {
         return done;
     }
     let found = prepare(&LoadOptions::of_process(file.map(Path::to_owned), host_name()))
@@ -36,6 +42,7 @@ pub(super) async fn check(
     let settings = &prepared.loaded.settings;
     let mut warnings = prepared.loaded.warnings;
     warnings.extend(other_addresses(settings, &sockets));
+    warnings.extend(forbidden(settings, &sockets, &unit));
     warnings.extend(left_behind(file, settings).await);
     for (kind, text) in warnings
         .iter()
@@ -76,20 +83,74 @@ fn tell(kind: &str, text: &str, json: bool, out: &mut dyn Write) -> Result<(), C
     Ok(())
 }
 
-/// A state directory that is something else is no fault of the settings for `run`, which ends with
-/// 73; whoever checks is to hear of it all the same.
+/// A state directory that is something else, or that cannot be made for what stands in its way, is
+/// no fault of the settings for `run`, which ends with 73; whoever checks is to hear of it all the
+/// same.
 fn no_folder(state_dir: &Path) -> Option<SettingsProblem> {
-    std::fs::metadata(state_dir).ok().filter(|found| !found.is_dir())?;
-    let message = format!("{} is no directory", state_dir.display());
-    Some(SettingsProblem { key: "gateway.state_dir".to_owned(), message, origin: None })
+    let there = state_dir.ancestors().find(|path| path.symlink_metadata().is_ok())?;
+    let is_in_the_way = match there.metadata() {
+        Ok(found) => !found.is_dir(),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    };
+    let message = format!("{} is no directory", there.display());
+    is_in_the_way.then(|| fault("gateway.state_dir", message))
+}
+
+/// The commands' socket needs a folder, and takes the place of nothing but a socket. A service's
+/// own folders are made at its start.
+fn no_place(settings: &Settings) -> Option<SettingsProblem> {
+    let socket = &settings.admin.socket;
+    if socket.symlink_metadata().is_ok_and(|found| !found.file_type().is_socket()) {
+        let message = format!("{}: something that is no socket stands there", socket.display());
+        return Some(fault("admin.socket", message));
+    }
+    let folder = socket.parent()?;
+    let is_made = folder == settings.gateway.state_dir
+        || [RUNTIME_DIR, STATE_DIR].map(Path::new).contains(&folder);
+    let is_missing = match folder.metadata() {
+        Ok(found) => !found.is_dir(),
+        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    };
+    let message = format!("there is no folder {}: make it", folder.display());
+    (is_missing && !is_made).then(|| fault("admin.socket", message))
+}
+
+fn fault(key: &str, message: String) -> SettingsProblem {
+    SettingsProblem { key: key.to_owned(), message, origin: None }
 }
 
 /// What systemd will hand in has to keep the settings' rule too.
 fn allowed(prepared: Prepared, sockets: &[SocketAddr]) -> Result<Prepared, Problems> {
     let settings = &prepared.loaded.settings;
     let beyond = sockets.iter().filter_map(|address| tills_may_use(*address, settings).err());
-    let problems: Vec<_> = beyond.chain(no_folder(&settings.gateway.state_dir)).collect();
+    let places = [no_folder(&settings.gateway.state_dir), no_place(settings)];
+    let problems: Vec<_> = beyond.chain(places.into_iter().flatten()).collect();
     if problems.is_empty() { Ok(prepared) } else { Err(Problems(problems)) }
+}
+
+/// What the service's unit forbids of the settings, or decides in their place.
+fn forbidden(settings: &Settings, sockets: &[SocketAddr], unit: &ServiceUnit) -> Vec<String> {
+    let files = files_of(settings).into_iter().chain([settings.admin.socket.as_path()]);
+    let hidden = files.filter_map(|file| {
+        let (line, file) = (unit.hides(file)?, file.display());
+        Some(format!("{file}: {UNIT} has {line} and sees no file of others there"))
+    });
+    // Where the socket unit hands in tills' sockets, the service opens none for them.
+    let tills = settings.intake.listen.iter().filter(|_| sockets.is_empty());
+    let tills = tills.map(|address| ("intake.listen", address));
+    let low = tills.chain([("admin.listen", &settings.admin.listen)]);
+    let low = low.filter(|(_, address)| !sockets.contains(address));
+    let low = low.filter_map(|(key, address)| {
+        let line = unit.forbids(*address)?;
+        Some(format!("{key}: {UNIT} cannot listen on {address}, for it has {line}"))
+    });
+    hidden.chain(low).chain(other_folder(settings, unit)).collect()
+}
+
+fn other_folder(settings: &Settings, unit: &ServiceUnit) -> Option<String> {
+    let services = unit.other_state_dir(&settings.gateway.state_dir)?;
+    let services = services.display();
+    Some(format!("gateway.state_dir: {UNIT} has StateDirectory=, which wins over it: {services}"))
 }
 
 fn other_addresses(settings: &Settings, sockets: &[SocketAddr]) -> Vec<String> {

@@ -20,6 +20,7 @@ mod report;
 mod rescue;
 mod row;
 mod run;
+mod service_unit;
 mod service_user;
 mod show;
 mod status;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::exit::{CliError, Exit};
+use super::service_unit::{self, ServiceUnit};
 use crate::files;
 use crate::notify;
 
@@ -38,14 +39,17 @@ pub(super) fn name() -> String {
 
 /// Asked as root, does the same again as the service's user, whose end it returns; `None`: this
 /// process is to do it.
-pub(super) fn repeat(sockets: &[SocketAddr]) -> Result<Option<Result<(), CliError>>, CliError> {
+pub(super) fn repeat(
+    sockets: &[SocketAddr],
+    unit: &ServiceUnit,
+) -> Result<Option<Result<(), CliError>>, CliError> {
     let Some((uid, gid)) = rustix::process::geteuid().is_root().then(ids).flatten() else {
         return Ok(None);
     };
     let addresses: Vec<String> = sockets.iter().map(ToString::to_string).collect();
     let again = |command: &mut Command| {
         command.args(std::env::args_os().skip(1)).env(SOCKETS_VARIABLE, addresses.join(","));
-        command.status()
+        command.env(service_unit::VARIABLE, &unit.0).status()
     };
     let ended = match again(&mut with_groups((uid, gid))?) {
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -166,7 +166,8 @@ pub const TABLE: &[Setting] = settings! {
     "provider.name" Text.sample(r#""retm""#) =>
         "The lane's name: 1 to 64 of a-z, 0-9, '.', '_' and '-'; unique. Redemptions remember it, \
         so do not rename a provider that has any pending. A new name is a new lane: a hold of the \
-        old one does not bind it, and its limits begin anew.";
+        old one does not bind it, its limits begin anew, and it begins without the refresh token \
+        that was kept for the old one: put a new one into refresh_token_file.";
     "provider.businesses" Texts.default("[]") =>
         "The business_refrence values that it serves. Empty: all that no other provider serves. \
         They match whatever their case, form of digits or outer spaces. No value may stand in two \

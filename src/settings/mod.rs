@@ -45,6 +45,7 @@ mod value;
 pub use admin::host_as_sent;
 pub use keys::{KEYS, Key, Kind};
 pub use load::{DEFAULT_FILE, LoadOptions, Loaded, commands_socket, load, parse};
+pub use paths::of as files_of;
 pub use problem::{NamedSecret, Problems, SettingsProblem};
 pub use restart::{needs_restart, until_restart};
 pub use rule_index::RuleKeys;

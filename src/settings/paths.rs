@@ -5,7 +5,8 @@ use std::path::Path;
 use super::types::{Auth, Provider, SecretSource, Settings, Tls};
 
 /// Every file that `settings` name, but the state directory and the sockets.
-pub(super) fn of(settings: &Settings) -> Vec<&Path> {
+#[must_use]
+pub fn of(settings: &Settings) -> Vec<&Path> {
     let Settings { intake, admin, providers, alert, .. } = settings;
     let tills = intake.tills.iter().map(|till| &till.token);
     let tokens = admin.tokens.iter().map(|token| &token.token);

@@ -10,7 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::harness::{
-    Gateway, Mount, NOBODY, Provider, as_nobody, make_nobodys, redeemd, spoil, until, wrapped,
+    Gateway, Mount, NOBODY, Provider, as_nobody, in_a_network_of_its_own, make_nobodys, redeemd,
+    spoil, until, wrapped,
 };
 
 const DB: &str = "redeemd.db";
@@ -126,6 +127,52 @@ fn an_export_from_the_directory_of_a_running_gateway_says_that_it_can_be_asked()
     let refused = command(&a, "export", &args);
     assert_eq!(refused.status.code(), Some(75), "{}", said(&refused));
     assert!(said(&refused).contains("leave the option out, and it is"), "{}", said(&refused));
+}
+
+/// Imports and exports as root on a machine whose service works in another folder than its settings
+/// name: `$1` is the program, `$2` an empty folder, `$3` an export.
+const TWO_PLACES: &str = r#"
+    mkdir "$2/etc" "$2/lib" "$2/bin" && mount --bind "$2/etc" /etc && mount --bind "$2/lib" /var/lib
+    mount -t tmpfs none /run && mkdir -p /run/systemd/system /etc/redeemd /var/lib/redeemd
+    printf '#!/bin/sh\necho StateDirectory=redeemd\n' >"$2/bin/systemctl"
+    chmod 755 "$2/bin/systemctl" && PATH="$2/bin:$PATH"
+    printf '%s\n' '[gateway]' 'name = "b"' "state_dir = '$2/data'" '[[provider]]' 'name = "main"' \
+        'redeem_url = "https://a.example/"' 'token_file = "token"' >/etc/redeemd/redeemd.toml
+    ! "$1" import "$3"
+    test ! -e "$2/data"
+    STATE_DIRECTORY=/var/lib/redeemd "$1" import "$3"
+    ! "$1" export "$2/none"
+    STATE_DIRECTORY=/var/lib/redeemd "$1" export "$2/rows"
+"#;
+
+#[test]
+fn a_stopped_services_redemptions_go_into_no_other_folder_than_its_own() {
+    let name = "rescue::a_stopped_services_redemptions_go_into_no_other_folder_than_its_own";
+    in_a_network_of_its_own(name, || {
+        let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();
+        assert!(up.unwrap().success());
+        let provider = Provider::start();
+        let (mut a, _) = outage(&provider, 1);
+        let file = a.folder().join("export");
+        export_to(&a, &file, 0);
+        a.kill9();
+        let folder = tempfile::tempdir().unwrap();
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-euc", TWO_PLACES, "sh"]).arg(redeemd("import").get_program());
+        let ran = shell.arg(folder.path()).arg(&file).env_remove("STATE_DIRECTORY").output();
+        let ran = ran.unwrap();
+        let (out, err) = (String::from_utf8_lossy(&ran.stdout), said(&ran));
+        assert!(ran.status.success(), "{out}{err}");
+        assert!(out.contains("1 imported") && out.contains("1 redemption exported"), "{out}");
+        let two = format!(
+            "the settings name {} as the state directory, but redeemd.service works in \
+             /var/lib/redeemd",
+            folder.path().join("data").display()
+        );
+        assert_eq!(err.matches(&two).count(), 2, "{err}");
+        assert!(err.contains("the redemptions go into /var/lib/redeemd"), "{err}");
+        assert!(err.contains("the redemptions are read from /var/lib/redeemd"), "{err}");
+    });
 }
 
 #[test]

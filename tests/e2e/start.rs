@@ -141,11 +141,12 @@ fn a_database_of_somebody_elses_ends_the_start_with_73_and_its_name() {
     }
 }
 
-/// Makes a machine on which the service's user may read the tills' key by a group alone, and checks
-/// as root: `$1` is the program, `$2` an empty folder.
-const CHECK_AS_ROOT: &str = r#"
+/// Makes a machine on which the service's user may read the tills' key by a group alone: `$1` is
+/// the program, `$2` an empty folder.
+const MACHINE: &str = r#"
     cp "$1" "$2/redeemd" && set -- "$2/redeemd" "$2"
-    cp -a /etc "$2/etc" && mount --bind "$2/etc" /etc && mkdir -p /etc/redeemd && cd /etc/redeemd
+    cp -a /etc "$2/etc" && mount --bind "$2/etc" /etc
+    mkdir -p /etc/redeemd/conf.d && cd /etc/redeemd
     sed -i '/^redeemd:/d' /etc/passwd /etc/group
     echo 'redeemd:x:9871:9871::/nowhere:/usr/sbin/nologin' >>/etc/passwd
     printf 'redeemd:x:9871:\nkeys-of-redeemd:x:9872:redeemd\n' >>/etc/group
@@ -157,23 +158,68 @@ const CHECK_AS_ROOT: &str = r#"
         '[intake.tls]' 'cert_file = "cert.pem"' 'key_file = "key.pem"' \
         '[[provider]]' 'name = "a"' 'redeem_url = "https://a.example/"' 'token_file = "token"' \
         >redeemd.toml
+"#;
+
+/// Checks on it as root.
+const CHECK_AS_ROOT: &str = r#"
     "$1" check
     chown root:root key.pem && ! "$1" check
 "#;
+
+/// Checks what the service's unit forbids; then with the tills' port from systemd.
+const CHECK_THE_UNIT: &str = r#"
+    mount -t tmpfs none /run && mkdir -p /run/systemd/system "$2/bin"
+    mount -t tmpfs none /var/tmp && chmod 755 /var/tmp && cp -p cert.pem key.pem /var/tmp
+    printf '%s\n' '[intake]' 'listen = "127.0.0.1:80"' '[admin]' 'listen = "127.0.0.1:443"' \
+        '[intake.tls]' 'cert_file = "/var/tmp/cert.pem"' >conf.d/x.toml
+    PATH="$2/bin:$PATH"
+    for listen in '' '127.0.0.1:80 (Stream)'; do
+        printf '%s\n' '#!/bin/sh' "case \"\$*\" in *Listen*) echo '$listen'; exit;; esac" \
+            "printf '%s\\n' StateDirectory=redeemd PrivateTmp=yes ProtectHome=yes \\" \
+            'CapabilityBoundingSet= AmbientCapabilities= User=redeemd' >"$2/bin/systemctl"
+        chmod 755 "$2/bin/systemctl"
+        "$1" check
+    done
+"#;
+
+/// What a script prints on that machine, and on standard error.
+fn on_a_machine(script: &str) -> [String; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-euc", &format!("{MACHINE}{script}"), "sh"]);
+    shell.arg(redeemd("check").get_program()).arg(folder.path());
+    let ran = shell.output().unwrap();
+    let said = [ran.stdout, ran.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(ran.status.success(), "{said:?}");
+    said
+}
 
 #[test]
 fn a_check_as_root_may_what_the_groups_of_the_services_user_let_it() {
     let name = "start::a_check_as_root_may_what_the_groups_of_the_services_user_let_it";
     in_a_network_of_its_own(name, || {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        let mut shell = std::process::Command::new("sh");
-        shell.args(["-euc", CHECK_AS_ROOT, "sh"]).arg(redeemd("check").get_program());
-        let ran = shell.arg(folder.path()).output().unwrap();
-        let [out, err] = [ran.stdout, ran.stderr].map(|text| String::from_utf8(text).unwrap());
-        assert!(ran.status.success(), "{out}{err}");
+        let [out, err] = on_a_machine(CHECK_AS_ROOT);
         assert!(out.contains("the settings are good (looked at as the user redeemd)"), "{out}");
         assert!(err.contains("key.pem: the file cannot be read"), "{err}");
+    });
+}
+
+#[test]
+fn a_check_of_the_services_settings_names_the_units_lines_that_forbid_what_they_say() {
+    let name =
+        "start::a_check_of_the_services_settings_names_the_units_lines_that_forbid_what_they_say";
+    in_a_network_of_its_own(name, || {
+        let [out, err] = on_a_machine(CHECK_THE_UNIT);
+        assert_eq!(out.matches("the settings are good").count(), 2, "{out}{err}");
+        for (said, times) in [
+            ("warning: /var/tmp/cert.pem: redeemd.service has PrivateTmp=yes", 2),
+            ("cannot listen on 127.0.0.1:443, for it has CapabilityBoundingSet=", 2),
+            ("cannot listen on 127.0.0.1:80,", 1),
+            ("StateDirectory=, which wins over it: /var/lib/redeemd", 2),
+        ] {
+            assert_eq!(err.matches(said).count(), times, "{said}: {err}");
+        }
     });
 }
 

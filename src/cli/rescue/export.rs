@@ -89,7 +89,7 @@ async fn open(
     match ask(&daemon, Seq(0)).await {
         Ok(ExportAnswer { gateway, page }) => Ok((RowSource::Daemon(daemon), gateway, page)),
         Err(CliError::Unavailable(why) | CliError::Unanswered(why)) => {
-            let (dir, gateway) = place(config)?;
+            let (dir, gateway) = place(config).await?;
             remains(&dir, gateway, &why)
         }
         Err(error) => Err(error),
@@ -103,6 +103,7 @@ async fn ask(daemon: &Daemon, after: Seq) -> Result<ExportAnswer, CliError> {
 }
 
 fn remains(dir: &Path, gateway: String, why: &str) -> Result<(RowSource, String, Page), CliError> {
+    say(&format!("no daemon is asked: the redemptions are read from {}", dir.display()));
     let was_locked_before = dir.join("lock").exists();
     let remains = Remains::open(dir).map_err(|error| unopened(&error, why))?;
     if !was_locked_before {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{hand_over, settings, unopened};
+use super::{hand_over, services_place, settings, two_places, unopened};
 use crate::admin::{IMPORT_ROWS_MAX, user_name};
 use crate::cli::args::ImportArgs;
 use crate::cli::ask::Daemon;
@@ -143,7 +143,13 @@ async fn target(config: Option<&Path>) -> Result<RowTarget, CliError> {
     match daemon.get("/api/v1/status").await {
         Ok(_) => Ok(RowTarget::Daemon(daemon)),
         Err(CliError::Unavailable(why) | CliError::Unanswered(why)) => {
-            Ok(RowTarget::Store(Box::new(StoppedStore::open(settings(config)?, &why)?)))
+            let loaded = settings(config)?;
+            let dir = &loaded.settings.gateway.state_dir;
+            // A service that begins in an empty folder would never send them either.
+            if let Some(services) = services_place(config, dir).await {
+                return Err(two_places(dir, &services));
+            }
+            Ok(RowTarget::Store(Box::new(StoppedStore::open(loaded, &why)?)))
         }
         Err(error) => Err(error),
     }
@@ -167,6 +173,7 @@ impl RowTarget {
 impl StoppedStore {
     fn open(loaded: Loaded, why: &str) -> Result<Self, CliError> {
         let dir = &loaded.settings.gateway.state_dir;
+        say(&format!("no daemon answers: the redemptions go into {}", dir.display()));
         let (store, report) = Store::open(dir).map_err(|error| unopened(&error, why))?;
         // At once: an import that is killed leaves files that the daemon can open.
         handed_over(dir)?;
