@@ -375,8 +375,8 @@ pub const TABLE: &[Setting] = settings! {
         "How long codes that were used or refused are remembered, as hashes of 16 bytes, when \
         their redemptions are gone: {bounds}.";
     "admin.listen" Text.restart().default(r#""127.0.0.1:7734""#) =>
-        "The operators' side: console, status and metrics. Beyond loopback only with [admin.tls], \
-        an [[admin.user]] and hosts.";
+        "The operators' side: console, status and metrics, at this one address. Beyond loopback \
+        only with [admin.tls], an [[admin.user]] and hosts; loopback is not served beside it then.";
     "admin.socket" Path.restart().sample(r#""/run/redeemd/admin.sock""#) =>
         "The socket of redeemd's own commands, at most 107 bytes. Without it: admin.sock in \
         $RUNTIME_DIRECTORY, else in state_dir.";
