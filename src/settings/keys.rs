@@ -218,7 +218,8 @@ pub const TABLE: &[Setting] = settings! {
     "provider.weak_after" Duration.default(r#""30m""#).bounds("1s", "30d") =>
         "How long weak refusals alone, alike and with the lane otherwise well, go on before a \
         redemption is parked for a person: {bounds}. A refusal is weak that a proxy or a \
-        framework could have made: docs/trust.md lists the phrases and members that tell.";
+        framework could have made: trust.md in /usr/share/doc/redeemd lists the phrases and \
+        members that tell.";
     "provider.weak_declines" Flag.default("false") =>
         "Whether 400, 409 and 422 with a bare message decline, for a provider whose own refusals \
         look so.";
