@@ -149,7 +149,8 @@ fn what_a_text_of_the_package_names_of_its_documents_is_in_the_package() {
             let word = word.trim_end_matches('.').trim_start_matches("guide=");
             let below = word.strip_prefix(&format!("/{DOCUMENTS}/"));
             let file = below.unwrap_or(word).rsplit('/').next().unwrap();
-            let is_document = file.ends_with(".md") || below.is_some_and(|_| file.contains('.'));
+            let is_document =
+                file.strip_suffix(".md").is_some() || below.is_some_and(|_| file.contains('.'));
             if is_document
                 && (word.starts_with("docs/") || !has.contains(file.trim_end_matches(".gz")))
             {

@@ -44,9 +44,13 @@ fn lane_needs(view: &LaneView) -> impl Iterator<Item = Need> + '_ {
     let behind = view.status.held_for_declines.then_some(Cause::Declines);
     let behind = behind.filter(|its| cause.is_some_and(|cause| cause != *its));
     let cause = cause.into_iter().chain(behind);
-    let cause = cause.map(|cause| match cause {
-        Cause::Declines if view.risk.all_taken_back => Need::LaneTakenBack { lane: lane.clone() },
-        cause => Need::Lane { lane: lane.clone(), cause },
+    let cause = cause.map(|cause| {
+        let (lane, is_declines) = (lane.clone(), cause == Cause::Declines);
+        if is_declines && view.risk.all_taken_back {
+            Need::LaneTakenBack { lane }
+        } else {
+            Need::Lane { lane, cause }
+        }
     });
     let deaf = view.status.checks_deaf.then(|| Need::ChecksDeaf { lane: lane.clone() });
     cause.chain(deaf).chain(off.map(|off| trust_off(lane.clone(), off)))
