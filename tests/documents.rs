@@ -347,6 +347,36 @@ fn every_line_of_the_log_is_documented_and_every_documented_one_can_be_written()
     );
 }
 
+/// The words of the audit trail's events: those that the console has a heading for. It has a second
+/// one for `limit_used`, which no event has as its word.
+fn events() -> BTreeSet<String> {
+    let text = read("src/message/words.rs");
+    let table = text.split("pub fn deed(").nth(1).unwrap().split("other =>").next().unwrap();
+    let heads = table.lines().filter_map(|line| line.trim_start().strip_prefix('"'));
+    let words = heads.filter_map(|rest| rest.split_once("\" =>")).map(|(word, _)| word.to_owned());
+    words.filter(|word| word != "limit_used_up").collect()
+}
+
+#[test]
+fn every_event_of_the_audit_trail_is_documented_and_every_documented_one_is_written() {
+    let (known, text) = (events(), read("docs/journal.md"));
+    let table = text.split("| event | what happened |").nth(1).unwrap();
+    let documented: BTreeSet<String> = first_cells(table).into_iter().map(str::to_owned).collect();
+    let code = code("src");
+    let is_written = |word: &&String| {
+        let forms = [format!("\"{word}\""), format!("'{word}'")];
+        let has = |text: &String| forms.iter().any(|form| text.contains(form));
+        code.iter().any(|(path, text)| !path.starts_with("src/message/") && has(text))
+    };
+    let written: BTreeSet<String> = known.iter().filter(is_written).cloned().collect();
+    assert!(known.len() > 25, "{known:#?}");
+    assert_none(&known.difference(&documented).cloned().collect(), "not in docs/journal.md");
+    assert_none(
+        &documented.difference(&written).cloned().collect(),
+        "in docs/journal.md and never written",
+    );
+}
+
 /// The map in `src/lib.rs`: each room's layer.
 fn layers() -> BTreeMap<String, u32> {
     let row = |line: &str| {

@@ -1142,6 +1142,9 @@ fn a_variable_that_fits_no_key_or_holds_no_value_of_it_is_refused() {
         ("REDEEMD__PROVIDER__RETM__NAME", "x", "in the file alone"),
         ("REDEEMD__PROVIDER__RETM__DECLINED_STATUS", "400,x", "whole numbers"),
         ("REDEEMD__PROVIDER__RETM__REDEEM_URL", "https://u:hunter2@h/", "no password"),
+        ("REDEEMD__INTAKE__TEXTS__EN", "x", "no variable holds a table"),
+        ("REDEEMD__INTAKE__TEXTS__EN__USED", "x", "write it into a file"),
+        ("REDEEMD__INTAKE__TEXTS__AR__USDE", "x", "no variable holds a table"),
     ] {
         let found = Place::new(LEAST).env(name, value).problems();
         assert!(

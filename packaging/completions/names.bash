@@ -1,14 +1,28 @@
 
 # The running gateway knows the names of lanes and tills; one that does not answer at once has none.
 _redeemd_names() {
-    local kind='' name
+    local kind='' command='' value='' word name
+    # What is asked for already: global options, and an option's value, are no words of the command.
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        if [ -n "$value" ]; then
+            [ "$word" = = ] || value=''
+            continue
+        fi
+        case "$word" in
+            --config | --note | --for) value=follows ;;
+            -*) ;;
+            *) command+=" $word" ;;
+        esac
+    done
     case "$3" in
         --lane) kind=lanes ;;
         --till) kind=tills ;;
     esac
-    case "${COMP_WORDS[1]},$2,$3" in
-        flush,-*,* | hold,-*,* | release,-*,* | hold,*,--note) ;;
-        flush,* | hold,* | release,*) kind=lanes ;;
+    case "$value$2" in
+        follows* | -*) ;;
+        *) case "$command" in
+            ' flush' | ' hold' | ' release' | ' trust off' | ' trust on') kind=lanes ;;
+        esac ;;
     esac
     if [ -z "$kind" ]; then
         _redeemd "$@"

@@ -1,5 +1,6 @@
 //! Writes the manual page of the commands into a folder, with each command's options as the command
-//! line knows them. The package is built with it.
+//! line knows them, and the documents as the package has them: beside each other, with the guide's
+//! name there. The package is built with it.
 
 use std::path::Path;
 use std::{fs, io};
@@ -10,6 +11,15 @@ use clap::{Arg, Command};
 const PAGE: &str = "packaging/redeemd.8";
 /// Where, in a command's section, they belong.
 const MARK: &str = ".\\\" OPTIONS";
+/// The documents of the package, each with its name in it.
+pub(crate) const DOCUMENTS: [(&str, &str); 6] = [
+    ("INSTALL.md", "guide.md"),
+    ("docs/failures.md", "failures.md"),
+    ("docs/http-api.md", "http-api.md"),
+    ("docs/journal.md", "journal.md"),
+    ("docs/metrics.md", "metrics.md"),
+    ("docs/trust.md", "trust.md"),
+];
 /// They are described once, for all commands.
 const COMMON: [&str; 3] = ["config", "json", "help"];
 
@@ -18,7 +28,16 @@ fn main() -> io::Result<()> {
         .nth(1)
         .ok_or_else(|| io::Error::other("say into which folder the page is to be written"))?;
     fs::create_dir_all(&folder)?;
-    fs::write(Path::new(&folder).join("redeemd.8"), page(&fs::read_to_string(PAGE)?))
+    let folder = Path::new(&folder);
+    for (document, name) in DOCUMENTS {
+        fs::write(folder.join(name), packaged(&fs::read_to_string(document)?))?;
+    }
+    fs::write(folder.join("redeemd.8"), page(&fs::read_to_string(PAGE)?))
+}
+
+/// A document as the package has it.
+pub(crate) fn packaged(text: &str) -> String {
+    text.replace("[INSTALL.md](../INSTALL.md)", "[guide.md](guide.md)")
 }
 
 /// The page with the options.

@@ -44,7 +44,14 @@ fn lane_needs(view: &LaneView) -> impl Iterator<Item = Need> + '_ {
     let behind = view.status.held_for_declines.then_some(Cause::Declines);
     let behind = behind.filter(|its| cause.is_some_and(|cause| cause != *its));
     let cause = cause.into_iter().chain(behind);
-    let cause = cause.map(|cause| Need::Lane { lane: lane.clone(), cause });
+    let cause = cause.map(|cause| {
+        let (lane, is_declines) = (lane.clone(), cause == Cause::Declines);
+        if is_declines && view.risk.all_taken_back {
+            Need::LaneTakenBack { lane }
+        } else {
+            Need::Lane { lane, cause }
+        }
+    });
     let deaf = view.status.checks_deaf.then(|| Need::ChecksDeaf { lane: lane.clone() });
     cause.chain(deaf).chain(off.map(|off| trust_off(lane.clone(), off)))
 }
@@ -87,6 +94,18 @@ mod tests {
         assert_eq!(texts(&status, Language::English), [expected]);
         let arabic = texts(&status, Language::Arabic).remove(0);
         assert!(arabic.contains("لا يقبل المزوّد رمز الدخول"), "{arabic}");
+    }
+
+    #[test]
+    fn where_all_that_holds_a_lane_is_taken_back_nobody_is_told_to_do_that_again() {
+        let mut status = quiet();
+        status.lanes[0].status = lane("retm", "held", Some("declines"));
+        assert!(texts(&status, Language::English)[0].contains("--held"));
+        status.lanes[0].risk.all_taken_back = true;
+        for language in [Language::English, Language::Arabic] {
+            let text = texts(&status, language).remove(0);
+            assert!(text.contains("redeemd release LANE") && !text.contains("--held"), "{text}");
+        }
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub(super) struct LaneRisk {
     pub(super) takes_checked: bool,
     /// Why nothing is accepted on trust.
     pub(super) trust_off: Option<OffView>,
+    /// It is held for declines, and none of them is left to be taken back.
+    #[serde(skip)]
+    pub(super) all_taken_back: bool,
 }
 
 /// Only codes whose checks are remembered.
@@ -142,6 +145,7 @@ impl LaneRisk {
             limits_leave: Some(standing.room),
             takes_checked: standing.takes_checked,
             trust_off: standing.off.as_ref().map(OffView::from),
+            all_taken_back: standing.all_taken_back,
         }
     }
 

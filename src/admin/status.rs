@@ -145,7 +145,8 @@ impl Status {
     fn told(mut self, language: Language) -> Value {
         for lane in &mut self.lanes {
             let cause = lane.status.cause.as_deref().and_then(Cause::from_word);
-            lane.explanation = cause.map(|cause| cause.explanation(language));
+            let all = lane.risk.all_taken_back;
+            lane.explanation = cause.map(|cause| cause.explanation_where(all, language));
         }
         let mut value = json!(self);
         let needs = self.needs().iter().map(|need| need.text(language)).collect();
@@ -276,6 +277,7 @@ pub(super) mod tests {
             off: None,
             room: Err(NoRoom::Closed),
             takes_checked: false,
+            all_taken_back: false,
         }
     }
 

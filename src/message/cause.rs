@@ -4,6 +4,13 @@ use super::language::Language;
 use super::macros::worded;
 use super::words::quoted_isolated;
 
+/// What to do about [`Cause::Declines`] where none of them is left to be taken back.
+const TAKEN_BACK: [&str; 2] = [
+    "ask the provider; none of those declines is left to be taken back; then `redeemd release \
+     LANE`",
+    "اسأل المزوّد؛ لم يبقَ مما رُفض ما يُعاد؛ ثم نفّذ `redeemd release LANE`",
+];
+
 worded! {
     /// Why a lane is down or held.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -77,11 +84,22 @@ impl Cause {
     /// What it means and what to do about it, in one sentence.
     #[must_use]
     pub fn explanation(self, language: Language) -> String {
+        self.explanation_where(false, language)
+    }
+
+    /// The same where of the declines that hold the lane all are taken back, or closed.
+    #[must_use]
+    pub fn explanation_where(self, all_taken_back: bool, language: Language) -> String {
         let between = match language {
             Language::English => "; ",
             Language::Arabic => "؛ ",
         };
-        format!("{}{between}{}", self.meaning(language), self.to_do(language))
+        let to_do = match language {
+            _ if self != Self::Declines || !all_taken_back => self.to_do(language),
+            Language::English => TAKEN_BACK[0].to_owned(),
+            Language::Arabic => quoted_isolated(TAKEN_BACK[1]),
+        };
+        format!("{}{between}{to_do}", self.meaning(language))
     }
 
     /// What it means.

@@ -73,6 +73,11 @@ messages! {
         en: format!("{lane}: {}", cause.explanation(English)),
         ar: format!("{}: {}", iso(lane), cause.explanation(Arabic));
 
+        /// It is held for declines, of which none is left to be taken back.
+        LaneTakenBack { lane: String }
+        en: format!("{lane}: {}", Cause::Declines.explanation_where(true, English)),
+        ar: format!("{}: {}", iso(lane), Cause::Declines.explanation_where(true, Arabic));
+
         /// The provider answers redemptions, and nobody answers checks.
         ChecksDeaf { lane: String }
         en: format!(

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::{self, Key};
+use super::keys::{self, Key, Kind};
 use super::layer::{Item, Layer, List, TableEntry};
 use super::problem::Faults;
-use super::value::KeyValue;
+use super::value::{KeyValue, NO_TABLE};
 
 /// Variables that begin so are settings; all others are somebody else's.
 const PREFIX: &str = "REDEEMD__";
@@ -110,6 +110,11 @@ fn folded(name: &str) -> String {
 }
 
 fn unknown(path: &str) -> String {
+    if let Some((table, _)) = path.rsplit_once('.')
+        && keys::find(table).is_some_and(|key| key.kind == Kind::Words)
+    {
+        return NO_TABLE.to_owned();
+    }
     if keys::is_section(path) {
         return "this is a section: name one of its keys too, with two underscores between"
             .to_owned();

@@ -219,7 +219,8 @@ pub const TABLE: &[Setting] = settings! {
     "provider.weak_after" Duration.default(r#""30m""#).bounds("1s", "30d") =>
         "How long weak refusals alone, alike and with the lane otherwise well, go on before a \
         redemption is parked for a person: {bounds}. A refusal is weak that a proxy or a \
-        framework could have made: docs/trust.md lists the phrases and members that tell.";
+        framework could have made: trust.md in /usr/share/doc/redeemd lists the phrases and \
+        members that tell.";
     "provider.weak_declines" Flag.default("false") =>
         "Whether 400, 409 and 422 with a bare message decline, for a provider whose own refusals \
         look so.";
@@ -376,8 +377,8 @@ pub const TABLE: &[Setting] = settings! {
         "How long codes that were used or refused are remembered, as hashes of 16 bytes, when \
         their redemptions are gone: {bounds}.";
     "admin.listen" Text.restart().default(r#""127.0.0.1:7734""#) =>
-        "The operators' side: console, status and metrics. Beyond loopback only with [admin.tls], \
-        an [[admin.user]] and hosts.";
+        "The operators' side: console, status and metrics, at this one address. Beyond loopback \
+        only with [admin.tls], an [[admin.user]] and hosts; loopback is not served beside it then.";
     "admin.socket" Path.restart().sample(r#""/run/redeemd/admin.sock""#) =>
         "The socket of redeemd's own commands, at most 107 bytes. Without it: admin.sock in \
         $RUNTIME_DIRECTORY, else in state_dir.";

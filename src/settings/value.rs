@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::keys::Kind;
 use super::source::Node;
 
+/// Why no variable sets a table's texts, or one of them.
+pub(super) const NO_TABLE: &str = "no variable holds a table: write it into a file";
+
 /// A value of the kind that its key asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum KeyValue {
@@ -105,7 +108,7 @@ impl KeyValue {
                 let numbers = gathered(split(text).enumerate().map(number));
                 numbers.map(Self::Integers).map_err(|wrong| format!("{wrong}: {}", right(kind)))
             }
-            Kind::Words => Err("no variable holds a table: write it into a file".to_owned()),
+            Kind::Words => Err(NO_TABLE.to_owned()),
         }
     }
 }

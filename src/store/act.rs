@@ -530,6 +530,20 @@ impl Desk<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Whether the lane is held for declines and none of them is left to be taken back. Where more
+    /// declines are newer than are looked at, some may be left.
+    pub(super) fn all_taken_back(&self, lane: i64) -> Result<bool, StoreError> {
+        if !self.is_held_for_declines(lane)? {
+            return Ok(false);
+        }
+        let sql = "SELECT count(*) < ?4 AND total(marks & ?2 AND marks & ?3 = 0) = 0 FROM (SELECT \
+            marks FROM redemption WHERE state = 2 AND state >= 2 AND lane = ?1 ORDER BY seq DESC \
+            LIMIT ?4)";
+        let limit = i64::try_from(RETRY_HELD_ROWS_MAX).unwrap_or(i64::MAX);
+        let asked = (lane, mark::STREAK, CLOSED, limit);
+        Ok(self.sql.prepare_cached(sql)?.query_row(asked, |row| row.get(0))?)
+    }
+
     fn is_held_for_declines(&self, lane: i64) -> Result<bool, StoreError> {
         // Behind an operator's hold it stands among what is kept by name.
         let sql = "SELECT hold = ?2 OR EXISTS (SELECT 1 FROM keep WHERE keep.name = ?2 || ' ' || \

@@ -506,6 +506,8 @@ pub struct LaneStanding {
     /// Whether one may be given whose check is the newest that is remembered, and said that it is
     /// worth next to nothing.
     pub takes_checked: bool,
+    /// It is held for declines, and none of them is left to be taken back.
+    pub all_taken_back: bool,
 }
 
 /// A till that has used up a limit of its own.
@@ -539,9 +541,12 @@ impl Desk<'_> {
         let now: Vec<LaneNow> = now.collect();
         let gauges = |(rule, books): (&Rule, &Account)| rule_standing(rule, &now, *books);
         let checked = self.newest_check()?;
-        let lane_standing = |lane| self.lane_standing(lane, &rules, checked);
+        let lane_standing = |lane: (i64, &str)| {
+            let all_taken_back = self.all_taken_back(lane.0)?;
+            Ok(LaneStanding { all_taken_back, ..self.lane_standing(lane, &rules, checked) })
+        };
         Ok(Standing {
-            lanes: self.books.named().map(lane_standing).collect(),
+            lanes: self.books.named().map(lane_standing).collect::<Result<_, StoreError>>()?,
             rules: offline.rules.iter().zip(&rules).flat_map(gauges).collect(),
             slowed: ledger.slowed(minute),
         })
@@ -585,6 +590,7 @@ impl Desk<'_> {
             off,
             room: unchecked,
             takes_checked: checked.is_some() && room(offline, &at, Amount(1)).is_ok(),
+            all_taken_back: false,
         }
     }
 

@@ -211,8 +211,15 @@ fn m4_ten_declines_after_the_fact_hold_the_drain_whatever_their_words() {
             "a till's is asked all the same"
         );
         provider.rules(&[]);
+        assert!(gateway.says(&["status"]).contains("--held"));
         let said = gateway.says(&["retry", "--lane", "main", "--held"]);
         assert!(said.contains("10 taken back"), "{said}");
+        let status = gateway.says(&["status"]).split_whitespace().collect::<Vec<_>>().join(" ");
+        let advised =
+            "none of those declines is left to be taken back; then `redeemd release LANE`";
+        assert!(status.contains(advised) && !status.contains("--held"), "{status}");
+        let check = gateway.command(&["status", "--check"]);
+        assert!(!check.out.contains("--held"), "{check:?}");
         gateway.says(&["release", "main"]);
         // What was on the wire when the drain was held may have been declined after it.
         let drained = gateway.wait_until_drained();

@@ -4,6 +4,7 @@
 # The guide's first command is this one too; here it is looked at.
 ok 'apt installs the package' in_box sh -c 'cd /root && apt-get install -y ./redeemd.deb >/root/apt.log 2>&1'
 ok 'it says what to do next' has "$(cat "$box/root/apt.log")" 'systemctl start redeemd'
+ok 'and where the guide is' has "$(cat "$box/root/apt.log")" '/usr/share/doc/redeemd/guide.md'
 ok 'the service is enabled' is "$(in_box systemctl is-enabled redeemd.service redeemd.socket | sort -u)" enabled
 ok 'nothing runs before the engineer starts it' is "$(unit ActiveState) $(unit ActiveState redeemd.socket)" 'inactive inactive'
 ok 'its user cannot log in' has "$(in_box getent passwd redeemd)" nologin

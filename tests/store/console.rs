@@ -99,6 +99,21 @@ async fn what_comes_in_between_the_count_and_the_confirmation_is_not_touched() {
 }
 
 #[tokio::test]
+async fn of_what_a_line_is_held_for_is_told_that_it_waits_for_the_line() {
+    let mut desk = Desk::of(World::new());
+    let waits = "It is sent once an engineer presses “Let it go on” for this line.";
+    for (kind, action, is_told) in [
+        ("streak", "retry", true),
+        ("streak", "handled", false),
+        ("declined-after", "retry", false),
+    ] {
+        let page = desk.page(&format!("/bulk?kind={kind}&key=x&action={action}")).await;
+        assert_eq!(page.contains(waits), is_told, "{kind} {action}: {page}");
+    }
+    desk.queue.stop().await;
+}
+
+#[tokio::test]
 async fn a_job_that_reached_fewer_than_were_counted_says_so() {
     let mut world = World::new();
     let taken = ["ONE", "TWO", "THREE"].map(|code| world.take("till-1", code));

@@ -1695,6 +1695,22 @@ fn what_was_taken_back_from_a_streak_is_of_no_streak_any_more() {
 }
 
 #[test]
+fn a_lane_that_is_held_for_declines_knows_whether_one_is_left_to_be_taken_back() {
+    let mut world = World::up();
+    let row = world.settled("till-1", "A", declined("gone"));
+    let all_taken_back = |world: &mut World| {
+        let standing = world.one(AskStanding);
+        standing.lanes.iter().any(|lane| lane.name == LANE && lane.all_taken_back)
+    };
+    assert!(!all_taken_back(&mut world), "it is not held");
+    held_for(&mut world, &[row.seq]);
+    world.settled("till-1", "LATER", declined("a till's own"));
+    assert!(!all_taken_back(&mut world), "one is left");
+    assert_eq!(take_back(&mut world), 1);
+    assert!(all_taken_back(&mut world));
+}
+
+#[test]
 fn pruning_takes_old_settled_rows_and_keeps_the_totals() {
     let mut world = World::up();
     world.settled("till-1", "A", confirmed());

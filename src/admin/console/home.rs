@@ -339,8 +339,10 @@ fn spans(lang: Language) -> Vec<(u64, String)> {
 }
 
 /// What to do about a lane: where this page has a button for it, that one instead of a command.
-fn to_do(cause: Cause, f: &Frame) -> String {
-    if cause == Cause::Operator {
+fn to_do(cause: Cause, all_taken_back: bool, f: &Frame) -> String {
+    if cause == Cause::Declines && all_taken_back {
+        f.w.declines_taken_back.to_owned()
+    } else if cause == Cause::Operator {
         f.w.operator_to_do.to_owned()
     } else if cause == Cause::Declines {
         f.w.declines_to_do.to_owned()
@@ -351,9 +353,20 @@ fn to_do(cause: Cause, f: &Frame) -> String {
 
 /// One thing that does not end by itself, with what this page has for it.
 fn need_line(need: &Need, f: &Frame) -> String {
-    if let Need::Lane { lane, cause } = need {
+    let of_lane = if let Need::Lane { lane, cause } = need {
+        Some((lane, *cause, false))
+    } else if let Need::LaneTakenBack { lane } = need {
+        Some((lane, Cause::Declines, true))
+    } else {
+        None
+    };
+    if let Some((lane, cause, all_taken_back)) = of_lane {
         let (lane, meaning) = (f.lang.isolated(shown(lane)), capital(&cause.meaning(f.lang)));
-        return format!("{lane}: {meaning}. {}: {}", f.w.what_to_do, to_do(*cause, f));
+        return format!(
+            "{lane}: {meaning}. {}: {}",
+            f.w.what_to_do,
+            to_do(cause, all_taken_back, f)
+        );
     }
     quoted(&capital(&sentence(&need.text(f.lang))), f.lang)
 }
@@ -386,13 +399,13 @@ fn lane_part(lane: &LaneView, f: &Frame) -> LanePart {
         link: if is_untried { "untried" } else { status.seen },
         link_word,
         meaning: meaning(status, f.lang),
-        to_do: known.map(|cause| to_do(cause, f)).unwrap_or_default(),
+        to_do: known.map(|cause| to_do(cause, lane.risk.all_taken_back, f)).unwrap_or_default(),
         since: status.since.as_deref().and_then(Moment::read),
         pending: grouped(status.pending),
         waiting: status.waiting_s.map(|seconds| in_words(seconds, f.lang)),
         alone: status.suspects.clone(),
         is_held: may_be_released(status),
-        is_held_for_declines: status.held_for_declines,
+        is_held_for_declines: status.held_for_declines && !lane.risk.all_taken_back,
         is_configured: cause != "not_configured",
         trust_is_off: lane.risk.trust_off.is_some(),
     }

@@ -366,6 +366,8 @@ struct GroupView {
     last: Moment,
     rows: Vec<(String, String, String)>,
     kind: &'static str,
+    /// That what is sent again waits for a release of its lane.
+    waits: Option<&'static str>,
     key: String,
     may_void: bool,
     may_retry: bool,
@@ -396,6 +398,7 @@ impl GroupView {
             last: Moment(group.last_ms),
             rows: group.rows.clone(),
             kind: group.kind.as_str(),
+            waits: (group.kind == MatterKind::Streak).then_some(f.w.retry_waits),
             key: group.key.clone(),
             may_void: deeds.contains(&"void"),
             may_retry: deeds.contains(&"retry"),

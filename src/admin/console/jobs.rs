@@ -167,6 +167,13 @@ struct DryRun {
     left_out: Option<String>,
 }
 
+impl BulkOrder {
+    /// What is sent again waits for a release of its lane.
+    fn waits(&self) -> bool {
+        self.kind == MatterKind::Streak.as_str() && self.action == Deed::Retry.word()
+    }
+}
+
 #[derive(Template)]
 #[template(path = "job.html")]
 struct BulkPage {

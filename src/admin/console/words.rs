@@ -112,6 +112,9 @@ words! {
     declines_to_do: "Ask the provider. Then an engineer signs in and presses “Send again” here for \
         what was refused, and after it “Let it go on”.",
         "اسأل المزوّد. ثم يسجّل مهندس الدخول ويضغط هنا زر «أرسل مجددًا» لما رُفض، وبعده زر «تابع».";
+    declines_taken_back: "Ask the provider. Then an engineer signs in and presses “Let it go on” \
+        here.",
+        "اسأل المزوّد. ثم يسجّل مهندس الدخول ويضغط هنا زر «تابع».";
     since: "since",
         "منذ";
     pending: "Waiting",
@@ -236,6 +239,8 @@ words! {
     retry_means: "The provider is asked again under the same key: a reward that it has taken \
         already is not taken twice.",
         "يُسأل المزوّد مجددًا بالمفتاح نفسه: المكافأة التي أخذها من قبل لا تؤخذ مرتين.";
+    retry_waits: "It is sent once an engineer presses “Let it go on” for this line.",
+        "تُرسل حين يضغط مهندس زر «تابع» لهذا الخط.";
     retry_owes: "If the provider takes it now although the till was told no, the reward is owed \
         to the customer.",
         "إن قبلها المزوّد الآن بعد أن رُفضت عند نقطة البيع فالمكافأة مستحقة للعميل.";
