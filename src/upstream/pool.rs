@@ -37,6 +37,9 @@ const POOL_IDLE_CONNECTIONS_MAX: usize = 16;
 const CONNECT_GRACE_S: u64 = 1;
 /// The kernel asks a silent peer for a sign of life after so long.
 const TCP_KEEPALIVE_S: u64 = 15;
+/// An answer over HTTP/1 may have so many headers; hyper's own limit of 100 is less than a chain of
+/// proxies may add up to.
+const ANSWER_HEADERS_MAX: usize = 256;
 /// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the
 /// deadline is enough to find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
@@ -122,6 +125,12 @@ impl PoolPlan {
             .pool_max_idle_per_host(POOL_IDLE_CONNECTIONS_MAX)
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(TCP_KEEPALIVE_S))
+            // A user agent reads a header that goes on in the next line (RFC 9112, section 5.2).
+            // Old firewalls write such, and a space before the colon. Who refuses what others
+            // read asks for ever about a code that was taken.
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_max_headers(ANSWER_HEADERS_MAX)
             .http2_keep_alive_interval(ping)
             .http2_keep_alive_timeout(ping);
         if let Some(proxy) = &self.proxy {
@@ -354,6 +363,7 @@ impl Pool {
             bytes_may_have_left: whole_after.is_some(),
             deadline: true,
             sent_whole: phase == Phase::Answer && is_in_time,
+            not_http: false,
         }
     }
 
