@@ -213,6 +213,7 @@ impl Pool {
     /// Attempts without a connection start again. The connection that they wait for was begun in
     /// the old network.
     pub(super) fn restart_unsent(&self) {
+        self.resolver.network_changed();
         self.network.send_modify(|changes| *changes += 1);
     }
 
