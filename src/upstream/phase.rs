@@ -39,7 +39,7 @@ pub(super) fn of_broken(broken: &BrokenAnswer, known: AttemptFacts<'_>) -> Failu
         detail: detail(phase, &causes, known),
         // A proxy that asks for a password has read the plain http request. Only it knows whether
         // it passed it on.
-        bytes_may_have_left: known.course.sent().is_whole()
+        bytes_may_have_left: known.course.is_handed()
             && matches!(phase, Phase::Answer | Phase::Proxy),
         deadline,
         sent_whole: known.course.sent().is_whole() && phase == Phase::Answer,
