@@ -283,7 +283,14 @@ fn redeem_headers(attempt: &RedeemAttempt) -> Result<HeaderMap, String> {
 
 /// A failure before anything was sent.
 fn unsent(phase: Phase, detail: String) -> Failure {
-    Failure { phase, detail, bytes_may_have_left: false, deadline: false, sent_whole: false }
+    Failure {
+        phase,
+        detail,
+        bytes_may_have_left: false,
+        deadline: false,
+        sent_whole: false,
+        not_http: false,
+    }
 }
 
 fn language(text: &str) -> Result<HeaderValue, UpstreamError> {

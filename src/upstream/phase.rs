@@ -39,10 +39,11 @@ pub(super) fn of_broken(broken: &BrokenAnswer, known: AttemptFacts<'_>) -> Failu
         detail: detail(phase, &causes, known),
         // A proxy that asks for a password has read the plain http request. Only it knows whether
         // it passed it on.
-        bytes_may_have_left: known.course.sent().is_whole()
+        bytes_may_have_left: known.course.is_handed()
             && matches!(phase, Phase::Answer | Phase::Proxy),
         deadline,
         sent_whole: known.course.sent().is_whole() && phase == Phase::Answer,
+        not_http: causes.not_http && phase == Phase::Answer,
     }
 }
 
@@ -60,6 +61,9 @@ fn detail(phase: Phase, causes: &ErrorCauses<'_>, known: AttemptFacts<'_>) -> St
             format!("TLS with {host}: {why}; but this box's own clock is not synchronised")
         }
         (Phase::Tls, _) => format!("TLS with {host}: {why}"),
+        (Phase::Answer, _) if causes.not_http => {
+            format!("what {host} answers is no HTTP that can be read: {why}")
+        }
         (Phase::Write | Phase::Answer | Phase::Credential, _) if course.is_answering() => {
             format!("the answer from {host} was cut: {why}")
         }
@@ -74,12 +78,15 @@ struct ErrorCauses<'a> {
     resolve: Option<&'a ResolveError>,
     tls: Option<&'a rustls::Error>,
     io: Option<io::ErrorKind>,
+    /// The head of what came is none of an answer.
+    not_http: bool,
     innermost: String,
 }
 
 impl<'a> ErrorCauses<'a> {
     fn of(broken: &'a BrokenAnswer) -> Self {
-        let mut causes = Self { resolve: None, tls: None, io: None, innermost: broken.to_string() };
+        let innermost = broken.to_string();
+        let mut causes = Self { resolve: None, tls: None, io: None, not_http: false, innermost };
         let mut next = match broken {
             // Its own words name the URL.
             BrokenAnswer::Http(error) => error.source(),
@@ -88,6 +95,8 @@ impl<'a> ErrorCauses<'a> {
         while let Some(cause) = next {
             causes.resolve = causes.resolve.or(cause.downcast_ref());
             causes.tls = causes.tls.or(cause.downcast_ref());
+            causes.not_http |=
+                cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
             causes.innermost = cause.to_string();
             next = match cause.downcast_ref::<io::Error>() {
                 Some(io) => {

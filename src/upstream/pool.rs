@@ -37,6 +37,9 @@ const POOL_IDLE_CONNECTIONS_MAX: usize = 16;
 const CONNECT_GRACE_S: u64 = 1;
 /// The kernel asks a silent peer for a sign of life after so long.
 const TCP_KEEPALIVE_S: u64 = 15;
+/// An answer over HTTP/1 may have so many headers; hyper's own limit of 100 is less than a chain of
+/// proxies may add up to.
+const ANSWER_HEADERS_MAX: usize = 256;
 /// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the
 /// deadline is enough to find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
@@ -122,6 +125,12 @@ impl PoolPlan {
             .pool_max_idle_per_host(POOL_IDLE_CONNECTIONS_MAX)
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(TCP_KEEPALIVE_S))
+            // A user agent reads a header that goes on in the next line (RFC 9112, section 5.2).
+            // Old firewalls write such, and a space before the colon. Who refuses what others
+            // read asks for ever about a code that was taken.
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_max_headers(ANSWER_HEADERS_MAX)
             .http2_keep_alive_interval(ping)
             .http2_keep_alive_timeout(ping);
         if let Some(proxy) = &self.proxy {
@@ -204,6 +213,7 @@ impl Pool {
     /// Attempts without a connection start again. The connection that they wait for was begun in
     /// the old network.
     pub(super) fn restart_unsent(&self) {
+        self.resolver.network_changed();
         self.network.send_modify(|changes| *changes += 1);
     }
 
@@ -272,6 +282,8 @@ impl Pool {
         let OneTry { client, post, deadline, answer_by, course } = going;
         let url = post.url.clone();
         let mut sending = pin!(course.carry(self.send(client, post, course)));
+        // Declared after `sending`, so it is dropped before it.
+        let _ending = course.ending();
         loop {
             let until = if course.sent().is_whole() { answer_by } else { deadline };
             tokio::select! {
@@ -285,7 +297,7 @@ impl Pool {
                         return Some(Err(self.overdue(&url, course)));
                     }
                 }
-                Ok(()) = network.changed() => if !course.sent().is_whole() { return None },
+                Ok(()) = network.changed() => if !course.is_handed() { return None },
             }
         }
     }
@@ -299,7 +311,8 @@ impl Pool {
         let Post { method, url, headers, body } = post;
         let is_plain = url.scheme() == "http";
         let request = client.request(method, url).headers(headers);
-        let response = request.body(watched(body, course.clone())).send().await?;
+        let body = if is_plain { watched(body, course) } else { watched_until_gone(body, course) };
+        let response = request.body(body).send().await?;
         if is_plain
             && self.plan.proxy.is_some()
             && response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
@@ -330,6 +343,9 @@ impl Pool {
         let host = authority(url);
         let detail = match phase {
             Phase::Resolve => format!("{host}: its name was not resolved within the deadline"),
+            Phase::Write if whole_after.is_none() => {
+                format!("{host} did not take the whole request within the deadline")
+            }
             Phase::Write => format!("{host} did not acknowledge the request within the deadline"),
             Phase::Tls => format!("{host}: the TLS handshake did not end within the deadline"),
             Phase::Connect => match &self.plan.proxy {
@@ -341,7 +357,7 @@ impl Pool {
                 }
                 None => format!("no connection to {host} within the deadline"),
             },
-            Phase::Answer if whole_after.is_none() => {
+            Phase::Answer if !course.is_handed() => {
                 format!("no connection to {host} took the request within the deadline")
             }
             Phase::Answer | Phase::Clock | Phase::Credential | Phase::Proxy => {
@@ -351,9 +367,10 @@ impl Pool {
         Failure {
             phase,
             detail,
-            bytes_may_have_left: whole_after.is_some(),
+            bytes_may_have_left: course.is_handed(),
             deadline: true,
             sent_whole: phase == Phase::Answer && is_in_time,
+            not_http: false,
         }
     }
 
@@ -366,6 +383,9 @@ impl Pool {
             // What was written a moment ago cannot be acknowledged yet.
             true if is_in_time && standing.unacknowledged && !course.is_answering() => Phase::Write,
             true => Phase::Answer,
+            // Over HTTP/2 the peer says how much of it may be sent.
+            false if course.is_handed() && course.is_answering() => Phase::Answer,
+            false if course.is_handed() => Phase::Write,
             false if standing.connecting => Phase::Connect,
             // The way is open: over HTTP/2 a request may wait for those that are not answered.
             false if course.waits_behind_others() => Phase::Answer,
@@ -397,8 +417,9 @@ struct OneTry<'a> {
 
 /// `body`; when a connection takes it, `course` notes that. Before, the provider cannot know of the
 /// redemption.
-fn watched(body: Bytes, course: Course) -> reqwest::Body {
+fn watched(body: Bytes, course: &Course) -> reqwest::Body {
     let taken = body.is_empty().then(|| NotedWhenDropped(course.clone()));
+    let course = course.clone();
     // The whole body is one frame. Where there is none, a connection that has taken the request's
     // head lets go of the body; until then the request waits with it.
     let note = move |_: &_| {
@@ -407,6 +428,35 @@ fn watched(body: Bytes, course: Course) -> reqwest::Body {
         }
     };
     reqwest::Body::wrap(Full::new(body).inspect_frame(note))
+}
+
+/// As [`watched`], where HTTP/2 may be spoken: there the body's frame is taken before the peer lets
+/// it be sent. So the whole request counts as sent when the connection lets go of its bytes.
+fn watched_until_gone(body: Bytes, course: &Course) -> reqwest::Body {
+    if body.is_empty() {
+        return watched(body, course);
+    }
+    let body = Bytes::from_owner(NotedWhenLetGo { body, course: course.clone() });
+    let course = course.clone();
+    reqwest::Body::wrap(Full::new(body).inspect_frame(move |_: &_| course.note_handed()))
+}
+
+/// A request's bytes, on their way into a connection.
+struct NotedWhenLetGo {
+    body: Bytes,
+    course: Course,
+}
+
+impl AsRef<[u8]> for NotedWhenLetGo {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Drop for NotedWhenLetGo {
+    fn drop(&mut self) {
+        self.course.note_let_go();
+    }
 }
 
 struct NotedWhenDropped(Course);

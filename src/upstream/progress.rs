@@ -15,6 +15,10 @@ struct Notes {
     begun: Instant,
     taken: Arc<TakenRequests>,
     resolving: AtomicBool,
+    /// A connection has taken the request: from here on it may have left.
+    handed: AtomicBool,
+    /// It has ended: what lets go of the request now did not send it for it.
+    over: AtomicBool,
     answering: AtomicBool,
     sent: Progress,
 }
@@ -44,9 +48,15 @@ tokio::task_local! {
 impl Course {
     /// The course of a POST whose sending `progress` tells of, of an attempt that began then.
     pub(super) fn of(progress: &Progress, begun: Instant, taken: &Arc<TakenRequests>) -> Self {
-        let (resolving, answering) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (sent, taken) = (progress.clone(), Arc::clone(taken));
-        Self(Arc::new(Notes { begun, taken, resolving, answering, sent }))
+        Self(Arc::new(Notes {
+            begun,
+            taken: Arc::clone(taken),
+            resolving: AtomicBool::new(false),
+            handed: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
+            sent: progress.clone(),
+        }))
     }
 
     /// The course of the POST that the calling code runs for, if there is one.
@@ -78,12 +88,35 @@ impl Course {
         self.0.answering.load(Ordering::Relaxed)
     }
 
-    /// Notes that a connection has taken the whole request.
-    pub(super) fn note_whole(&self) {
-        if !self.0.sent.is_whole() {
-            self.0.sent.note_whole(self.0.begun.elapsed());
+    /// Notes that a connection has taken the request: it may leave at any time now.
+    pub(super) fn note_handed(&self) {
+        if !self.0.handed.swap(true, Ordering::Relaxed) {
             self.0.taken.in_use().requests += 1;
         }
+    }
+
+    /// Whether a connection has taken the request.
+    pub(super) fn is_handed(&self) -> bool {
+        self.0.handed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the last byte of the request went into the connection.
+    pub(super) fn note_whole(&self) {
+        self.note_handed();
+        self.0.sent.note_whole(self.0.begun.elapsed());
+    }
+
+    /// Notes that the connection has let go of the request's bytes. Of a request that is given up
+    /// it lets go as well, and so does who never had a connection.
+    pub(super) fn note_let_go(&self) {
+        if self.is_handed() && !self.0.over.load(Ordering::Relaxed) {
+            self.note_whole();
+        }
+    }
+
+    /// Notes that it is over, once what is returned is dropped.
+    pub(super) fn ending(&self) -> Ending<'_> {
+        Ending(self)
     }
 
     /// Whether connections had taken others while this one was not taken.
@@ -107,9 +140,18 @@ impl Drop for Resolving<'_> {
     }
 }
 
+/// While it lives, what is noted is of an attempt that goes on.
+pub(super) struct Ending<'a>(&'a Course);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.0.over.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Drop for Notes {
     fn drop(&mut self) {
-        if self.sent.is_whole() {
+        if self.handed.load(Ordering::Relaxed) {
             let mut taken = self.taken.in_use();
             taken.requests = taken.requests.saturating_sub(1);
             taken.until = Some(Instant::now());

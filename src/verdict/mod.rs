@@ -52,6 +52,7 @@ pub struct Reply {
 
 /// An attempt that ended without an answer.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub struct Failure {
     /// How far it came.
     pub phase: Phase,
@@ -63,6 +64,8 @@ pub struct Failure {
     pub deadline: bool,
     /// The last byte of the request was handed to the connection and, where TCP told, acknowledged.
     pub sent_whole: bool,
+    /// Something answered, and it is no HTTP that can be read.
+    pub not_http: bool,
 }
 
 /// How far an attempt came.
@@ -171,7 +174,7 @@ pub enum Verdict {
     },
     /// 401 or 403 about our credential: the lane is held, no row is charged.
     Credential,
-    /// Not the provider: portal, block page, wrong URL.
+    /// Not the provider: portal, block page, wrong URL, or what is no HTTP.
     NotTheProvider {
         /// What came instead, for the cause.
         detail: String,
@@ -242,6 +245,9 @@ pub fn is_of_a_portal(reply: &Reply) -> bool {
 fn judge_failure(failure: &Failure) -> Verdict {
     match (failure.phase, failure.deadline) {
         (Phase::Credential, _) => Verdict::Credential,
+        (Phase::Answer, _) if failure.not_http => {
+            Verdict::NotTheProvider { detail: failure.detail.clone() }
+        }
         (Phase::Write | Phase::Answer, false) => Verdict::Reset,
         (phase, _) => Verdict::NoAnswer(phase),
     }

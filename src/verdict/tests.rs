@@ -322,6 +322,7 @@ fn a_failure_is_no_answer_a_reset_or_the_credential() {
             bytes_may_have_left: true,
             deadline,
             sent_whole: true,
+            not_http: false,
         };
         judge(&Outcome::Failed(failure), &rules())
     };

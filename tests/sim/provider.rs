@@ -527,6 +527,7 @@ fn failed(phase: Phase, bytes_may_have_left: bool, deadline: bool) -> Outcome {
         bytes_may_have_left,
         deadline,
         sent_whole: bytes_may_have_left,
+        not_http: false,
     })
 }
 

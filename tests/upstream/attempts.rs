@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use redeemd::redemption::Answer;
 use redeemd::settings::{Auth, SecretSource};
-use redeemd::verdict::Phase;
+use redeemd::verdict::{Outcome, Phase, Rules, Verdict, judge};
 use tokio::net::TcpListener;
 
-use crate::server::{Reaction, Server, answer, ok};
+use crate::server::{Reaction, Server, answer, ok, text};
 use crate::{
     BODY, Bench, answer_of, answered, attempt, comes, failed, failure_of, nothing_left, unwatched,
 };
@@ -286,6 +286,39 @@ async fn the_gateways_own_check_repeats_nothing_of_a_redemption_that_was_not_tak
     answered(upstream.canary(&unwatched()).await.unwrap());
     let check = server.seen()[1].body().to_owned();
     assert!(!check.contains("OR 1") && !check.contains('-'), "{check}");
+}
+
+#[tokio::test]
+async fn a_header_that_is_folded_or_has_a_space_before_its_colon_is_read_and_one_of_many_too() {
+    let many = "x-a: a\r\n".repeat(200);
+    for headers in ["x-a: a\r\n b\r\n", "x-a : a\r\n", many.as_str()] {
+        let headers = format!("{headers}content-type: application/json\r\n");
+        let server = Server::plain(move |_| answer(200, &headers, "{}")).await;
+        let reply = answer_of(&Bench::new().upstream(&server.url("/"))).await;
+        assert_eq!(reply.answer.content_type.as_deref(), Some("application/json"));
+        assert_eq!((reply.answer.status, reply.answer.body.as_ref()), (200, &b"{}"[..]));
+    }
+}
+
+#[tokio::test]
+async fn what_answers_and_is_no_http_that_can_be_read_is_somebody_else_and_no_line_that_broke() {
+    let many = "x-a: a\r\n".repeat(300);
+    let large = format!("x: {}\r\n", "a".repeat(500_000));
+    let answers = [
+        "220 mail.example ESMTP\r\n".to_owned(),
+        "SSH-2.0-OpenSSH_9.6\r\n".to_owned(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}".to_owned(),
+        text(200, &many, "{}"),
+        text(200, &large, "{}"),
+    ];
+    for answer in answers {
+        let server = Server::plain(move |_| Reaction::Hang(answer.clone())).await;
+        let failure = failure_of(&Bench::new().upstream(&server.url("/"))).await;
+        assert!(failure.bytes_may_have_left && failure.sent_whole, "{failure:?}");
+        assert!(failure.detail.contains("is no HTTP that can be read"), "{}", failure.detail);
+        let judged = judge(&Outcome::Failed(failure), &Rules::default());
+        assert!(matches!(judged, Verdict::NotTheProvider { .. }), "{judged:?}");
+    }
 }
 
 #[tokio::test]

@@ -302,8 +302,11 @@ async fn an_http2_connection_that_became_a_black_hole_ends_before_the_deadline()
     );
 }
 
-/// HTTP/2 with one stream at a time: the first request is answered, no other ever is.
-async fn http2_of_one_stream(authority: &Authority) -> (u16, JoinSet<()>) {
+/// HTTP/2 with this limit: the first request is answered, no other ever is.
+async fn http2_that_answers_once(
+    authority: &Authority,
+    limit: fn(&mut hyper::server::conn::http2::Builder<TokioExecutor>),
+) -> (u16, JoinSet<()>) {
     let acceptor = authority.acceptor("localhost", VALID, &["h2"]);
     let (listener, port) = listening().await;
     let mut task = JoinSet::new();
@@ -321,7 +324,7 @@ async fn http2_of_one_stream(authority: &Authority) -> (u16, JoinSet<()>) {
             }
         });
         let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-        http.max_concurrent_streams(1);
+        limit(&mut http);
         http.serve_connection(TokioIo::new(stream), service).await.ok();
     });
     (port, task)
@@ -330,7 +333,10 @@ async fn http2_of_one_stream(authority: &Authority) -> (u16, JoinSet<()>) {
 #[tokio::test]
 async fn what_waits_for_a_place_on_a_connection_tells_nothing_of_the_line_and_nothing_of_silence() {
     let (authority, here) = (Authority::new(), Bench::new());
-    let (port, _task) = http2_of_one_stream(&authority).await;
+    let (port, _task) = http2_that_answers_once(&authority, |http| {
+        http.max_concurrent_streams(1);
+    })
+    .await;
     let upstream = authority.trusted_within(&here, &https(port), Duration::from_secs(2));
     answer_of(&upstream).await;
     let redeem = || async { failure_of(&upstream).await };
@@ -344,6 +350,23 @@ async fn what_waits_for_a_place_on_a_connection_tells_nothing_of_the_line_and_no
         let told = (failure.phase, failure.sent_whole);
         assert_eq!(told, (Phase::Answer, is_silence), "{}", failure.detail);
     }
+}
+
+#[tokio::test]
+async fn a_request_whose_body_the_peer_lets_nobody_send_was_not_sent_whole_but_may_have_left() {
+    let (authority, here) = (Authority::new(), Bench::new());
+    let (port, _task) = http2_that_answers_once(&authority, |http| {
+        http.initial_stream_window_size(0);
+    })
+    .await;
+    let upstream = authority.trusted_within(&here, &https(port), Duration::from_secs(1));
+    // Before the first answer the gateway may not know of the limit.
+    answer_of(&upstream).await;
+    let progress = unwatched();
+    let failure = failed(upstream.redeem(&attempt(), &progress).await);
+    assert_eq!((failure.phase, failure.deadline), (Phase::Write, true), "{}", failure.detail);
+    assert!(failure.bytes_may_have_left && !failure.sent_whole, "{failure:?}");
+    assert!(!progress.is_whole(), "giving it up sends nothing");
 }
 
 /// HTTP/2's frames by hand: `answer` once a request's stream has ended.
