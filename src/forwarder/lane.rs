@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::show::{self, Ids};
 use super::{Context, STOP_GRACE, Transport, ending, memory};
 use crate::clock::{signed_ms, whole_ms};
-use crate::link::{self, Cause, Heard, LinkPhase, Nudge};
+use crate::link::{self, Cause, Heard, Nudge};
 use crate::message::held_by;
 use crate::queue::{
     CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
@@ -172,14 +172,11 @@ impl<R: Transport> Forwarder<R> {
         let mut reloads = self.context.reloads.clone();
         self.show_phase();
         while !*stop.borrow() {
-            // Before looking: a row that comes after the look must wake us. While down, only a
-            // demand for a probe does.
-            if self.scheduler.link().phase() == LinkPhase::Up
-                || self.scheduler.link().wants_demand()
-            {
-                lane.want_signal();
-            }
+            // Before looking: a row that comes after the look must wake us, and after it: one that
+            // a claim does not find. While down, else only a demand for a probe does.
+            self.want_signal();
             let worked = self.work();
+            self.want_signal();
             self.publish();
             let moment = self.next_moment(worked);
             let held = self.is_held_for_credential();
@@ -203,6 +200,12 @@ impl<R: Transport> Forwarder<R> {
             }
         }
         self.stop(mail).await;
+    }
+
+    fn want_signal(&self) {
+        if self.scheduler.wants_signal() {
+            self.lane.want_signal();
+        }
     }
 
     fn on(&mut self, event: schedule::LaneEvent<'_>) {
