@@ -23,7 +23,7 @@ use crate::store::{
     About, Claim, Claimed, Ended, Event, LaneMemory, Record, Remember, Settled, Settlement, Unclaim,
 };
 use crate::trust::{Progress, Trust};
-use crate::verdict::{self, Outcome, Rules};
+use crate::verdict::{self, Outcome, Phase, Rules};
 
 /// A settlement or a memory that the store did not take is offered again after this long.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -711,6 +711,7 @@ impl<R: Transport> Forwarder<R> {
             self.finished(finished);
             self.work();
         }
+        self.give_up().await;
         self.keep_the_credential(until).await;
         let memory = self.memory(self.now());
         let lane = self.lane.name().to_owned();
@@ -719,6 +720,26 @@ impl<R: Transport> Forwarder<R> {
             tracing::warn!(lane = self.lane.name(), %error, "the link's state could not be kept \
                 for the next start");
         }
+    }
+
+    /// What did not end in time may have reached the provider. Its rows wait for a lane of this
+    /// name, which the next reload may bring back.
+    async fn give_up(&mut self) {
+        self.tasks.shutdown().await;
+        let outcome = ending::word(Heard::NoAnswer(Phase::Answer));
+        for (seq, attempt) in self.scheduler.on_the_wire() {
+            let about = About { outcome: outcome.to_owned(), ..About::default() };
+            let settlement = Settlement { seq, attempt, ended: Ended::Unclear, about };
+            let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
+            self.tasks.spawn(async move {
+                if let Err(error) = queue.ask(settlement).await {
+                    tracing::warn!(lane, %seq, %error, "an attempt was given up at a stop, and \
+                        that could not be kept: uncertain at the next start");
+                }
+                Finished::Errand
+            });
+        }
+        while self.tasks.join_next().await.is_some() {}
     }
 
     /// A refresh token that the provider is giving just now is the only one that is good.

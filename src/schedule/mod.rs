@@ -319,6 +319,12 @@ impl Scheduler {
         Flying { backlog: all.saturating_sub(live), live }
     }
 
+    /// Which rows are on the wire, and by which attempt.
+    #[must_use]
+    pub fn on_the_wire(&self) -> Vec<(Seq, u32)> {
+        self.flying.values().map(|flight| (flight.row.seq, flight.row.attempt)).collect()
+    }
+
     /// Rows that tills wait for.
     #[must_use]
     pub fn live_rows(&self) -> usize {

@@ -1092,8 +1092,8 @@ fn a_demand_outlasts_a_store_that_takes_nothing_and_a_hold() {
         world.work();
     };
     let any_row_may_wait: Meanwhile = |world| {
-        world.lane.on(world.now, LaneEvent::Signalled(Seq(0)));
         world.tells_all();
+        world.lane.on(world.now, LaneEvent::Signalled(Seq(0)));
     };
     let the_store_is_busy: Meanwhile = World::tells_all;
     for (gives, meanwhile) in
