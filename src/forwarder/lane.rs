@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::show::{self, Ids};
 use super::{Context, STOP_GRACE, Transport, ending, memory};
 use crate::clock::{signed_ms, whole_ms};
-use crate::link::{self, Cause, Heard, Nudge};
+use crate::link::{self, Cause, Heard, LinkPhase, Nudge};
 use crate::message::held_by;
 use crate::queue::{
     CommandWithReceipt, LIVE_ROWS_MAX, Lane, LaneCommand, LaneSettings, Mailboxes, QueueError,
@@ -33,6 +33,10 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 const MEMORY_EVERY: Duration = Duration::from_secs(10);
 const MEMORY_EVERY_MAX: Duration = Duration::from_secs(300);
 const MEMORY_PART: u32 = 60;
+
+/// Since when a lane is as it is follows a wall clock that is set, unless by less than this: what
+/// is shown in whole seconds must not flicker.
+const STEADY_MS: u64 = 2000;
 
 /// Something that went on beside the loop has ended.
 enum Finished {
@@ -225,6 +229,9 @@ impl<R: Transport> Forwarder<R> {
             for action in actions {
                 self.act(action);
             }
+        }
+        if self.scheduler.link().seen() != LinkPhase::Up {
+            self.see_since_when(now, STEADY_MS);
         }
         if self.memory_due(now).is_some_and(|due| due <= now) {
             self.remember(now);
@@ -615,25 +622,38 @@ impl<R: Transport> Forwarder<R> {
 
     /// Publishes and logs where the link stands.
     fn show_phase(&mut self) {
-        self.see_since_when(self.now());
+        self.see_since_when(self.now(), 0);
         show::log(self.lane.name(), self.scheduler.link(), &mut self.logged);
         self.publish();
         self.context.phases.notify_one();
     }
 
-    /// Since when the lane is held by a person, and since when it is as it is.
-    fn see_since_when(&mut self, now: Duration) {
+    /// Since when the lane is held by a person, and since when it is as it is: by what the wall
+    /// clock shows now, or as before where that differs by no more.
+    fn see_since_when(&mut self, now: Duration, steady_ms: u64) {
         let (link, wall_ms) = (self.scheduler.link(), self.context.clock.stamp().unix_ms);
-        let ago_ms = |ago| wall_ms.saturating_sub(signed_ms(ago));
+        let seen_ms = |ago, (before_ms, steady_ms): (i64, u64)| {
+            let ms = wall_ms.saturating_sub(signed_ms(ago));
+            if ms.abs_diff(before_ms) > steady_ms { ms } else { before_ms }
+        };
         self.held_since = link.persons_hold().map(|hold| match self.held_since {
-            Some(held) if held.0 == hold.since => held,
-            _ => (hold.since, ago_ms(now.saturating_sub(hold.since))),
+            // The process before told: that is not this link's time.
+            Some(held) if held.0 == hold.since && hold.since.is_zero() => held,
+            held => {
+                let before = held.filter(|held| held.0 == hold.since);
+                let before_ms = before.map_or(i64::MIN, |(_, before_ms)| before_ms);
+                let ago = now.saturating_sub(hold.since);
+                (hold.since, seen_ms(ago, (before_ms, STEADY_MS)))
+            }
         });
         let Some(why) = show::why(link) else { return };
         self.since_ms = match self.held_since {
             Some((_, held_ms)) if why.cause.is_for_a_person() => held_ms,
             // An outage that began before this process goes on.
-            _ => ago_ms(now.saturating_sub(why.since).max(link.unended_outage(now))),
+            _ => {
+                let ago = now.saturating_sub(why.since).max(link.unended_outage(now));
+                seen_ms(ago, (self.since_ms, steady_ms))
+            }
         };
     }
 
