@@ -157,7 +157,7 @@ impl Clock {
                 let unix_ms = system_unix_ms();
                 Stamp {
                     unix_ms,
-                    trusted: unix_ms >= BUILT_AT_MS
+                    trusted: may_be_set(unix_ms)
                         && sync.is_synchronised(began.elapsed(), is_synchronised),
                 }
             }
@@ -326,6 +326,12 @@ pub fn signed_ms(span: Duration) -> i64 {
 fn system_unix_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     signed_ms(since)
+}
+
+/// Whether a clock that shows this may have been set: it is not of before this build.
+#[must_use]
+pub fn may_be_set(unix_ms: i64) -> bool {
+    unix_ms >= BUILT_AT_MS
 }
 
 /// timesyncd touches this file once it has set the clock (systemd-timesyncd.service(8)).

@@ -11,7 +11,7 @@ use super::exit::CliError;
 use super::list::Pages;
 use super::row::RowView;
 use super::table::{Align, Table, count};
-use crate::clock::Clock;
+use crate::clock::{Clock, may_be_set, signed_ms};
 
 /// The ages below which a column counts, in seconds; the last counts the rest.
 const BELOW_S: [u64; 8] = [60, 300, 1200, 3600, 3 * 3600, 12 * 3600, 24 * 3600, 72 * 3600];
@@ -27,13 +27,21 @@ pub(super) async fn ages(daemon: &Daemon, json: bool, out: &mut dyn Write) -> Re
     let now_ms = Clock::system().stamp().unix_ms;
     let mut lanes: BTreeMap<String, Ages> = BTreeMap::new();
     let pages = Pages { state: Some("pending"), ..Pages::all_of(None) };
+    let mut unknown: BTreeMap<String, u64> = BTreeMap::new();
     let count = |row: &RowView| {
-        let column = column(age_s(&row.accepted_at, now_ms));
         let ages = lanes.entry(row.lane.clone()).or_default();
+        if is_unknown(&row.accepted_at, now_ms) {
+            *unknown.entry(row.lane.clone()).or_default() += 1;
+            return;
+        }
+        let column = column(age_s(&row.accepted_at, now_ms));
         ages.iter_mut().skip(column).take(1).for_each(|number| *number += 1);
     };
     pages.every(daemon, count).await?;
-    if json { print_json(&lanes, out) } else { Ok(out.write_all(render(&lanes).as_bytes())?) }
+    if json {
+        return print_json(&lanes, &unknown, out);
+    }
+    Ok(out.write_all((render(&lanes) + &told_of(&unknown)).as_bytes())?)
 }
 
 /// Seconds since; none where the time lies ahead or cannot be read.
@@ -41,6 +49,23 @@ fn age_s(accepted_at: &str, now_ms: i64) -> u64 {
     let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(now_ms).unwrap_or(0));
     let accepted = humantime::parse_rfc3339(accepted_at).unwrap_or(now);
     now.duration_since(accepted).unwrap_or_default().as_secs()
+}
+
+/// It was accepted before somebody set the clock: how long ago nobody knows.
+fn is_unknown(accepted_at: &str, now_ms: i64) -> bool {
+    let accepted = humantime::parse_rfc3339(accepted_at).ok();
+    let since = accepted.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    may_be_set(now_ms) && since.is_some_and(|since| !may_be_set(signed_ms(since)))
+}
+
+fn told_of(unknown: &BTreeMap<String, u64>) -> String {
+    let told = |(lane, number): (&String, &u64)| {
+        format!(
+            "{lane}: {} more, accepted before the clock was set: of unknown age\n",
+            count(*number)
+        )
+    };
+    unknown.iter().map(told).collect()
 }
 
 fn column(age_s: u64) -> usize {
@@ -62,12 +87,17 @@ fn render(lanes: &BTreeMap<String, Ages>) -> String {
     table.header() + &table.take_rows()
 }
 
-fn print_json(lanes: &BTreeMap<String, Ages>, out: &mut dyn Write) -> Result<(), CliError> {
+fn print_json(
+    lanes: &BTreeMap<String, Ages>,
+    unknown: &BTreeMap<String, u64>,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     for (lane, ages) in lanes {
         let below = |(below_s, pending): (Option<u64>, &u64)| json!({ "below_s": below_s, "pending": pending });
         let bounds = BELOW_S.into_iter().map(Some).chain([None]);
         let ages: Vec<Value> = bounds.zip(ages).map(below).collect();
-        writeln!(out, "{}", json!({ "lane": lane, "ages": ages }))?;
+        let unknown = unknown.get(lane).copied().unwrap_or_default();
+        writeln!(out, "{}", json!({ "lane": lane, "ages": ages, "unknown": unknown }))?;
     }
     Ok(())
 }
@@ -82,6 +112,20 @@ mod tests {
         assert_eq!(columns, [0, 0, 1, 3, 4, 7, 8, 8]);
         assert_eq!(age_s("2026-11-01T00:00:00Z", 1_793_491_260_000), 60);
         assert_eq!(age_s("2026-11-01T00:00:00Z", 0), 0, "a time that lies ahead");
+    }
+
+    #[test]
+    fn the_age_of_what_was_accepted_before_the_clock_was_set_is_not_known() {
+        let (set_ms, unset_ms) = (4_000_000_000_000, 400_000);
+        for (accepted_at, now_ms, unknown) in [
+            ("1970-01-01T00:05:00Z", set_ms, true),
+            ("1970-01-01T00:05:00Z", unset_ms, false),
+            ("2095-01-01T00:00:00Z", set_ms, false),
+        ] {
+            assert_eq!(is_unknown(accepted_at, now_ms), unknown, "{accepted_at} at {now_ms}");
+        }
+        let told = "retm: 1,200 more, accepted before the clock was set: of unknown age\n";
+        assert_eq!(told_of(&BTreeMap::from([("retm".to_owned(), 1200)])), told);
     }
 
     #[test]

@@ -93,6 +93,12 @@ impl<R: Transport + Clone> Core<R> {
         }
     }
 
+    /// Returns when the lanes that the last reload took away have ended: until then the next one
+    /// would wait.
+    pub(super) fn at_rest(&mut self) -> impl Future<Output = ()> + use<R> {
+        self.lanes.at_rest()
+    }
+
     /// Takes over everything that a reload can change, or nothing. What only a restart changes is
     /// still as it began ([`until_restart`](crate::settings::until_restart)).
     ///

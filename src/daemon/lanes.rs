@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::DaemonError;
 use super::parts::Parts;
@@ -20,7 +20,6 @@ type Transports<R> = Arc<RwLock<BTreeMap<String, R>>>;
 struct Running {
     lane: Arc<Lane>,
     stop: watch::Sender<bool>,
-    task: AbortHandle,
 }
 
 /// What becomes of a provider that cannot be used.
@@ -53,8 +52,12 @@ pub(super) struct RunningLanes<R> {
     phases: Arc<Notify>,
     transports: Transports<R>,
     running: Vec<Running>,
+    /// Lanes that were told to stop and let end what is on the wire. Each is over when nobody
+    /// listens to its stop any more.
+    ending: Vec<watch::Sender<bool>>,
     begun: u64,
-    tasks: JoinSet<String>,
+    /// Each tells at its end which lane it was: another one may have its name by then.
+    tasks: JoinSet<Arc<Lane>>,
 }
 
 impl<R: Transport + Clone> RunningLanes<R> {
@@ -70,6 +73,7 @@ impl<R: Transport + Clone> RunningLanes<R> {
             phases: Arc::default(),
             transports,
             running: Vec::new(),
+            ending: Vec::new(),
             begun: 0,
             tasks: JoinSet::new(),
         }
@@ -77,7 +81,8 @@ impl<R: Transport + Clone> RunningLanes<R> {
 
     /// Makes the lanes those of `settings`: what stays keeps its link, what is gone ends, what is
     /// new begins. All that is new is made before anything is ended, so that an error changes
-    /// nothing.
+    /// nothing. What is gone ends beside all that; only what an earlier call let go is waited for,
+    /// since of one name there must never be two.
     ///
     /// # Errors
     /// A provider cannot be used, unless its lane is held for that; or the store takes nothing.
@@ -86,6 +91,7 @@ impl<R: Transport + Clone> RunningLanes<R> {
         settings: &Settings,
         broken: Broken,
     ) -> Result<(), DaemonError> {
+        self.at_rest().await;
         let mut wanted = Vec::new();
         for provider in &settings.providers {
             wanted.push(self.usable(LaneSettings::of(provider, settings), broken)?);
@@ -99,7 +105,9 @@ impl<R: Transport + Clone> RunningLanes<R> {
         let of_name = |name: &str| self.find(name).or_else(|| lane_of(&begun, name));
         let lanes = wanted.iter().filter_map(|settings| of_name(&settings.provider.name)).collect();
         self.parts.queue.set_lanes(lanes).await?;
-        self.end_those_gone(settings).await;
+        for made in begun {
+            self.begin(made);
+        }
         for settings in wanted {
             if let Some(lane) =
                 self.find(&settings.provider.name).filter(|lane| *lane.settings() != settings)
@@ -107,9 +115,7 @@ impl<R: Transport + Clone> RunningLanes<R> {
                 lane.reconfigure(settings);
             }
         }
-        for made in begun {
-            self.begin(made);
-        }
+        self.let_go(settings);
         self.reloads.send_modify(|count| *count += 1);
         Ok(())
     }
@@ -164,32 +170,38 @@ impl<R: Transport + Clone> RunningLanes<R> {
 
     fn begin(&mut self, made: Made<R>) {
         let Made { lane, stop, forwarder } = made;
-        let name = lane.name().to_owned();
-        let task = self.tasks.spawn(async move {
+        let ended = Arc::clone(&lane);
+        self.tasks.spawn(async move {
             forwarder.run().await;
-            name
+            ended
         });
-        self.running.push(Running { lane, stop, task });
+        self.running.push(Running { lane, stop });
     }
 
-    async fn end_those_gone(&mut self, settings: &Settings) {
+    /// Tells the lanes that are gone to stop. Their ends come out of [`RunningLanes::ended`].
+    fn let_go(&mut self, settings: &Settings) {
         let stays = |one: &Running| {
             settings.providers.iter().any(|provider| provider.name == one.lane.name())
         };
         let (stay, gone): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.running).into_iter().partition(stays);
         self.running = stay;
-        for one in &gone {
-            tracing::warn!(
-                lane = one.lane.name(),
-                "the provider is gone from the settings: its lane ends"
-            );
-            one.stop.send_replace(true);
-            self.transports.write().unwrap_or_else(PoisonError::into_inner).remove(one.lane.name());
+        for Running { lane, stop } in gone {
+            let lane = lane.name();
+            tracing::warn!(lane, "the provider is gone from the settings: its lane ends");
+            stop.send_replace(true);
+            self.transports.write().unwrap_or_else(PoisonError::into_inner).remove(lane);
+            self.ending.push(stop);
         }
-        while gone.iter().any(|one| !one.task.is_finished()) {
-            if self.tasks.join_next().await.is_none() {
-                break;
+    }
+
+    /// Returns when every lane that was let go has ended.
+    pub(super) fn at_rest(&mut self) -> impl Future<Output = ()> + use<R> {
+        self.ending.retain(|stop| !stop.is_closed());
+        let ending = self.ending.clone();
+        async move {
+            for stop in ending {
+                stop.closed().await;
             }
         }
     }
@@ -203,8 +215,8 @@ impl<R: Transport + Clone> RunningLanes<R> {
     pub(super) async fn ended(&mut self) -> String {
         loop {
             match self.tasks.join_next().await {
-                Some(Ok(lane)) if self.running.iter().any(|one| one.lane.name() == lane) => {
-                    return format!("lane {lane} ended");
+                Some(Ok(lane)) if self.running.iter().any(|one| Arc::ptr_eq(&one.lane, &lane)) => {
+                    return format!("lane {} ended", lane.name());
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return format!("a lane ended in a defect: {error}"),

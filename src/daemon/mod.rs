@@ -178,11 +178,17 @@ impl RunningDaemon {
     }
 
     async fn serve(&mut self) -> Result<(), DaemonError> {
+        let mut is_to_reload = false;
         loop {
+            let at_rest = self.core.at_rest();
             tokio::select! {
                 _ = self.signals.terminate.recv() => return Ok(()),
                 _ = self.signals.interrupt.recv() => return Ok(()),
-                _ = self.signals.hangup.recv() => self.reload().await,
+                _ = self.signals.hangup.recv() => is_to_reload = true,
+                () = at_rest, if is_to_reload => {
+                    is_to_reload = false;
+                    self.reload().await;
+                }
                 () = self.listeners.ended() => {
                     return Err(DaemonError::System("a listener ended".to_owned()));
                 }

@@ -23,7 +23,7 @@ use crate::store::{
     About, Claim, Claimed, Ended, Event, LaneMemory, Record, Remember, Settled, Settlement, Unclaim,
 };
 use crate::trust::{Progress, Trust};
-use crate::verdict::{self, Outcome, Rules};
+use crate::verdict::{self, Outcome, Phase, Rules};
 
 /// A settlement or a memory that the store did not take is offered again after this long.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -33,6 +33,10 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 const MEMORY_EVERY: Duration = Duration::from_secs(10);
 const MEMORY_EVERY_MAX: Duration = Duration::from_secs(300);
 const MEMORY_PART: u32 = 60;
+
+/// Since when a lane is as it is follows a wall clock that is set, unless by less than this: what
+/// is shown in whole seconds must not flicker.
+const STEADY_MS: u64 = 2000;
 
 /// Something that went on beside the loop has ended.
 enum Finished {
@@ -172,14 +176,11 @@ impl<R: Transport> Forwarder<R> {
         let mut reloads = self.context.reloads.clone();
         self.show_phase();
         while !*stop.borrow() {
-            // Before looking: a row that comes after the look must wake us. While down, only a
-            // demand for a probe does.
-            if self.scheduler.link().phase() == LinkPhase::Up
-                || self.scheduler.link().wants_demand()
-            {
-                lane.want_signal();
-            }
+            // Before looking: a row that comes after the look must wake us, and after it: one that
+            // a claim does not find. While down, else only a demand for a probe does.
+            self.want_signal();
             let worked = self.work();
+            self.want_signal();
             self.publish();
             let moment = self.next_moment(worked);
             let held = self.is_held_for_credential();
@@ -205,6 +206,12 @@ impl<R: Transport> Forwarder<R> {
         self.stop(mail).await;
     }
 
+    fn want_signal(&self) {
+        if self.scheduler.wants_signal() {
+            self.lane.want_signal();
+        }
+    }
+
     fn on(&mut self, event: schedule::LaneEvent<'_>) {
         let now = self.now();
         self.scheduler.on(now, event);
@@ -222,6 +229,9 @@ impl<R: Transport> Forwarder<R> {
             for action in actions {
                 self.act(action);
             }
+        }
+        if self.scheduler.link().seen() != LinkPhase::Up {
+            self.see_since_when(now, STEADY_MS);
         }
         if self.memory_due(now).is_some_and(|due| due <= now) {
             self.remember(now);
@@ -612,25 +622,38 @@ impl<R: Transport> Forwarder<R> {
 
     /// Publishes and logs where the link stands.
     fn show_phase(&mut self) {
-        self.see_since_when(self.now());
+        self.see_since_when(self.now(), 0);
         show::log(self.lane.name(), self.scheduler.link(), &mut self.logged);
         self.publish();
         self.context.phases.notify_one();
     }
 
-    /// Since when the lane is held by a person, and since when it is as it is.
-    fn see_since_when(&mut self, now: Duration) {
+    /// Since when the lane is held by a person, and since when it is as it is: by what the wall
+    /// clock shows now, or as before where that differs by no more.
+    fn see_since_when(&mut self, now: Duration, steady_ms: u64) {
         let (link, wall_ms) = (self.scheduler.link(), self.context.clock.stamp().unix_ms);
-        let ago_ms = |ago| wall_ms.saturating_sub(signed_ms(ago));
+        let seen_ms = |ago, (before_ms, steady_ms): (i64, u64)| {
+            let ms = wall_ms.saturating_sub(signed_ms(ago));
+            if ms.abs_diff(before_ms) > steady_ms { ms } else { before_ms }
+        };
         self.held_since = link.persons_hold().map(|hold| match self.held_since {
-            Some(held) if held.0 == hold.since => held,
-            _ => (hold.since, ago_ms(now.saturating_sub(hold.since))),
+            // The process before told: that is not this link's time.
+            Some(held) if held.0 == hold.since && hold.since.is_zero() => held,
+            held => {
+                let before = held.filter(|held| held.0 == hold.since);
+                let before_ms = before.map_or(i64::MIN, |(_, before_ms)| before_ms);
+                let ago = now.saturating_sub(hold.since);
+                (hold.since, seen_ms(ago, (before_ms, STEADY_MS)))
+            }
         });
         let Some(why) = show::why(link) else { return };
         self.since_ms = match self.held_since {
             Some((_, held_ms)) if why.cause.is_for_a_person() => held_ms,
             // An outage that began before this process goes on.
-            _ => ago_ms(now.saturating_sub(why.since).max(link.unended_outage(now))),
+            _ => {
+                let ago = now.saturating_sub(why.since).max(link.unended_outage(now));
+                seen_ms(ago, (self.since_ms, steady_ms))
+            }
         };
     }
 
@@ -708,6 +731,7 @@ impl<R: Transport> Forwarder<R> {
             self.finished(finished);
             self.work();
         }
+        self.give_up().await;
         self.keep_the_credential(until).await;
         let memory = self.memory(self.now());
         let lane = self.lane.name().to_owned();
@@ -716,6 +740,26 @@ impl<R: Transport> Forwarder<R> {
             tracing::warn!(lane = self.lane.name(), %error, "the link's state could not be kept \
                 for the next start");
         }
+    }
+
+    /// What did not end in time may have reached the provider. Its rows wait for a lane of this
+    /// name, which the next reload may bring back.
+    async fn give_up(&mut self) {
+        self.tasks.shutdown().await;
+        let outcome = ending::word(Heard::NoAnswer(Phase::Answer));
+        for (seq, attempt) in self.scheduler.on_the_wire() {
+            let about = About { outcome: outcome.to_owned(), ..About::default() };
+            let settlement = Settlement { seq, attempt, ended: Ended::Unclear, about };
+            let (queue, lane) = (self.context.queue.clone(), self.lane.name().to_owned());
+            self.tasks.spawn(async move {
+                if let Err(error) = queue.ask(settlement).await {
+                    tracing::warn!(lane, %seq, %error, "an attempt was given up at a stop, and \
+                        that could not be kept: uncertain at the next start");
+                }
+                Finished::Errand
+            });
+        }
+        while self.tasks.join_next().await.is_some() {}
     }
 
     /// A refresh token that the provider is giving just now is the only one that is good.

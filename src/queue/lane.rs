@@ -400,9 +400,11 @@ impl Lane {
         })
     }
 
-    /// A row waits for this lane that was not handed over.
+    /// A row waits for this lane that was not handed over; 0: any may.
     pub fn signal(&self, seq: Seq) {
-        self.newest.store(seq.0, Ordering::Release);
+        if seq > Seq(0) {
+            self.newest.store(seq.0, Ordering::Release);
+        }
         if self.wants_signal.swap(false, Ordering::AcqRel) {
             self.wake.notify_one();
         }
@@ -414,10 +416,10 @@ impl Lane {
         self.wants_signal.store(true, Ordering::Release);
     }
 
-    /// Returns at the next signal; the newest row that waits.
+    /// Returns at the next signal; the newest row that waits and was not told before, or 0.
     pub async fn signalled(&self) -> Seq {
         self.wake.notified().await;
-        Seq(self.newest.load(Ordering::Acquire))
+        Seq(self.newest.swap(0, Ordering::AcqRel))
     }
 
     /// A till's check ended. One that the provider spoke about tells that the link is up.

@@ -30,7 +30,7 @@ pub use lane::{
 };
 pub use writer::Writer;
 
-use crate::clock::{Clock, Day, Days, Zone};
+use crate::clock::{Clock, Day, Days, Zone, may_be_set};
 use crate::decide::{Attempt, CodeRules, WaitEnd};
 use crate::message::{Language, Storage};
 use crate::redemption::{Id, Redemption, Request, RewardCode, Seq};
@@ -478,13 +478,19 @@ impl Queue {
         self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Age of the oldest pending row in seconds; one index look-up, none when nothing is pending.
+    /// Age of the oldest pending row in seconds, as far as it is known; one index look-up, none
+    /// when nothing is pending.
     pub async fn oldest_pending_age_s(&self) -> Option<u64> {
         if self.counts().pending == 0 {
             return None;
         }
-        let oldest = self.read(Reader::oldest_pending_ms).await.ok().flatten()?;
-        u64::try_from(self.shared.clock.stamp().unix_ms.saturating_sub(oldest) / 1000).ok()
+        let now_ms = self.shared.clock.stamp().unix_ms;
+        let oldest = if may_be_set(now_ms) {
+            self.read(Reader::oldest_pending_of_a_set_clock_ms).await
+        } else {
+            self.read(Reader::oldest_pending_ms).await
+        };
+        u64::try_from(now_ms.saturating_sub(oldest.ok().flatten()?) / 1000).ok()
     }
 
     /// The store's health.

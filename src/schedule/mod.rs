@@ -319,6 +319,12 @@ impl Scheduler {
         Flying { backlog: all.saturating_sub(live), live }
     }
 
+    /// Which rows are on the wire, and by which attempt.
+    #[must_use]
+    pub fn on_the_wire(&self) -> Vec<(Seq, u32)> {
+        self.flying.values().map(|flight| (flight.row.seq, flight.row.attempt)).collect()
+    }
+
     /// Rows that tills wait for.
     #[must_use]
     pub fn live_rows(&self) -> usize {
@@ -329,6 +335,14 @@ impl Scheduler {
     #[must_use]
     pub fn takes_live(&self) -> bool {
         self.link.may_ask() && !self.stopping
+    }
+
+    /// Whether the lane has to hear of a row that waits. A claim that is on its way may not find
+    /// it.
+    #[must_use]
+    pub fn wants_signal(&self) -> bool {
+        let is_up = self.link.phase() == link::LinkPhase::Up;
+        is_up || self.claiming || self.link.wants_demand()
     }
 
     /// New settings; the state stays.
@@ -354,7 +368,11 @@ impl Scheduler {
             LaneEvent::Landed(landed) => self.landed(now, &landed),
             LaneEvent::Withdrawn(seq) => self.withdrawn(seq),
             LaneEvent::Settled(seq, pending) => self.settled(now, seq, pending),
-            LaneEvent::WrittenLate => self.look_from_the_start(),
+            LaneEvent::WrittenLate => {
+                self.look_from_the_start();
+                // Nor did a probe find them, and the next one may be far.
+                self.nudged(now, Nudge::Demand);
+            }
             LaneEvent::Checked(checked) => self.checked(now, &checked),
             LaneEvent::CheckHeard(strong) => {
                 self.evidence.heard(now);
@@ -362,7 +380,7 @@ impl Scheduler {
                 self.apply(effects);
             }
             LaneEvent::Signalled(seq) => {
-                self.demand = Some(seq).filter(|seq| *seq > Seq(0));
+                self.demand = Some(seq).filter(|seq| *seq > Seq(0)).or(self.demand);
                 self.nudged(now, Nudge::Demand);
             }
             LaneEvent::Nudged(nudge) => self.nudged(now, nudge),
@@ -661,6 +679,7 @@ impl Scheduler {
         self.claiming = false;
         let Some(rows) = rows else {
             self.waits.put_back(&ask.due, now);
+            self.demand = self.demand.or(ask.demand);
             self.claim_from = now + STORE_RETRY;
             return;
         };
@@ -709,6 +728,7 @@ impl Scheduler {
             self.probed = row.seq;
         }
         if !self.link.may_probe(now) {
+            self.demand = self.demand.or(ask.demand);
             return self.backlog.push_back(row);
         }
         self.link.probing(now, row.seq);
@@ -718,6 +738,10 @@ impl Scheduler {
     }
 
     fn no_probe(&mut self, now: Duration, ask: &Ask) {
+        // The claim did not see what came after it was sent: another one does.
+        if ask.renewals != self.renewals {
+            return;
+        }
         let on_demand = self.link.probes_on_demand_alone();
         let is_due = self.waits.next_moment().is_some_and(|due| due <= now);
         if (ask.after > Seq(0) || is_due) && !on_demand {
@@ -758,6 +782,13 @@ impl Scheduler {
             self.exhausted_at = whole.then_some(ask.renewals);
         } else if whole && nothing {
             self.nobody_else_at = Some(ask.renewals);
+            self.hear_of_nobody_else(now);
+        }
+    }
+
+    /// Nobody else's row has come since that was looked for either.
+    fn hear_of_nobody_else(&mut self, now: Duration) {
+        if self.nobody_else_at == Some(self.renewals) {
             let effects = self.link.nobody_else(now);
             self.apply(effects);
         }
@@ -812,10 +843,7 @@ impl Scheduler {
             let left = self.link.waiting(now).max(at_least).unwrap_or_default();
             self.waits.holds_off(seq, now + left + self.config.link.retry_min);
         }
-        if self.nobody_else_at == Some(self.renewals) {
-            let effects = self.link.nobody_else(now);
-            self.apply(effects);
-        }
+        self.hear_of_nobody_else(now);
         self.tell_live(now, seq, heard);
     }
 
@@ -926,6 +954,10 @@ impl Scheduler {
         }
         let effects = self.link.nudged(now, nudge);
         self.apply(effects);
+        // A hold forgets when the probe for it was to come.
+        if matches!(nudge, Nudge::Release) && self.demand.is_some() {
+            self.link.nudged(now, Nudge::Demand);
+        }
     }
 
     fn apply(&mut self, effects: Effects) {

@@ -987,3 +987,134 @@ fn who_is_suspect_and_was_taken_back_is_forgotten_when_it_would_be_due() {
     world.passes(ms(60_000));
     assert_eq!(world.lane.suspects().next(), None);
 }
+
+impl World {
+    /// The lane is down, and all that is left is row 1, which failed by itself and waits long. What
+    /// claims give is told later.
+    fn is_down_and_row_one_waits_long() -> Self {
+        let mut world = Self::new(false);
+        world.backlog([1], "z");
+        world.work();
+        for _ in 0..12 {
+            world.ends(1, DEFECT);
+            world.live(2, "b");
+            world.ends(2, Heard::Confirmed);
+            world.passes(ms(900_000));
+        }
+        world.ends(1, DEFECT);
+        world.live(2, "b");
+        world.ends(2, Heard::NoAnswer(Phase::Connect));
+        world.pending.remove(&Seq(2));
+        world.passes(ms(5000));
+        let next = world.lane.next_moment(world.now).expect("row 1 waits");
+        assert!(next > world.now + ms(60_000) && world.on_the_wire().is_empty(), "{next:?}");
+        world.late = Some(Vec::new());
+        world
+    }
+
+    /// Row 60 is given on trust. The lane hears of it if it wants to.
+    fn is_given(&mut self) {
+        self.backlog([60], "b");
+        if self.lane.wants_signal() {
+            self.lane.on(self.now, LaneEvent::Signalled(Seq(60)));
+        }
+        self.work();
+    }
+
+    /// What was done is told now, and from now on at once.
+    fn tells_all(&mut self) {
+        for event in self.late.take().into_iter().flatten() {
+            self.lane.on(self.now, event);
+        }
+        self.work();
+    }
+}
+
+/// What else may happen while a claim is on its way.
+type Meanwhile = fn(&mut World);
+
+#[test]
+fn what_was_given_while_a_claim_found_nothing_is_tried_within_three_seconds() {
+    let nothing: Meanwhile = |_| {};
+    let held: Meanwhile = |world| {
+        let detail = "held by ann".to_owned();
+        world.lane.on(world.now, LaneEvent::Hold { detail, trust: true });
+        world.work();
+    };
+    let let_go: Meanwhile = |world| {
+        world.lane.on(world.now, LaneEvent::Nudged(Nudge::Release));
+        world.work();
+    };
+    let network = LaneEvent::Nudged(Nudge::Network);
+    // Row 3 was taken back before it could be claimed.
+    let taken_back = LaneEvent::Signalled(Seq(3));
+    for (why, before, after) in
+        [(&network, nothing, nothing), (&taken_back, nothing, nothing), (&network, held, let_go)]
+    {
+        let mut world = World::is_down_and_row_one_waits_long();
+        world.lane.on(world.now, why.clone());
+        world.work();
+        let claims = world.late.as_deref().unwrap_or_default();
+        assert!(matches!(claims, [LaneEvent::Claimed(_, Some(rows))] if rows.is_empty()));
+        before(&mut world);
+        world.is_given();
+        after(&mut world);
+        world.tells_all();
+        world.passes(ms(3000));
+        assert_eq!(world.on_the_wire(), [60], "{why:?}");
+    }
+}
+
+#[test]
+fn what_a_probe_did_not_find_since_it_was_not_written_yet_is_tried_within_three_seconds() {
+    let mut world = World::is_down_and_row_one_waits_long();
+    world.backlog([60], "b");
+    world.claimed.insert(Seq(60));
+    world.lane.on(world.now, LaneEvent::Nudged(Nudge::Network));
+    world.work();
+    world.tells_all();
+    world.passes(ms(3000));
+    assert_eq!(world.on_the_wire(), [0; 0], "it is claimed");
+    world.written_late(&[60]);
+    world.passes(ms(3000));
+    assert_eq!(world.on_the_wire(), [60]);
+}
+
+/// A lane that is held for declines finds out by the row that was asked for alone that the line is
+/// back.
+#[test]
+fn a_demand_outlasts_a_store_that_takes_nothing_and_a_hold() {
+    let a_hold_lasts: Meanwhile = |world| {
+        let detail = "held by ann".to_owned();
+        world.lane.on(world.now, LaneEvent::Hold { detail, trust: true });
+        world.tells_all();
+        world.lane.on(world.now, LaneEvent::Nudged(Nudge::Release));
+        world.work();
+    };
+    let any_row_may_wait: Meanwhile = |world| {
+        world.tells_all();
+        world.lane.on(world.now, LaneEvent::Signalled(Seq(0)));
+    };
+    let the_store_is_busy: Meanwhile = World::tells_all;
+    for (gives, meanwhile) in
+        [(true, a_hold_lasts), (false, any_row_may_wait), (false, the_store_is_busy)]
+    {
+        let mut world = World::new(false);
+        world.backlog(1..=12, "a");
+        world.work();
+        while let Some(seq) = world.on_the_wire().first().copied() {
+            world.ends(seq, STRONG);
+            world.passes(ms(10));
+        }
+        world.live(50, "b");
+        world.ends(50, Heard::NoAnswer(Phase::Connect));
+        world.passes(ms(5000));
+        assert!(world.lane.link().probes_on_demand_alone() && world.on_the_wire().is_empty());
+        (world.late, world.gives) = (Some(Vec::new()), gives);
+        world.is_given();
+        meanwhile(&mut world);
+        world.gives = true;
+        world.passes(ms(3000));
+        assert_eq!(world.on_the_wire(), [60]);
+    }
+}

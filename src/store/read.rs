@@ -9,9 +9,13 @@ use rusqlite::{Connection, OptionalExtension};
 use super::row::{self, Stored};
 use super::types::{Event, Filter};
 use super::{StoreError, connection};
+use crate::clock::may_be_set;
 use crate::decide::Attempt;
 use crate::message::Note;
 use crate::redemption::{Id, Redemption, Seq, State};
+
+/// So many pending rows are looked at for one of a known age.
+const LOOKED_AT_MAX: usize = 64;
 
 /// The most rows that one listing returns.
 const LIST_ROWS_MAX: usize = 1000;
@@ -164,9 +168,30 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn oldest_pending_ms(&self) -> Result<Option<i64>, StoreError> {
-        let oldest = self.pending(0, 1)?.into_iter().min();
-        let row = oldest.map(|seq| row::by_seq(&self.connection, seq)).transpose()?.flatten();
-        Ok(row.map(|row| row.accepted_ms))
+        self.first_pending_ms(1, |_| true)
+    }
+
+    /// The same of the first that was not accepted under a clock that nobody had set yet; those
+    /// before it are older by a time that is not known. So many are looked at at most.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn oldest_pending_of_a_set_clock_ms(&self) -> Result<Option<i64>, StoreError> {
+        self.first_pending_ms(LOOKED_AT_MAX, may_be_set)
+    }
+
+    fn first_pending_ms(
+        &self,
+        looked_at: usize,
+        counts: impl Fn(i64) -> bool,
+    ) -> Result<Option<i64>, StoreError> {
+        for seq in self.pending(0, looked_at)? {
+            let accepted_ms = row::by_seq(&self.connection, seq)?.map(|row| row.accepted_ms);
+            if accepted_ms.is_some_and(&counts) {
+                return Ok(accepted_ms);
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn by_seq(&self, seq: Seq) -> Result<Option<Redemption>, StoreError> {

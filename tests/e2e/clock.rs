@@ -244,3 +244,22 @@ fn a_box_that_booted_in_1970_delivers_over_tls_once_its_clock_is_set() {
     assert!(early.iter().all(|row| row["clock_trusted"] == false
         && row["accepted_at"].as_str().unwrap().starts_with("1970")));
 }
+
+#[test]
+fn what_began_before_the_clock_was_set_is_told_by_how_long_ago_it_began_or_not_at_all() {
+    let Some(fake) = FakeTime::find() else { return };
+    let provider = Provider::start();
+    let mut gateway = at(&fake, one_at_a_time().lane("main", &provider, ""), BOOT).start();
+    provider.cut();
+    redeem(&gateway, "BOOT", 1);
+    gateway.wait_for_link("main", "down");
+    assert!(gateway.status()["oldest_pending_age_s"].as_u64().is_some_and(|age_s| age_s < 60));
+    set_clock(gateway.folder(), LATER);
+    until("the outage is told by the clock of now", || {
+        gateway.lane("main")["since"].as_str().is_some_and(|since| since.starts_with("2049-05-05"))
+    });
+    assert!(gateway.status()["oldest_pending_age_s"].is_null());
+    redeem(&gateway, "LATER", 1);
+    assert!(gateway.status()["oldest_pending_age_s"].as_u64().is_some_and(|age_s| age_s < 60));
+    gateway.kill9();
+}

@@ -3,6 +3,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::harness::{
@@ -304,6 +305,79 @@ fn a_provider_that_a_reload_takes_away_leaves_its_rows_waiting_and_a_changed_one
     gateway.reload();
     assert_eq!(gateway.wait_until_drained().confirmed, 1);
     assert_eq!((third.summary("codes_taken"), other.requests().len()), (1, 0));
+}
+
+fn has_lane(gateway: &Gateway, name: &str) -> bool {
+    gateway.status()["lanes"].as_array().unwrap().iter().any(|lane| lane["name"] == name)
+}
+
+/// The settings' one provider, by this name.
+fn named(folder: &Path, provider: &Provider, name: &str) -> String {
+    let (url, folder) = (&provider.redeem_url, folder.display());
+    format!(
+        "[[provider]]\nname = \"{name}\"\nredeem_url = \"{url}\"\n\
+         token_file = \"{folder}/any.token\"\ntimeout = \"60s\""
+    )
+}
+
+/// A gateway whose lane `main` has an attempt on the wire that is not answered.
+fn with_an_attempt_that_hangs(provider: &Provider) -> Gateway {
+    let builder = Gateway::with();
+    let folder = builder.folder().to_owned();
+    std::fs::write(folder.join("any.token"), "provider-token").unwrap();
+    let gateway = builder.more(&named(&folder, provider, "main")).start();
+    provider.cut();
+    assert_eq!(gateway.till("").redeem("SLOW").state(), "pending");
+    provider.rules(&["fault=hang-before-taking,code=SLOW"]);
+    provider.restore();
+    gateway.says(&["flush", "main"]);
+    until("the attempt is on the wire", || !provider.requests_for("SLOW").is_empty());
+    gateway
+}
+
+fn rename(gateway: &mut Gateway, provider: &Provider, name: &str) {
+    let settings = named(gateway.folder(), provider, name);
+    gateway.rewrite(&settings);
+    gateway.reload();
+}
+
+#[test]
+fn a_reload_that_renames_a_provider_turns_no_till_away_while_an_attempt_is_on_the_wire() {
+    let provider = Provider::start();
+    let mut gateway = with_an_attempt_that_hangs(&provider);
+    let began = Instant::now();
+    rename(&mut gateway, &provider, "renamed");
+    until("the lane has another name", || has_lane(&gateway, "renamed"));
+    assert_eq!(gateway.till("").redeem("NEXT").state(), "confirmed");
+    assert_eq!(gateway.lane("main")["cause"], "not_configured");
+    // The name comes back while the lane that had it still ends: there are never two of one name.
+    provider.rules(&[]);
+    rename(&mut gateway, &provider, "main");
+    assert_eq!(gateway.till("").redeem("MEANWHILE").state(), "confirmed");
+    until("the lane has its old name", || !has_lane(&gateway, "renamed"));
+    assert!(began.elapsed() > Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(gateway.till("").redeem("LAST").state(), "confirmed");
+    assert_eq!(gateway.wait_until_drained().confirmed, 4);
+    assert_eq!(provider.requests_for("SLOW").len(), 2);
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn a_stop_waits_for_a_lane_that_a_reload_has_taken_away_just_now() {
+    let provider = Provider::start();
+    let mut gateway = with_an_attempt_that_hangs(&provider);
+    rename(&mut gateway, &provider, "renamed");
+    until("the lane has another name", || has_lane(&gateway, "renamed"));
+    let began = Instant::now();
+    assert!(gateway.terminate().success());
+    let took = began.elapsed();
+    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(9), "{took:?}");
+    provider.rules(&[]);
+    let settings = named(gateway.folder(), &provider, "main");
+    gateway.rewrite(&settings);
+    gateway.start();
+    assert_eq!(gateway.wait_until_drained().confirmed, 1);
+    provider.assert_one_key_each();
 }
 
 /// A lane `other` for the business OTHER, whose authorities are in a file of the gateway's folder.
