@@ -310,7 +310,8 @@ impl Desk<'_> {
         Ok(found)
     }
 
-    /// Marks one row; one that is not as it was written is parked instead. One that only was
+    /// Marks one row. One whose body is not as it was written is parked instead; a row itself that
+    /// is not is the salvage's, unless that could not put it right, and its code is known. One that only was
     /// preferred need not be there to be claimed; one that the index of pending rows named is, or
     /// the index or the row is damaged: left alone it would never be sent. What an earlier process
     /// left without a mark counts as given on trust from here on, as [`Stored::found_by`] says.
@@ -328,11 +329,15 @@ impl Desk<'_> {
                 || StoreError::Damaged(format!("row {} is not pending as its index says", seq.0));
             return if preferred { Ok(None) } else { Err(why()) };
         };
+        let is_intact = clear.is_intact();
+        if !is_intact && clear.calls_for_salvage() {
+            return Err(clear.damaged());
+        }
         let clear = if seq < self.books.first { self.found(&clear)? } else { clear };
         let row = Stored { in_flight: true, attempts: clear.attempts.saturating_add(1), ..clear };
         self.statements.at_hand(BEGIN)?.execute((seq.0, row.attempts))?;
         let body = Bytes::from(body.unwrap_or_default());
-        if row.is_intact() && crc32c::crc32c(&body) == row.body_crc {
+        if is_intact && crc32c::crc32c(&body) == row.body_crc {
             let used_is_ours = row.used_is_ours(self.explains_used(&row)?);
             let claimed = Claimed::new(&row, body, used_is_ours);
             self.flying.note(row);
