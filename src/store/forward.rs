@@ -345,6 +345,7 @@ impl Desk<'_> {
         }
         self.finish(&row, State::Parked, row.marks | mark::UNCERTAIN)?;
         self.keep_answer(seq, None, Some(&Note::Checksum.to_stored()))?;
+        self.damaged.push((self.books.name(row.lane).to_owned(), row.id()));
         Ok(None)
     }
 
@@ -569,6 +570,12 @@ impl Desk<'_> {
         self.note_event(row, "late_answer", "redeemd", &detail)?;
         Ok(Settled::late(row.state))
     }
+}
+
+/// One line about a redemption that was to be sent and is parked, since it is damaged.
+pub(super) fn tell_damaged((lane, id): &(String, Id)) {
+    tracing::error!(lane, %id, "{id} is parked (lane {lane}): the stored redemption is damaged, it \
+        was not sent");
 }
 
 /// Why a row is parked, as it is kept for the person who decides.

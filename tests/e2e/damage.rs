@@ -115,6 +115,25 @@ fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_neve
     assert!(provider.requests_for("KEPT-1").is_empty());
 }
 
+#[test]
+fn a_redemption_that_was_found_damaged_is_told_in_the_log_each_time_it_is_parked() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 2);
+    let raw = Connection::open(gateway.state_dir().join(DB)).unwrap();
+    raw.execute("UPDATE body SET body = x'00' WHERE seq = 1", []).unwrap();
+    drop(raw);
+    provider.restore();
+    gateway.start();
+    assert_eq!(gateway.wait_until_drained().parked, 1);
+    let id = gateway.list("parked")[0]["id"].as_str().unwrap().to_owned();
+    let line =
+        format!("{id} is parked (lane main): the stored redemption is damaged, it was not sent");
+    assert_eq!(gateway.log().matches(&line).count(), 1, "{}", gateway.log());
+    gateway.says(&["retry", &id]);
+    until("it is parked again", || gateway.log().matches(&line).count() == 2);
+    assert!(provider.requests_for("KEPT-0").is_empty());
+}
+
 /// Turns bits of each copy of a row's code that lies in the file, behind its business.
 fn flip(gateway: &Gateway, code: &str, bits: &[(usize, u8)]) {
     let path = gateway.state_dir().join(DB);
