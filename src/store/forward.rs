@@ -311,10 +311,11 @@ impl Desk<'_> {
     }
 
     /// Marks one row. One whose body is not as it was written is parked instead; a row itself that
-    /// is not is the salvage's, unless that could not put it right, and its code is known. One that only was
-    /// preferred need not be there to be claimed; one that the index of pending rows named is, or
-    /// the index or the row is damaged: left alone it would never be sent. What an earlier process
-    /// left without a mark counts as given on trust from here on, as [`Stored::found_by`] says.
+    /// is not is the salvage's, unless that could not put it right, and its code is known. One that
+    /// only was preferred need not be there to be claimed; one that the index of pending rows named
+    /// is, or the index or the row is damaged: left alone it would never be sent. What an earlier
+    /// process left without a mark counts as given on trust from here on, as [`Stored::found_by`]
+    /// says.
     pub(super) fn claim_one(
         &mut self,
         seq: Seq,

@@ -5,13 +5,13 @@ use redeemd::decide::CodeRules;
 use redeemd::message::Language;
 use redeemd::redemption::State;
 use redeemd::store::{
-    Accept, Claim, Decision, NewRedemption, Operation, Prune, Recount, Retention, StoreError,
-    Tally, Trouble, VoidByTill, VoidOutcome,
+    Accept, Decision, NewRedemption, Operation, Prune, Recount, Retention, StoreError, Tally,
+    Trouble, VoidByTill, VoidOutcome,
 };
 
 use crate::mended::{bits_apart, rescued};
 use crate::salvage::behind_its_back;
-use crate::world::{LANE, World, accept_op, confirmed, declined, new};
+use crate::world::{World, accept_op, claim_op, confirmed, declined, new};
 
 const CODE: &str = "K-2BBBB";
 
@@ -37,18 +37,6 @@ fn flipped(text: &str) -> Vec<String> {
 /// The row's column becomes this, behind the back of the store.
 fn set(world: &mut World, column: &str, value: &str) {
     behind_its_back(world, &format!("UPDATE redemption SET {column} = {value} WHERE seq = 1"));
-}
-
-fn claim() -> Claim {
-    Claim {
-        lane: LANE.to_owned(),
-        prefer: Vec::new(),
-        after: redeemd::redemption::Seq(0),
-        not_from: None,
-        except: Vec::new(),
-        rows_max: 10,
-        body_bytes_max: 1 << 20,
-    }
 }
 
 #[test]
@@ -194,7 +182,7 @@ fn what_leaves_after_its_retention_holds_its_own_code() {
 
 /// What became of a damaged row that was to be sent.
 fn claimed(world: &mut World) -> Result<usize, Tally> {
-    met(world, claim()).map(|rows| rows.len())
+    met(world, claim_op()).map(|rows| rows.len())
 }
 
 #[test]
