@@ -24,7 +24,7 @@ const SPELLINGS_MAX: usize = 256;
 const BY_KEY: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM redemption WHERE key = ?1 AND key_rest = ?2 AND kind & 16 = 0 ORDER BY seq DESC LIMIT 1"
+    " FROM redemption WHERE key = ?1 AND kind & 16 = 0 ORDER BY seq DESC"
 );
 
 /// The events of a till that is told of a row by another request than the row's own: it had missed
@@ -387,7 +387,8 @@ impl Desk<'_> {
     fn keyed_before(&self, new: &NewRedemption) -> Result<Option<Stored>, StoreError> {
         let request = Fingerprint::of_request(&new.request).0;
         let Some(seq) = self.keyed.find(&new.till, request) else { return Ok(None) };
-        Ok(row::by_seq(self.sql, seq)?.map(|row| row.found_by(self.books.first)))
+        let row = row::by_seq(self.sql, seq)?.map(Stored::intact).transpose()?;
+        Ok(row.map(|row| row.found_by(self.books.first)))
     }
 
     /// One conditional update gives what is owed, once.
@@ -411,7 +412,8 @@ impl Desk<'_> {
     /// The newest redemption of a key that is in the index of keys: one that its till gave, one of
     /// a reusable code, and, of version 1, any.
     pub(super) fn by_key(&self, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
-        Ok(by_key(self.sql, key)?.map(|row| row.found_by(self.books.first)))
+        let row = by_key(self.sql, key)?.map(Stored::intact).transpose()?;
+        Ok(row.map(|row| row.found_by(self.books.first)))
     }
 
     /// The newest redemptions of this business and code, whose guard this is. `exact`: other bytes
@@ -430,7 +432,7 @@ impl Desk<'_> {
         }
         let is_cut = newest.len() >= RIVALS_MAX;
         let is_one = |row: &Stored| row.competes_with(business, code);
-        let rows = self.in_order(newest, |row| is_one(row) && (!exact || row.code == *code));
+        let rows = self.in_order(newest, |row| is_one(row) && (!exact || row.code == *code))?;
         Ok(Rivals { rows, is_cut, kept })
     }
 
@@ -444,7 +446,7 @@ impl Desk<'_> {
         let newest = self.guards.rows(self.sql, guard, SPELLINGS_MAX)?;
         let is_used = newest.len() >= SPELLINGS_MAX;
         let is_one = |row: &Stored| row.competes_with(business, code) && row.code == *code;
-        let mut rows = self.in_order(newest, is_one);
+        let mut rows = self.in_order(newest, is_one)?;
         let older = rows.len().saturating_sub(RIVALS_MAX);
         rows.drain(..older);
         let kept = if is_used { Some(Kept::Used) } else { kept };
@@ -463,14 +465,26 @@ impl Desk<'_> {
     fn rivals_of_till(&self, guard: i64, new: &NewRedemption) -> Result<Rivals, StoreError> {
         let Request { reward_code, business_refrence, .. } = &new.request;
         let newest = self.guards.rows_of_till(self.sql, (guard, RIVALS_MAX), &new.till)?;
-        let rows = self.in_order(newest, |row| row.competes_with(business_refrence, reward_code));
+        let is_one = |row: &Stored| row.competes_with(business_refrence, reward_code);
+        let rows = self.in_order(newest, is_one)?;
         Ok(Rivals { rows, is_cut: false, kept: None })
     }
 
-    /// Those of the newest rows of a guard that are of its code, the newest last.
-    fn in_order(&self, newest: Vec<Stored>, is_one: impl Fn(&Stored) -> bool) -> Vec<Stored> {
-        let rows = newest.into_iter().rev().filter(is_one);
-        rows.map(|row| row.found_by(self.books.first)).collect()
+    /// Those of the newest rows of a guard that are of its code, the newest last. Another code has
+    /// the same guard as good as never: whether its row is as it was written costs a look only
+    /// there.
+    fn in_order(
+        &self,
+        newest: Vec<Stored>,
+        is_one: impl Fn(&Stored) -> bool,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let mut rows = Vec::with_capacity(newest.len());
+        for row in newest.into_iter().rev() {
+            if row.is_found(is_one(&row))? {
+                rows.push(row.found_by(self.books.first));
+            }
+        }
+        Ok(rows)
     }
 
     /// A row of a lane that can be asked is born in flight.
@@ -600,7 +614,10 @@ impl Reader {
         for seq in seqs {
             rows.extend(row::by_seq(sql, seq)?);
         }
-        let by_key = |key: Option<&str>| by_key(sql, decide::key_of(&new.till, key, request));
+        let by_key = |key: Option<&str>| {
+            let row = by_key(sql, decide::key_of(&new.till, key, request))?;
+            Ok::<_, StoreError>(row.filter(Stored::is_intact))
+        };
         let (named, by_fields) = (by_key(new.key.as_deref())?, by_key(None)?);
         let situation = Situation {
             till: &new.till,
@@ -621,9 +638,18 @@ impl Reader {
     }
 }
 
+/// The newest row of this key, or the newest that may be one since it is not as it was written: the
+/// index holds only the first half of a key.
 fn by_key(sql: &Connection, key: [u8; 16]) -> Result<Option<Stored>, StoreError> {
-    let (high, low) = halves(key);
-    Ok(sql.prepare_cached(BY_KEY)?.query_row((high, low), Stored::from_row).optional()?)
+    let mut statement = sql.prepare_cached(BY_KEY)?;
+    let mut rows = statement.query([halves(key).0])?;
+    while let Some(row) = rows.next()? {
+        let row = Stored::from_row(row)?;
+        if row.key == key || !row.is_intact() {
+            return Ok(Some(row));
+        }
+    }
+    Ok(None)
 }
 
 impl Rivals {
@@ -727,7 +753,7 @@ mod tests {
         let connection = schema::create(Path::new("")).unwrap();
         let mut statement = connection.prepare(BY_KEY).unwrap();
         for value in 1..5i64 {
-            assert!(!statement.exists((value, value)).unwrap());
+            assert!(!statement.exists([value]).unwrap());
         }
         assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
     }

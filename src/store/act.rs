@@ -386,9 +386,10 @@ impl Desk<'_> {
         till: &str,
         withdrawn: bool,
     ) -> Result<VoidOutcome, StoreError> {
-        let Some(row) = row::by_id(self.sql, id)?.filter(|row| row.till == till) else {
+        let Some(row) = row::asked_for(self.sql, id)? else { return Ok(VoidOutcome::Unknown) };
+        if !row.is_found(row.id() == *id && row.till == till)? {
             return Ok(VoidOutcome::Unknown);
-        };
+        }
         let row = self.found(&row)?;
         if let TillVoid::Void { given } = decide::void_by_till(&row, withdrawn) {
             let taken_back = if given { mark::TAKEN_BACK } else { 0 };

@@ -310,10 +310,12 @@ impl Desk<'_> {
         Ok(found)
     }
 
-    /// Marks one row; one that is not as it was written is parked instead. One that only was
-    /// preferred need not be there to be claimed; one that the index of pending rows named is, or
-    /// the index or the row is damaged: left alone it would never be sent. What an earlier process
-    /// left without a mark counts as given on trust from here on, as [`Stored::found_by`] says.
+    /// Marks one row. One whose body is not as it was written is parked instead; a row itself that
+    /// is not is the salvage's, unless that could not put it right, and its code is known. One that
+    /// only was preferred need not be there to be claimed; one that the index of pending rows named
+    /// is, or the index or the row is damaged: left alone it would never be sent. What an earlier
+    /// process left without a mark counts as given on trust from here on, as [`Stored::found_by`]
+    /// says.
     pub(super) fn claim_one(
         &mut self,
         seq: Seq,
@@ -328,11 +330,15 @@ impl Desk<'_> {
                 || StoreError::Damaged(format!("row {} is not pending as its index says", seq.0));
             return if preferred { Ok(None) } else { Err(why()) };
         };
+        let is_intact = clear.is_intact();
+        if !is_intact && clear.calls_for_salvage() {
+            return Err(clear.damaged());
+        }
         let clear = if seq < self.books.first { self.found(&clear)? } else { clear };
         let row = Stored { in_flight: true, attempts: clear.attempts.saturating_add(1), ..clear };
         self.statements.at_hand(BEGIN)?.execute((seq.0, row.attempts))?;
         let body = Bytes::from(body.unwrap_or_default());
-        if row.is_intact() && crc32c::crc32c(&body) == row.body_crc {
+        if is_intact && crc32c::crc32c(&body) == row.body_crc {
             let used_is_ours = row.used_is_ours(self.explains_used(&row)?);
             let claimed = Claimed::new(&row, body, used_is_ours);
             self.flying.note(row);
@@ -340,6 +346,7 @@ impl Desk<'_> {
         }
         self.finish(&row, State::Parked, row.marks | mark::UNCERTAIN)?;
         self.keep_answer(seq, None, Some(&Note::Checksum.to_stored()))?;
+        self.damaged.push((self.books.name(row.lane).to_owned(), row.id()));
         Ok(None)
     }
 
@@ -564,6 +571,12 @@ impl Desk<'_> {
         self.note_event(row, "late_answer", "redeemd", &detail)?;
         Ok(Settled::late(row.state))
     }
+}
+
+/// One line about a redemption that was to be sent and is parked, since it is damaged.
+pub(super) fn tell_damaged((lane, id): &(String, Id)) {
+    tracing::error!(lane, %id, "{id} is parked (lane {lane}): the stored redemption is damaged, it \
+        was not sent");
 }
 
 /// Why a row is parked, as it is kept for the person who decides.

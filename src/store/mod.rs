@@ -51,7 +51,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::clock::{Days, Stamp, Zone, signed_ms};
 use crate::limits::LaneNow;
 use crate::message::Storage;
-use crate::redemption::{Request, Seq};
+use crate::redemption::{Id, Request, Seq};
 use crate::settings::Offline;
 use damage::count_step;
 use identity::CutCopy;
@@ -305,15 +305,18 @@ impl Store {
             keyed,
             around,
             awaited: Vec::new(),
+            damaged: Vec::new(),
             has_ages: false,
         };
         tasks.iter_mut().try_for_each(|task| task.perform(&mut desk))?;
-        let has_ages = desk.has_ages;
+        let (has_ages, damaged) = (desk.has_ages, std::mem::take(&mut desk.damaged));
         drop(desk);
         self.books.write(sql, self.elapsed.on_min())?;
         self.elapsed.keep(sql, has_ages)?;
         self.guards.merge(sql, Seq(self.next_seq.saturating_sub(1)))?;
-        transaction.commit()
+        transaction.commit()?;
+        damaged.iter().for_each(forward::tell_damaged);
+        Ok(())
     }
 
     /// Whether the look through the file that an unclean stop calls for is still to be done.
@@ -509,6 +512,8 @@ pub struct Desk<'a> {
     around: &'a Around<'a>,
     /// Rows for which a till waits once this transaction is committed.
     awaited: Vec<Seq>,
+    /// Redemptions that were found damaged and are parked, with their lanes.
+    damaged: Vec<(String, Id)>,
     /// Something was written that must not seem younger after a crash.
     has_ages: bool,
 }

@@ -82,7 +82,8 @@ impl Desk<'_> {
             let is_over = !matches!(row.state, State::Pending | State::Parked) && !waits;
             if old && is_over && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
                 let whole = row::by_seq(self.sql, Seq(row.seq))?
-                    .ok_or(StoreError::Internal("a row is gone"))?;
+                    .ok_or(StoreError::Internal("a row is gone"))?
+                    .intact()?;
                 self.left(&whole)?;
                 self.keep_code(&whole)?;
                 self.guards.leave(self.sql, &whole)?;

@@ -1,11 +1,14 @@
 //! The books recounted from the rows, slice by slice on the writer, exact whatever happens between
-//! two slices. Each row must be found by every index that should lead to it: no look of SQLite's
-//! own compares them quickly, and a code that its index has lost would be free again.
+//! two slices. Each row must be as it was written, and be found by every index that should lead to
+//! it: no look of SQLite's own compares them quickly, and a code that its row or its index has lost
+//! would be free again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::row::{Stored, state_of};
+use rusqlite::Row;
+
+use super::row::{self, Stored, state_of, written};
 use super::{AfterCommit, Desk, Operation, StoreError, risk};
 use crate::decide::{self, Figures};
 use crate::message::Storage;
@@ -18,12 +21,14 @@ const SLICE_ROWS: i64 = 100;
 /// How long a bite goes on to another slice. Where each row costs a look at the disk, a bite is one
 /// slice.
 const BITE: Duration = Duration::from_millis(3);
-/// Rows after a number, the name of an index that should lead to the row and does not, its guard,
-/// and whether that is found where `$guards` looks.
+/// Rows after a number, the name of an index that should lead to the row and does not, and whether
+/// its guard is found where `$guards` looks.
 macro_rules! slice {
     ($guards:literal) => {
         concat!(
-            "SELECT r.seq, r.lane, r.state, r.marks, r.settled_ms, r.kind,
+            "SELECT ",
+            written!(),
+            ", r.state, r.marks, r.settled_ms,
             (SELECT w.value FROM worth w WHERE w.seq = r.seq), CASE
             WHEN r.kind & 16 = 0 AND NOT EXISTS (
                 SELECT 1 FROM redemption i INDEXED BY redemption_key
@@ -40,9 +45,9 @@ macro_rules! slice {
                 SELECT 1 FROM redemption i INDEXED BY redemption_origin
                 WHERE i.origin IS NOT NULL AND i.origin = r.origin AND i.tag = r.tag
                 AND i.seq = r.seq) THEN 'redemption_origin'
-            END, r.guard, EXISTS (SELECT 1 FROM ",
+            END, EXISTS (SELECT 1 FROM ",
             $guards,
-            " g WHERE g.guard = r.guard AND g.seq = r.seq), r.business
+            " g WHERE g.guard = r.guard AND g.seq = r.seq)
             FROM redemption r NOT INDEXED WHERE r.seq > ?1 ORDER BY r.seq LIMIT ?2"
         )
     };
@@ -210,27 +215,36 @@ impl Desk<'_> {
     fn slice(&self, after: i64) -> Result<Vec<Counted>, StoreError> {
         let slice = if self.guards.are_put_off() { SLICE_PUT_OFF } else { SLICE };
         let mut statement = self.sql.prepare_cached(slice)?;
-        let rows = statement.query_map((after, SLICE_ROWS), |row| {
-            let (seq, lost): (i64, Option<String>) = (row.get(0)?, row.get(7)?);
-            let is_guarded = self.guards.lead_to(row.get(8)?, seq, row.get(9)?);
-            let lost = if is_guarded { lost } else { Some("guard".to_owned()) };
-            let (marks, kind, value) = (row.get(3)?, row.get(5)?, row.get::<_, Option<i64>>(6)?);
-            let state = state_of(row.get(2)?, marks, row.get(4)?)?;
-            let is_of_before = Seq(seq) < self.books.first;
-            let is_exposed = risk::is_exposed(state, kind, marks, is_of_before);
-            let exposure = value.filter(|_| is_exposed).unwrap_or(0).max(0);
-            let figures = Figures::of_bits(kind, marks, state);
-            let waits = decide::needs_a_person(state, kind, marks);
-            let (lane, business) = (row.get(1)?, row.get(10)?);
-            Ok((Counted { seq, lane, state, exposure, figures, waits, business }, lost))
-        })?;
+        let rows = statement
+            .query_map((after, SLICE_ROWS), |row| Ok((self.fault(row)?, self.counted(row)?)))?;
         rows.map(|row| match row? {
-            (row, None) => Ok(row),
-            (row, Some(index)) => {
-                Err(StoreError::Damaged(format!("{index} does not lead to row {}", row.seq)))
-            }
+            (None, row) => Ok(row),
+            (Some(fault), _) => Err(StoreError::Damaged(fault)),
         })
         .collect()
+    }
+
+    /// What is damaged of a row or of what should lead to it.
+    fn fault(&self, row: &Row<'_>) -> rusqlite::Result<Option<String>> {
+        let seq = row.get(0)?;
+        if !row::is_as_written(row).unwrap_or(false) {
+            return Ok(Some(row::not_as_written(seq)));
+        }
+        let is_guarded = self.guards.lead_to(row.get(8)?, seq, row.get(22)?);
+        let lost = if is_guarded { row.get(21)? } else { Some("guard".to_owned()) };
+        Ok(lost.map(|index: String| format!("{index} does not lead to row {seq}")))
+    }
+
+    fn counted(&self, row: &Row<'_>) -> rusqlite::Result<Counted> {
+        let (seq, lane, business, kind) = (row.get(0)?, row.get(3)?, row.get(9)?, row.get(14)?);
+        let (marks, value) = (row.get(18)?, row.get::<_, Option<i64>>(20)?);
+        let state = state_of(row.get(17)?, marks, row.get(19)?)?;
+        let is_of_before = Seq(seq) < self.books.first;
+        let is_exposed = risk::is_exposed(state, kind, marks, is_of_before);
+        let exposure = value.filter(|_| is_exposed).unwrap_or(0).max(0);
+        let figures = Figures::of_bits(kind, marks, state);
+        let waits = decide::needs_a_person(state, kind, marks);
+        Ok(Counted { seq, lane, state, exposure, figures, waits, business })
     }
 }
 

@@ -831,7 +831,11 @@ impl Desk<'_> {
         for other in self.books.ledger.others(lane, business, offline.listed.get(name)) {
             let guard = super::row::guard_of(&other, code);
             let rivals = self.rivals(guard, (&other, code), exact)?;
-            all.rows.extend(rivals.rows.into_iter().filter(|row| row.lane == lane));
+            for row in rivals.rows {
+                if row.is_found(row.lane == lane)? {
+                    all.rows.push(row);
+                }
+            }
             // That it was used goes before what one business was refused.
             let is_used = [all.kept, rivals.kept].contains(&Some(Kept::Used));
             all.kept = if is_used { Some(Kept::Used) } else { all.kept.or(rivals.kept) };

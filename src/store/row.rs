@@ -26,6 +26,9 @@ macro_rules! written {
 }
 pub(super) use written;
 
+/// The polynomial of CRC-32C, its bits turned round.
+const CRC_32C: u32 = 0x82f6_3b78;
+
 /// As [`columns`].
 pub(super) const COLUMNS: &str = columns!();
 
@@ -117,6 +120,37 @@ impl Stored {
     /// Whether the row is as it was written.
     pub(super) fn is_intact(&self) -> bool {
         self.crc == self.checksum()
+    }
+
+    /// The row, as it was written.
+    ///
+    /// # Errors
+    /// It is not.
+    pub(super) fn intact(self) -> Result<Self, StoreError> {
+        if self.is_intact() { Ok(self) } else { Err(self.damaged()) }
+    }
+
+    /// Of a row to which a search led: whether it is what was looked for. One that does not say so
+    /// is another's where it is as it was written; otherwise it may have been the one.
+    ///
+    /// # Errors
+    /// It is not as it was written.
+    pub(super) fn is_found(&self, is_one: bool) -> Result<bool, StoreError> {
+        if is_one || self.is_intact() { Ok(is_one) } else { Err(self.damaged()) }
+    }
+
+    /// The error about a row that is not as it was written.
+    pub(super) fn damaged(&self) -> StoreError {
+        StoreError::Damaged(not_as_written(self.seq.0))
+    }
+
+    /// Of a row that is not as it was written: whether a salvage can put it right, or its code
+    /// cannot be believed, so that another code would be held in place of its own.
+    pub(super) fn calls_for_salvage(&self) -> bool {
+        let texts = [&self.till, &self.business, self.code.reveal(), &self.branch, &self.date];
+        let bytes = texts.iter().map(|text| 8 + text.len()).sum::<usize>() + 96;
+        self.guard != guard_of(&self.business, &self.code)
+            || is_of_one_bit(self.crc ^ self.checksum(), bytes)
     }
 
     /// Writes a new row without its body and its guard.
@@ -246,6 +280,20 @@ fn read_answer(row: &Row<'_>) -> rusqlite::Result<(Option<Answer>, Option<String
     Ok((answer, row.get(3)?))
 }
 
+/// What is said of a row that is not as it was written.
+pub(super) fn not_as_written(seq: i64) -> String {
+    format!("row {seq} is not as it was written")
+}
+
+/// Whether one flipped bit of the checksum, or of so many bytes under it, makes this difference
+/// between the two. The bits are gone through from the checksum's first to the first byte's: each
+/// makes what the one before it makes, one step of the checksum's register later.
+fn is_of_one_bit(difference: u32, bytes: usize) -> bool {
+    let step = |made: &u32| Some((made >> 1) ^ if made & 1 == 1 { CRC_32C } else { 0 });
+    let mut made = std::iter::successors(Some(1 << 31), step).take(32 + 8 * bytes);
+    made.any(|made| made == difference)
+}
+
 /// CRC-32C over what never changes of a row, each text with its length.
 fn checksum(numbers: [i64; 6], bytes: [&[u8]; 4], texts: [&str; 5]) -> u32 {
     let mut crc =
@@ -365,6 +413,26 @@ impl Tags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_flipped_bit_is_told_from_two_by_what_it_makes_of_the_checksum() {
+        let bytes: Vec<u8> = (0..150).map(|n: u8| n.wrapping_mul(37)).collect();
+        let (crc, bits) = (crc32c::crc32c(&bytes), 8 * bytes.len());
+        let with = |flipped: &[usize]| {
+            let mut bytes = bytes.clone();
+            for bit in flipped {
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            crc ^ crc32c::crc32c(&bytes)
+        };
+        for bit in 0..bits {
+            assert!(is_of_one_bit(with(&[bit]), bytes.len()), "bit {bit}");
+            let other = (bit * 7 + 1) % bits;
+            assert!(bit == other || !is_of_one_bit(with(&[bit, other]), bytes.len()), "bit {bit}");
+        }
+        assert!((0..32).all(|bit| is_of_one_bit(1 << bit, bytes.len())), "of the checksum itself");
+        assert!(!is_of_one_bit(0, bytes.len()) && !is_of_one_bit(3, bytes.len()));
+    }
 
     #[test]
     fn no_tag_is_given_twice_and_more_are_fetched_than_were_thought_to_be_wanted() {

@@ -116,6 +116,97 @@ fn a_bit_flipped_inside_a_stored_body_parks_that_redemption_alone_and_it_is_neve
 }
 
 #[test]
+fn a_redemption_that_was_found_damaged_is_told_in_the_log_each_time_it_is_parked() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 2);
+    let raw = Connection::open(gateway.state_dir().join(DB)).unwrap();
+    raw.execute("UPDATE body SET body = x'00' WHERE seq = 1", []).unwrap();
+    drop(raw);
+    provider.restore();
+    gateway.start();
+    assert_eq!(gateway.wait_until_drained().parked, 1);
+    let id = gateway.list("parked")[0]["id"].as_str().unwrap().to_owned();
+    let line =
+        format!("{id} is parked (lane main): the stored redemption is damaged, it was not sent");
+    assert_eq!(gateway.log().matches(&line).count(), 1, "{}", gateway.log());
+    gateway.says(&["retry", &id]);
+    until("it is parked again", || gateway.log().matches(&line).count() == 2);
+    assert!(provider.requests_for("KEPT-0").is_empty());
+}
+
+/// Turns bits of each copy of a row's code that lies in the file, behind its business.
+fn flip(gateway: &Gateway, code: &str, bits: &[(usize, u8)]) {
+    let path = gateway.state_dir().join(DB);
+    let raw = Connection::open(&path).unwrap();
+    raw.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let business: String =
+        raw.query_row("SELECT business FROM redemption LIMIT 1", [], |row| row.get(0)).unwrap();
+    drop(raw);
+    let mut file = fs::read(&path).unwrap();
+    let text = format!("{business}{code}");
+    let places = (0..file.len() - text.len()).filter(|at| file[*at..].starts_with(text.as_bytes()));
+    let places: Vec<usize> = places.map(|at| at + business.len()).collect();
+    assert!(!places.is_empty(), "the row is not in the file");
+    for (at, (offset, bit)) in places.iter().flat_map(|at| bits.iter().map(move |b| (at, b))) {
+        file[at + offset] ^= bit;
+    }
+    fs::write(&path, file).unwrap();
+}
+
+/// How often the running daemon salvaged its database.
+fn salvages(gateway: &mut Gateway) -> usize {
+    gateway.log().matches("its rows are salvaged into a new one").count()
+}
+
+/// Another redemption of a code than the one that the outage began with.
+fn asked_once_more(gateway: &Gateway, code: &str) -> u16 {
+    gateway.till("").order(&Order::new(code).with("timestamp", "2")).status
+}
+
+#[test]
+fn a_code_that_one_flipped_bit_changed_in_its_row_is_given_once_and_the_bit_is_put_right() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 3);
+    gateway.start();
+    gateway.says(&["hold"]);
+    assert!(gateway.terminate().success());
+    flip(&gateway, "KEPT-1", &[(5, 2)]);
+    gateway.start();
+    assert!(!gateway.log().contains("set aside"), "the start saw it: {}", gateway.log());
+    assert_eq!(asked_once_more(&gateway, "KEPT-1"), 400, "it is used");
+    let told = gateway.status()["storage"]["detail"].as_str().unwrap().to_owned();
+    assert!(told.contains("1 with a flipped bit that was put right"), "{told}");
+    assert_eq!(salvages(&mut gateway), 1);
+    provider.restore();
+    gateway.says(&["release"]);
+    assert_eq!(gateway.wait_until_drained().confirmed, 3);
+    assert_eq!(provider.summary("codes_taken"), 3);
+    provider.assert_one_key_each();
+}
+
+#[test]
+fn a_row_that_many_flipped_bits_changed_is_a_persons_and_the_database_is_set_aside_once() {
+    let provider = Provider::start();
+    let mut gateway = stopped_in_an_outage(&provider, 3);
+    flip(&gateway, "KEPT-1", &[(0, 7), (1, 1), (5, 6)]);
+    provider.restore();
+    gateway.start();
+    let books = gateway.wait_until_drained();
+    assert_eq!((books.confirmed, books.parked), (2, 1));
+    assert_eq!(salvages(&mut gateway), 1, "{}", gateway.log());
+    assert!(provider.requests_for("KEPT-1").is_empty());
+    let parked = gateway.list("parked");
+    assert!(parked[0]["note"].as_str().unwrap().contains("its row was lost"), "{parked:?}");
+    provider.cut();
+    assert_eq!(asked_once_more(&gateway, "KEPT-1"), 400, "its body holds the code");
+    assert_eq!(gateway.till("").redeem("AFTERWARDS").state(), "pending");
+    gateway.says(&["retry", parked[0]["id"].as_str().unwrap()]);
+    provider.restore();
+    assert_eq!(gateway.wait_until_drained().confirmed, 4);
+    assert_eq!(salvages(&mut gateway), 1, "{}", gateway.log());
+}
+
+#[test]
 fn a_notice_ends_when_the_files_that_it_names_are_removed_though_nothing_is_asked() {
     let provider = Provider::start();
     let mut gateway = stopped_in_an_outage(&provider, 3);

@@ -14,6 +14,7 @@ mod console;
 mod extremes;
 mod figures;
 mod files;
+mod flipped;
 mod guards;
 mod indexes;
 mod mended;

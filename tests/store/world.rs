@@ -108,6 +108,19 @@ pub(crate) fn accept_op(new: NewRedemption) -> Accept {
     Accept::once(new)
 }
 
+/// All that waits.
+pub(crate) fn claim_op() -> Claim {
+    Claim {
+        lane: LANE.to_owned(),
+        prefer: Vec::new(),
+        after: Seq(0),
+        not_from: None,
+        except: Vec::new(),
+        rows_max: 1000,
+        body_bytes_max: 1 << 20,
+    }
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         Self::with_dir(tempfile::tempdir().unwrap())
@@ -218,16 +231,7 @@ impl World {
     }
 
     pub(crate) fn claim(&mut self) -> Vec<Claimed> {
-        let claim = Claim {
-            lane: LANE.to_owned(),
-            prefer: Vec::new(),
-            after: Seq(0),
-            not_from: None,
-            except: Vec::new(),
-            rows_max: 1000,
-            body_bytes_max: 1 << 20,
-        };
-        self.one(claim)
+        self.one(claim_op())
     }
 
     /// An attempt ends while a till waits for its answer.
