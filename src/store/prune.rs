@@ -18,6 +18,9 @@ pub struct Pruned {
     pub after: Option<Seq>,
 }
 
+/// What was voided so may have been taken.
+const DOUBTED: i64 = mark::UNCERTAIN | mark::IN_DOUBT;
+
 struct Looked {
     seq: i64,
     state: State,
@@ -108,7 +111,7 @@ impl Desk<'_> {
             State::Confirmed => KEPT_USED,
             State::Declined if row.has(mark::LOST) => KEPT_USED,
             State::Declined => KEPT_REFUSED,
-            State::Voided if row.has(mark::UNCERTAIN) || row.is_trusted() => KEPT_USED,
+            State::Voided if row.has(DOUBTED) || row.is_trusted() => KEPT_USED,
             State::Pending | State::Parked | State::Voided => return Ok(()),
         };
         self.hold_code(&row.business, &row.code, what)
