@@ -47,7 +47,7 @@ pub use load::{DEFAULT_FILE, LoadOptions, Loaded, commands_socket, load, parse};
 pub use problem::{Problems, SettingsProblem};
 pub use restart::{needs_restart, until_restart};
 pub use rule_index::RuleKeys;
-pub use rules::listed;
+pub use rules::{AMOUNT_MAX, listed};
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
     AdminSettings, AdminToken, AdminUser, Alert, Alphabet, Auth, Caps, CheckDigit, CodeForm,
