@@ -96,10 +96,10 @@ pub struct Exported {
     /// again.
     pub kind: i64,
     /// 1: an attempt may have arrived, 4: the till was told no, 32: the till was told the
-    /// provider's answer, 64: it was given on trust, 128: strong evidence refused it once, 32768: it
-    /// was declined after it was given, 2^20: an operator's hold let it be given, 2^56: no byte of it
-    /// had left when it was given, 2^57: the provider said once that its code was used; of a parked
-    /// row 8192: a person has seen to it, 16384: a person freed its code.
+    /// provider's answer, 64: it was given on trust, 128: strong evidence refused it once, 2^15: it
+    /// was declined after it was given, 2^20: an operator's hold let it be given, 2^56: no byte of
+    /// it had left when it was given, 2^57: the provider said once that its code was used; of a
+    /// parked row 8192: a person has seen to it, 16384: a person freed its code.
     pub marks: i64,
     /// How many attempts were begun.
     pub attempts: u32,

@@ -40,7 +40,7 @@ pub(super) struct Worths {
 }
 
 /// What is known of a redemption besides its body.
-struct Facts {
+struct LostRow {
     stood: Stood,
     /// It counts as something: a 2xx of ours left for it.
     given: bool,
@@ -50,7 +50,7 @@ struct Facts {
     deed: Option<String>,
 }
 
-impl Facts {
+impl LostRow {
     /// One that was declined, and of which it is not known whether it was given, is a person's.
     fn state(&self) -> State {
         match self.stood {
@@ -155,12 +155,12 @@ impl Salvager<'_> {
         Ok(Worths { seqs, is_whole })
     }
 
-    fn facts(&self, seq: i64, stood: Stood) -> Result<Facts, StoreError> {
+    fn facts(&self, seq: i64, stood: Stood) -> Result<LostRow, StoreError> {
         let sql = "SELECT what FROM event WHERE seq = ?1 AND what IN ('handled', 'handled_free', \
             'lost', 'void', 'retry') ORDER BY n DESC LIMIT 1";
         let deed = self.sql.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
         let Worths { seqs, is_whole } = &self.worths;
-        Ok(Facts { stood, given: seqs.contains(&seq), is_whole: *is_whole, deed })
+        Ok(LostRow { stood, given: seqs.contains(&seq), is_whole: *is_whole, deed })
     }
 
     /// A number far beyond every other was itself damaged, and would be where all later ones begin.
@@ -261,7 +261,7 @@ fn is_exception(state: State) -> bool {
 }
 
 /// A row made of its body. What the provider may know about it holds its code.
-fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, facts: &Facts) -> Stored {
+fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, facts: &LostRow) -> Stored {
     let Request { reward_code, business_refrence, branch_id, date, body, .. } = request;
     let mut row = Stored {
         seq: Seq(seq),
