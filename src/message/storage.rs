@@ -35,7 +35,7 @@ messages! {
 
         /// A damaged database was salvaged.
         Salvaged {
-            why: String, set_aside: String, kept: u64, pending: u64, parked: u64,
+            why: Box<str>, set_aside: Box<str>, kept: u64, pending: u64, parked: u64,
             restored: Option<u64>, mended: u64, lost: Option<u64>,
         }
         en: salvaged_in_english(

@@ -227,7 +227,9 @@ fn what_was_given_unasked_or_under_a_hold_says_so_here_and_an_older_file_says_ne
     let ids = ["A", "B"].map(|code| a.take("till-1", code).id);
     let mut rows = exported(&a);
     // The lane counted as up when they came.
-    rows.iter_mut().for_each(|row| row.kind |= 2);
+    for row in &mut rows {
+        row.kind |= 2;
+    }
     rows[0].marks |= not_asked | on_hold;
     import(&mut b, rows);
     let told = |id| (b.show(id).trusted, b.show(id).accepted_online, b.show(id).on_hold);

@@ -64,7 +64,8 @@ impl Salvage {
     #[must_use]
     pub fn told(&self) -> Storage {
         let Tally { kept, pending, parked, restored, mended, lost } = self.tally;
-        let (why, set_aside) = (self.why.clone(), self.set_aside.display().to_string());
+        let why = self.why.as_str().into();
+        let set_aside = self.set_aside.display().to_string().into();
         let restored = Some(restored);
         Storage::Salvaged { why, set_aside, kept, pending, parked, restored, mended, lost }
     }
