@@ -275,7 +275,8 @@ fn print_row(value: &Value, action: &str, json: bool, out: &mut dyn Write) -> Re
     } else {
         let word = |key| value.get(key).and_then(Value::as_str).unwrap_or("?");
         let (id, state) = (word("id"), word("state"));
-        let lost = if (action, state) == ("void", "declined") { ", closed as lost" } else { "" };
+        let is_lost = state == "declined" || value.get("lost") == Some(&Value::Bool(true));
+        let lost = if action == "void" && is_lost { ", closed as lost" } else { "" };
         writeln!(out, "{}: {}{lost}", escaped(id), escaped(state))?;
     }
     Ok(())

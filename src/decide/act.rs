@@ -32,6 +32,9 @@ pub fn void_by_till(row: &Row, withdrawn: bool) -> TillVoid {
 pub enum Closing {
     /// It is voided.
     Close,
+    /// It is voided, and was declined after the fact before it was sent again: it is closed as
+    /// lost.
+    CloseLost,
     /// A decline after the fact stays one: it is closed as lost.
     Lost,
 }
@@ -43,6 +46,7 @@ pub enum Closing {
 pub fn void(row: &Row) -> Result<Closing, Denied> {
     match row.state {
         State::Pending if row.in_flight => Err(Denied::OnTheWire),
+        State::Pending | State::Parked if row.has(mark::LOST) => Ok(Closing::CloseLost),
         State::Pending | State::Parked => Ok(Closing::Close),
         State::Declined if row.has(mark::LOST) => Ok(Closing::Lost),
         State::Declined | State::Confirmed | State::Voided => {

@@ -134,6 +134,8 @@ fn plain_hold(row: &Row, asking: Asking<'_>) -> CodeHold {
         State::Pending => CodeHold::Used,
         State::Parked | State::Voided if row.has(mark::UNCERTAIN) => CodeHold::Used,
         State::Parked => CodeHold::Provider,
+        // Its row was lost: whether it was given, and who voided it, is not known.
+        State::Voided if row.has(mark::IN_DOUBT) => CodeHold::Provider,
         State::Voided if !row.is_trusted() && !is_closed_by_a_person(row) => CodeHold::Free,
         State::Voided => after_taking_back(row, asking),
         State::Confirmed if row.is_owed() => CodeHold::Owed,

@@ -288,7 +288,8 @@ pub mod mark {
     pub const FREED: i64 = 1 << 14;
     /// Declined after it was given on trust. A fact for life.
     pub const LOST: i64 = 1 << 15;
-    /// In doubt for a reason that our own attempts do not explain: a copied database, an import.
+    /// In doubt for a reason that our own attempts do not explain: a copied database, an import, a
+    /// void whose row was lost with a damaged database.
     pub const IN_DOUBT: i64 = 1 << 16;
     /// Voided because its till was told "ask again" before any byte left.
     pub const TURNED_AWAY: i64 = 1 << 17;
@@ -301,7 +302,8 @@ pub mod mark {
     /// No till had heard of it when it was given, and it was owed once more.
     pub const UNHEARD: i64 = 1 << 21;
     /// No till had heard of it then either; or it was owed in a database of which this one is a
-    /// copy, and may have been given since. It is given to nobody any more, and a person decides.
+    /// copy, and may have been given since; or its row was lost with a damaged database, and it may
+    /// have been owed. It is given to nobody any more, and a person decides.
     pub const IN_VAIN: i64 = 1 << 22;
     /// Refused for the form of its request, which says nothing of its code.
     pub const OF_THE_FORM: i64 = 1 << 23;

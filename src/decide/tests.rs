@@ -97,6 +97,9 @@ fn what_holds_a_code_while_its_lane_can_be_asked_and_while_it_cannot() {
         (row(Voided, 0, mark::TURNED_AWAY | mark::HANDLED), "free", "free"),
         (row(Voided, 0, 0), "free", "free"),
         (row(Voided, 0, mark::HANDLED), "provider", "used"),
+        (row(Voided, 0, mark::IN_DOUBT), "provider", "used"),
+        (row(Voided, 0, mark::IN_DOUBT | unsure), "used", "used"),
+        (row(Voided, 0, mark::IN_DOUBT | mark::FREED), "free", "free"),
         (row(Voided, 0, mark::HANDLED | mark::STRONG), "provider", "used"),
         (row(Voided, 0, mark::HANDLED | mark::FREED), "free", "free"),
         (row(Confirmed, 0, mark::OWED), "owed", "owed"),
@@ -626,6 +629,10 @@ fn what_a_person_may_close_send_again_or_see_to_depends_on_where_it_stands() {
         Ok(Closing::Lost),
         "a fact for life"
     );
+    for state in [Pending, Parked] {
+        let sent_again = row(state, 0, mark::TRUSTED | mark::LOST);
+        assert_eq!(void(&sent_again), Ok(Closing::CloseLost), "for life: {state}");
+    }
     let marks = handled(&row(Declined, 0, 0), true).map(|marks| marks & mark::ALL);
     assert_eq!(marks, Ok(mark::HANDLED | mark::FREED));
     let owed = row(Confirmed, 0, mark::OWED);

@@ -376,6 +376,11 @@ messages! {
         en: format!("{field}: below zero"),
         ar: format!("{}: أقل من الصفر", iso(field));
 
+        /// An amount beyond what any setting takes.
+        Above { field: String }
+        en: format!("{field}: more than any amount can be"),
+        ar: format!("{}: أكبر مما يمكن أن يكون أي مبلغ", iso(field));
+
         /// A fingerprint of another length.
         Fingerprint { field: String }
         en: format!("{field}: not of a fingerprint's length"),

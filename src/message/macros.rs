@@ -54,6 +54,7 @@ macro_rules! meaning {
     (refused) => { "So many codes were refused." };
     (remove) => { "The file to remove once it is dealt with." };
     (rewards) => { "At most so many rewards." };
+    (restored) => { "Of the kept ones, those made of their body; nothing in an earlier version." };
     (role) => { "The role that it takes: see, decide or engineer." };
     (rows) => { "What the rows say." };
     (rule) => { "The rule's name, or `offline`." };

@@ -11,6 +11,12 @@ impl Sample for String {
     }
 }
 
+impl Sample for Box<str> {
+    fn sample() -> Self {
+        String::sample().into()
+    }
+}
+
 impl Sample for u16 {
     fn sample() -> Self {
         207

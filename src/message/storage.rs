@@ -35,11 +35,15 @@ messages! {
 
         /// A damaged database was salvaged.
         Salvaged {
-            why: String, set_aside: String, kept: u64, pending: u64, parked: u64, mended: u64,
-            lost: Option<u64>,
+            why: Box<str>, set_aside: Box<str>, kept: u64, pending: u64, parked: u64,
+            restored: Option<u64>, mended: u64, lost: Option<u64>,
         }
-        en: salvaged_in_english(why, set_aside, [*kept, *pending, *parked, *mended], *lost),
-        ar: salvaged_in_arabic(why, set_aside, [*kept, *pending, *parked, *mended], *lost);
+        en: salvaged_in_english(
+            why, set_aside, [*kept, *pending, *parked, restored.unwrap_or(0), *mended], *lost
+        ),
+        ar: salvaged_in_arabic(
+            why, set_aside, [*kept, *pending, *parked, restored.unwrap_or(0), *mended], *lost
+        );
 
         /// One database after the other is damaged.
         DamagedAgain { why: String }
@@ -162,7 +166,7 @@ messages! {
 fn salvaged_in_english(
     why: &str,
     aside: &str,
-    [kept, pending, parked, mended]: [u64; 4],
+    [kept, pending, parked, restored, mended]: [u64; 5],
     lost: Option<u64>,
 ) -> String {
     let were = |number: u64| if number == 1 { "was" } else { "were" };
@@ -177,6 +181,12 @@ fn salvaged_in_english(
         parts.push(format!(
             ", {} parked for a person because part of them was lost",
             grouped(parked)
+        ));
+    }
+    if restored > 0 {
+        parts.push(format!(
+            ", {} of which without their row: till, times and what the till was told are not known",
+            grouped(restored)
         ));
     }
     if mended > 0 {
@@ -194,7 +204,7 @@ fn salvaged_in_english(
 fn salvaged_in_arabic(
     why: &str,
     aside: &str,
-    [kept, pending, parked, mended]: [u64; 4],
+    [kept, pending, parked, restored, mended]: [u64; 5],
     lost: Option<u64>,
 ) -> String {
     let mut parts = vec![
@@ -204,6 +214,12 @@ fn salvaged_in_arabic(
     ];
     if parked > 0 {
         parts.push(format!("منها معلّقة بانتظار قرار لأن جزءًا منها فُقد: {}", grouped(parked)));
+    }
+    if restored > 0 {
+        parts.push(format!(
+            "منها بلا سجلها، ولا تُعرف نقطة البيع ولا الأوقات ولا ما قيل لنقطة البيع: {}",
+            grouped(restored)
+        ));
     }
     if mended > 0 {
         parts.push(format!("منها ما صُحّح فيه خلل صغير: {}", grouped(mended)));

@@ -282,13 +282,17 @@ fn a_salvage_says_what_it_knows_and_no_more() {
         kept: 10,
         pending: 2,
         parked,
+        restored: Some(3),
         mended: 0,
         lost,
     };
     let text = salvaged(1, None).text(English);
-    for part in
-        ["10 redemptions were kept, 2 of them pending", "1 parked for a person", "not known"]
-    {
+    for part in [
+        "10 redemptions were kept, 2 of them pending",
+        "1 parked for a person",
+        "3 of which without their row",
+        "not known",
+    ] {
         assert!(text.contains(part), "{text}");
     }
     let text = salvaged(0, Some(0)).text(English);

@@ -49,7 +49,7 @@ pub use paths::of as files_of;
 pub use problem::{NamedSecret, Problems, SettingsProblem};
 pub use restart::{needs_restart, until_restart};
 pub use rule_index::RuleKeys;
-pub use rules::listed;
+pub use rules::{AMOUNT_MAX, listed};
 pub use secret::{SECRET_BYTES_MAX, SecretError};
 pub use types::{
     AdminSettings, AdminToken, AdminUser, Alert, Alphabet, Auth, Caps, CheckDigit, CodeForm,

@@ -18,7 +18,7 @@ use crate::value::Amount;
 /// The most `[[offline.rule]]` tables.
 const RULES_MAX: usize = 1000;
 /// The most that an amount may be, in whole units.
-const AMOUNT_MAX: i64 = 1_000_000_000;
+pub const AMOUNT_MAX: i64 = 1_000_000_000;
 /// The longest code that a form can ask for, in characters.
 const CODE_CHARS_MAX: u16 = 256;
 

@@ -412,19 +412,20 @@ impl Desk<'_> {
     fn void(&mut self, id: &Id, note: &str, by: &str) -> Result<Acted, StoreError> {
         let Some(row) = row::asked_for(self.sql, id)? else { return Ok(Acted::Unknown) };
         let row = self.found(&row)?;
-        match decide::void(&row) {
+        let what = match decide::void(&row) {
             Err(why) => return Ok(Acted::Refused { why }),
             Ok(decide::Closing::Lost) => {
                 self.seen_to(&row, decide::seen_to(&row))?;
                 return self.acted(&row, "lost", by, note);
             }
-            Ok(decide::Closing::Close) => {}
-        }
+            Ok(decide::Closing::CloseLost) => "lost",
+            Ok(decide::Closing::Close) => "void",
+        };
         // A person has decided: it is at risk no more.
         self.finish(&row, State::Voided, row.marks | mark::HANDLED)?;
         let note_kept = Note::Text { text: note.to_owned() }.to_stored();
         self.keep_answer(row.seq, None, Some(&note_kept))?;
-        self.acted(&row, "void", by, note)
+        self.acted(&row, what, by, note)
     }
 
     fn retry(&mut self, id: &Id, by: &str) -> Result<Acted, StoreError> {

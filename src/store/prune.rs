@@ -18,6 +18,9 @@ pub struct Pruned {
     pub after: Option<Seq>,
 }
 
+/// What was voided so may have been taken.
+const DOUBTED: i64 = mark::UNCERTAIN | mark::IN_DOUBT;
+
 struct Looked {
     seq: i64,
     state: State,
@@ -45,6 +48,39 @@ pub struct Prune {
     pub after: Seq,
 }
 
+/// The moment before which a row must have been settled to leave, on both clocks; and now.
+#[derive(Clone, Copy)]
+struct Cutoff {
+    before_ms: i64,
+    before_min: i64,
+    now_ms: i64,
+}
+
+impl Cutoff {
+    /// Whether nothing behind these rows can have been settled before it: what was accepted after
+    /// it cannot, and what follows is younger still. A clock that was wrong ends nothing: it told
+    /// of the future, or calls a row young that elapsed time calls old.
+    fn ends_at(self, looked: &[Looked]) -> bool {
+        let is_young = |row: &Looked| {
+            (self.before_ms..=self.now_ms).contains(&row.accepted_ms)
+                && row.kind & kind::TRUSTED != 0
+        };
+        let is_wrong = |row: &Looked| {
+            let is_old = mark::minute(row.marks).is_some_and(|at| at < self.before_min);
+            is_old && row.accepted_ms >= self.before_ms
+        };
+        looked.last().is_none_or(is_young) && !looked.iter().any(is_wrong)
+    }
+
+    /// Whether the row was settled before it. One of an earlier build has no minute: it was settled
+    /// before elapsed time began. A wall clock that tells of the future tells nothing.
+    fn is_old(self, row: &Looked) -> bool {
+        let was_before = |at: i64| at < self.before_ms || at > self.now_ms;
+        mark::minute(row.marks).unwrap_or(0) < self.before_min
+            && row.settled_ms.is_some_and(was_before)
+    }
+}
+
 impl Operation for Prune {
     type Output = Pruned;
 
@@ -62,25 +98,19 @@ impl Desk<'_> {
         if !self.around.stamp.trusted {
             return Ok(Pruned { rows: 0, after: None });
         }
-        let settled_before_ms =
-            self.around.stamp.unix_ms.saturating_sub(signed_ms(retention.settled));
-        let settled_before_min =
-            self.around.elapsed.ago_ms(signed_ms(retention.settled)).div_euclid(60_000);
+        let cutoff = self.cutoff(signed_ms(retention.settled));
         let looked = self.look(after)?;
-        // What was accepted after that moment cannot have been settled before it; what follows is
-        // younger still.
-        let is_young =
-            |row: &Looked| row.accepted_ms >= settled_before_ms && row.kind & kind::TRUSTED != 0;
-        let last = looked.last().filter(|row| !is_young(row)).map(|row| row.seq);
+        let last = looked.last().filter(|_| !cutoff.ends_at(&looked)).map(|row| row.seq);
         let newest = self.next_seq.saturating_sub(1);
         let mut rows = 0;
         for row in &looked {
-            // A row of an earlier build has no minute: it was settled before elapsed time began.
-            let old = mark::minute(row.marks).unwrap_or(0) < settled_before_min
-                && row.settled_ms.is_some_and(|at| at < settled_before_ms);
             let waits = decide::needs_a_person(row.state, row.kind, row.marks);
             let is_over = !matches!(row.state, State::Pending | State::Parked) && !waits;
-            if old && is_over && row.marks & mark::SETTLED_TRUSTED != 0 && row.seq != newest {
+            if cutoff.is_old(row)
+                && is_over
+                && row.marks & mark::SETTLED_TRUSTED != 0
+                && row.seq != newest
+            {
                 let whole = row::by_seq(self.sql, Seq(row.seq))?
                     .ok_or(StoreError::Internal("a row is gone"))?
                     .intact()?;
@@ -100,6 +130,12 @@ impl Desk<'_> {
         Ok(Pruned { rows, after: last.filter(|_| full).map(Seq) })
     }
 
+    fn cutoff(&self, settled_ms: i64) -> Cutoff {
+        let now_ms = self.around.stamp.unix_ms;
+        let before_min = self.around.elapsed.ago_ms(settled_ms).div_euclid(60_000);
+        Cutoff { before_ms: now_ms.saturating_sub(settled_ms), before_min, now_ms }
+    }
+
     /// What was used or refused holds its code although its row is gone.
     fn keep_code(&mut self, row: &Stored) -> Result<(), StoreError> {
         let what = match row.state {
@@ -109,7 +145,7 @@ impl Desk<'_> {
             State::Confirmed => KEPT_USED,
             State::Declined if row.has(mark::LOST) => KEPT_USED,
             State::Declined => KEPT_REFUSED,
-            State::Voided if row.has(mark::UNCERTAIN) || row.is_trusted() => KEPT_USED,
+            State::Voided if row.has(DOUBTED) || row.is_trusted() => KEPT_USED,
             State::Pending | State::Parked | State::Voided => return Ok(()),
         };
         self.hold_code(&row.business, &row.code, what)

@@ -29,7 +29,7 @@ fn flipped(text: &str) -> Vec<String> {
     let with = |bit: usize| {
         let mut bytes = bytes.to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        redeemd::text::hex(&bytes)
     };
     (0..8 * bytes.len()).map(|bit| format!("CAST(x'{}' AS TEXT)", with(bit))).collect()
 }

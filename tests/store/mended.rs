@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::SystemTime;
 
+use redeemd::decide::WaitEnd;
 use redeemd::limits::LaneNow;
 use redeemd::message::Language;
 use redeemd::redemption::{Redemption, Seq, State};
 use redeemd::store::{
-    Acted, Decision, Ended, Event, Exported, FILE, Filter, LaneMemory, NewRedemption, Record,
-    Remains, Remember, Tally, Void,
+    Acted, AskStanding, Conclusion, Decision, Ended, Event, Exported, FILE, Filter, LaneMemory,
+    NewRedemption, Record, Remains, Remember, Settlement, Tally, Void,
 };
 
 use crate::salvage::{LOG, PAGE, behind_its_back, bytes, checkpointed, emptied, root_of, write};
@@ -290,6 +291,61 @@ fn a_redemption_whose_row_was_lost_comes_back_from_its_body_where_it_stood() {
     assert!(matches!(world.decide(new("till-9", "DECLINED")), Decision::Used(_)));
     world.crash();
     assert!(world.report.salvage.is_none() && world.counts().balance());
+}
+
+/// A till waits in vain, and its redemption is taken back or refused.
+fn in_vain(world: &mut World, code: &str, withdrawn: bool) -> Seq {
+    let seq = world.take("till-keep", code).seq;
+    world.one(Conclusion { seq, end: WaitEnd::InVain, withdrawn });
+    seq
+}
+
+#[test]
+fn what_came_back_was_given_on_trust_only_where_its_value_says_so_and_may_be_owed() {
+    let mut world = World::new();
+    world.settled("till-keep", "GIVEN", confirmed());
+    world.settled("till-keep", "LOST", declined("no such reward"));
+    world.lane = LaneNow::default();
+    world.settled("till-keep", "HEARD", confirmed());
+    world.settled("till-keep", "REFUSED", declined("no such reward"));
+    let owed = in_vain(&mut world, "OWED", false);
+    world.one(Settlement::new(owed, 1, confirmed()));
+    let lost = world.one(AskStanding).lanes[0].lost;
+    let tally = without_rows(&mut world);
+    assert_eq!((tally.kept, tally.restored, tally.lost), (5, 5, Some(0)));
+    let rows = all(&world);
+    let told: Vec<_> =
+        rows.iter().map(|row| (row.trusted, row.lost, row.answered_at_till, row.waiting)).collect();
+    assert_eq!(
+        told,
+        [
+            (true, false, false, false),
+            (true, true, false, true),
+            (false, false, false, true),
+            (false, false, true, false),
+            (false, false, false, true),
+        ]
+    );
+    assert!(rows[2].in_vain && rows[4].in_vain && rows[4].accepted_online);
+    assert_eq!(world.one(AskStanding).lanes[0].lost, lost);
+    let note = world.store().salvage_note().unwrap().unwrap().text(Language::English);
+    assert!(note.contains("5 of which without their row: till, times and what"), "{note}");
+}
+
+#[test]
+fn a_void_that_came_back_is_the_providers_to_say_and_no_reward_while_nobody_can_be_asked() {
+    let mut world = World::up();
+    in_vain(&mut world, "TURNED", true);
+    world.settled("till-keep", "NEXT", confirmed());
+    without_rows(&mut world);
+    let void = all(&world).remove(0);
+    assert_eq!((void.state, void.uncertain, void.in_doubt), (State::Voided, false, true));
+    world.lane = LaneNow::down();
+    assert!(matches!(world.decide(new("till-9", "TURNED")), Decision::Used(_)));
+    world.lane = LaneNow::default();
+    let Decision::Taken(asked) = world.decide(new("till-9", "TURNED")) else { panic!() };
+    world.settle(asked.seq, 1, confirmed());
+    assert_eq!(world.show(&asked.id).state, State::Confirmed);
 }
 
 #[test]

@@ -6,9 +6,11 @@ use redeemd::limits::LaneNow;
 use redeemd::message::{Language, Note};
 use redeemd::redemption::{Answer, Id, Seq, State};
 use redeemd::store::{
-    Accept, Acted, Arrived, Conclusion, Decision, Ended, ExportLine, Exported, FILE, Handling,
-    Import, Job, NewRedemption, Remains, Settlement, StoreError, Taken, Void, seal, unseal,
+    Accept, Acted, Arrived, AskStanding, Conclusion, Decision, Ended, ExportLine, Exported, FILE,
+    Handling, Import, Job, NewRedemption, Remains, Settlement, StoreError, Taken, Void, seal,
+    unseal,
 };
+use redeemd::value::Amount;
 use rusqlite::Connection;
 
 use crate::world::{World, accept_op, confirmed, declined, new, parked, request};
@@ -163,6 +165,8 @@ fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_
         Exported { till: "a\nb".to_owned(), ..good.clone() },
         Exported { branch_id: "x".repeat(257), ..good.clone() },
         Exported { key: good.body.clone(), ..good.clone() },
+        Exported { value: Some(i64::MAX), ..good.clone() },
+        Exported { value: Some(10_000_000_000_001), ..good.clone() },
     ];
     for arrived in import(&mut b, refused.to_vec()) {
         assert!(matches!(&arrived, Arrived::Refused { why } if !why.contains('A')), "{arrived:?}");
@@ -170,6 +174,7 @@ fn a_row_that_cannot_be_a_redemption_is_refused_and_one_that_contradicts_itself_
     assert_eq!(b.counts().accepted, 0);
     let usual =
         Exported { branch_id: "x".repeat(256), lane: "lane-1.b_2".to_owned(), ..good.clone() };
+    let usual = Exported { value: Some(10_000_000_000_000), ..usual };
     assert!(matches!(import(&mut World::new(), vec![usual])[..], [Arrived::Pending { .. }]));
     let liar = Exported { reward_code: "OTHER".to_owned(), ..good };
     assert!(matches!(import(&mut b, vec![liar]).as_slice(), [Arrived::Parked { .. }]));
@@ -192,6 +197,45 @@ fn every_row_that_arrives_is_uncertain_and_what_its_till_was_told_travels_with_i
     assert_eq!(told(&refused), (State::Pending, true, true, false));
     assert_eq!(told(&answered), (State::Parked, true, false, true));
     assert_eq!(told(&plain), (State::Pending, true, false, false));
+}
+
+/// A person closes it; what that is called in the trail.
+fn closed(world: &mut World, id: &Id) -> String {
+    let void = Void { id: id.clone(), note: "seen".to_owned(), by: "ann".to_owned() };
+    let Acted::Done(row) = world.one(void) else { panic!() };
+    assert_eq!((row.state, row.lost, row.handled), (State::Voided, true, true));
+    world.reader().events(row.seq).unwrap().pop().unwrap().what
+}
+
+#[test]
+fn what_was_declined_after_the_fact_and_sent_again_is_lost_here_too_whoever_closes_it() {
+    let (mut a, mut b) = (World::new(), World::new());
+    let id = a.settled("till-1", "LOST", declined("no such reward")).id;
+    a.retry(&id);
+    import(&mut b, exported(&a));
+    for world in [&mut a, &mut b] {
+        assert_eq!((world.show(&id).state, world.show(&id).lost), (State::Pending, true));
+        assert_eq!(closed(world, &id), "lost");
+        assert_eq!(world.one(AskStanding).lanes[0].lost, Amount::whole(25));
+    }
+}
+
+#[test]
+fn what_was_given_unasked_or_under_a_hold_says_so_here_and_an_older_file_says_neither() {
+    let (not_asked, on_hold) = (1 << 56, 1 << 20);
+    let (mut a, mut b) = (World::new(), World::new());
+    let ids = ["A", "B"].map(|code| a.take("till-1", code).id);
+    let mut rows = exported(&a);
+    // The lane counted as up when they came.
+    for row in &mut rows {
+        row.kind |= 2;
+    }
+    rows[0].marks |= not_asked | on_hold;
+    import(&mut b, rows);
+    let told = |id| (b.show(id).trusted, b.show(id).accepted_online, b.show(id).on_hold);
+    assert_eq!(ids.each_ref().map(told), [(true, false, true), (true, true, false)]);
+    let again = exported(&b);
+    assert_eq!(again[0].marks & (not_asked | on_hold), not_asked | on_hold);
 }
 
 #[test]

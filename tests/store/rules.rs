@@ -9,9 +9,9 @@ use redeemd::redemption::{Answer, Id, Redemption, Seq, State};
 use redeemd::store::{
     About, Accept, Acted, AskStanding, CheckAnswered, CheckAsked, CheckHeld, CheckSaid, Claim,
     Concluded, Conclusion, Counts, Decided, Decision, Ended, FILE, Filter, Handling, Hold, Holder,
-    Job, Kept, LaneMemory, Limit, NewRedemption, NotGiven, Prune, Recount, Remember, Retention,
-    RetryHeld, Settlement, Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill, VoidOutcome,
-    WaitMemory, relayed,
+    Job, Kept, LaneMemory, Limit, NewRedemption, NotGiven, Operation, Prune, Recount, Remember,
+    Retention, RetryHeld, Settlement, Surroundings, Taken, Unclaim, Unheard, Void, VoidByTill,
+    VoidOutcome, WaitMemory, relayed,
 };
 use redeemd::value::Amount;
 
@@ -1795,6 +1795,39 @@ fn pruning_goes_on_where_it_stopped_ends_at_what_is_younger_and_spares_the_very_
         (99, None),
         "all but the newest"
     );
+}
+
+/// Under this clock, so many seconds after the machine's start.
+fn at<O: Operation>(world: &mut World, unix_ms: i64, uptime_s: u64, op: O) -> O::Output {
+    let (offline, lane) = (world.offline.clone(), |_: &str| LaneNow::default());
+    let stamp = redeemd::clock::Stamp { unix_ms, trusted: true };
+    let uptime = Duration::from_secs(uptime_s);
+    let around = Surroundings { uptime, ..Surroundings::new(stamp, &offline, &lane) };
+    world.store().perform(op, &around).unwrap()
+}
+
+#[test]
+fn rows_of_a_clock_that_ran_ahead_leave_by_elapsed_time_and_keep_no_others() {
+    let (mut world, hour) = (World::up(), Duration::from_secs(3600));
+    let ten_years_ms = 10 * 365 * 86_400_000;
+    for n in 1..=503 {
+        let (ahead_ms, uptime_s) = if n <= 500 { (ten_years_ms, 0) } else { (0, 60) };
+        let accept = accept_op(new("till-1", &format!("N-{n}")));
+        let decided = at(&mut world, NOW_MS + ahead_ms, uptime_s, accept);
+        let Decision::Taken(taken) = decided.decision else { panic!() };
+        at(&mut world, NOW_MS + ahead_ms, uptime_s, Settlement::new(taken.seq, 1, confirmed()));
+    }
+    let mut prune = |uptime_s: u32, after| {
+        let retention = Retention { settled: hour, codes: 400 * 24 * hour };
+        let now_ms = NOW_MS + 1000 * i64::from(uptime_s);
+        let op = Prune { retention, after: Seq(after) };
+        let pruned = at(&mut world, now_ms, uptime_s.into(), op);
+        (pruned.rows, pruned.after)
+    };
+    assert_eq!(prune(1800, 0), (0, Some(Seq(500))), "half an hour old, whatever their clock said");
+    assert_eq!(prune(1800, 500), (0, None));
+    assert_eq!(prune(7200, 500), (2, None), "all but the newest");
+    assert_eq!(prune(7200, 0), (500, Some(Seq(500))));
 }
 
 #[test]

@@ -280,13 +280,15 @@ words! {
         "قبلها المزوّد: أعطِ المكافأة يدويًا، ثم أكّد هنا أنها عولجت.";
     in_vain: "Owed, and perhaps given already",
         "مستحقة وربما أُعطيت";
-    in_vain_means: "The till was told no, and the provider took the code. Either the reward was \
+    in_vain_means: "The provider took the code. Either the till was told no, and the reward was \
         given twice after that, and each time the connection broke before the till had read the \
-        answer; or the database is a copy, and the reward may have been given since it was made. \
-        The gateway does not give it any more.",
-        "رُفضت عند نقطة البيع، وقبل المزوّد الرمز. إما أُعطيت المكافأة بعد ذلك مرتين وفي كل مرة \
-         انقطع الاتصال قبل أن تقرأ نقطة البيع الجواب، وإما أن قاعدة البيانات نسخة وربما أُعطيت \
-         المكافأة منذ صنعها. لن تعطيها البوابة مرة أخرى.";
+        answer; or the database is a copy, and the reward may have been given since it was made; \
+        or its row was lost with a damaged database, and what the till was told is not known. The \
+        gateway does not give it any more.",
+        "قبل المزوّد الرمز. إما رُفضت عند نقطة البيع ثم أُعطيت المكافأة مرتين وفي كل مرة انقطع \
+         الاتصال قبل أن تقرأ نقطة البيع الجواب، وإما أن قاعدة البيانات نسخة وربما أُعطيت المكافأة \
+         منذ صنعها، وإما فُقد سجلها مع قاعدة بيانات متضررة ولا يُعرف ما قيل لنقطة البيع. لن \
+         تعطيها البوابة مرة أخرى.";
     in_vain_tell: "Ask at the tills whether the customer has the reward.",
         "اسأل عند نقاط البيع هل حصل العميل على المكافأة.";
     taken_back: "Taken back after it was given",
@@ -512,9 +514,11 @@ words! {
         "ليس بعد: رُفضت عند نقطة البيع ثم قبلها المزوّد. يمكن استعمال الرمز مرات كثيرة: الطلب \
          الجديد له عملية أخرى.";
     given_in_vain: "Perhaps: the till was told no at first; the reward was given twice after that, \
-        and no till may have read the answer, or it was owed when the database was copied.",
+        and no till may have read the answer, or it was owed when the database was copied. Or its \
+        row was lost with a damaged database, and what the till was told is not known.",
         "ربما: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة مرتين وربما لم تقرأ أي نقطة بيع \
-         الجواب، أو كانت مستحقة حين نُسخت قاعدة البيانات.";
+         الجواب، أو كانت مستحقة حين نُسخت قاعدة البيانات. أو فُقد سجلها مع قاعدة بيانات متضررة \
+         ولا يُعرف ما قيل لنقطة البيع.";
     given_paid: "Yes: the till was told no at first, and the reward was given when it asked again.",
         "نعم: رُفضت عند نقطة البيع أولًا، ثم أُعطيت المكافأة حين سألت مجددًا.";
     given_parked: "Yes, on trust, but whether the provider took the code is not known.",

@@ -66,9 +66,9 @@ impl ExceptionReason {
                 the code, which may be used again and again. Whoever asks again uses it once more: \
                 give the reward by hand, and say that it is `handled`"
                 .to_owned(),
-            Self::InVain => "given twice, and perhaps not heard: the till was told no, and the \
-                provider took the code. Ask at the tills whether the customer has the reward, and \
-                say that it is `handled`"
+            Self::InVain => "perhaps given: the provider took the code, and whether the customer \
+                has the reward is not known. It was given twice and perhaps not heard, or the \
+                database is a copy or lost its row. Ask at the tills, and say that it is `handled`"
                 .to_owned(),
             Self::DuplicateOfOurs => "counted as confirmed: the provider said \"already used\" \
                 after an attempt of ours that may have arrived"

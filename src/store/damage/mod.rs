@@ -63,9 +63,11 @@ impl Salvage {
     /// In words, as they are kept and shown.
     #[must_use]
     pub fn told(&self) -> Storage {
-        let Tally { kept, pending, parked, mended, lost } = self.tally;
-        let set_aside = self.set_aside.display().to_string();
-        Storage::Salvaged { why: self.why.clone(), set_aside, kept, pending, parked, mended, lost }
+        let Tally { kept, pending, parked, restored, mended, lost } = self.tally;
+        let why = self.why.as_str().into();
+        let set_aside = self.set_aside.display().to_string().into();
+        let restored = Some(restored);
+        Storage::Salvaged { why, set_aside, kept, pending, parked, restored, mended, lost }
     }
 }
 

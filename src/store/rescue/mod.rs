@@ -15,6 +15,7 @@ use crate::contract;
 use crate::decide::{self, kind, mark};
 use crate::message::{self, Language, Note, RowFault};
 use crate::redemption::{Answer, Fingerprint, Id, RewardCode, Seq, State, is_lane_name};
+use crate::settings;
 use crate::text;
 use crate::value::{Amount, Worth};
 
@@ -26,18 +27,41 @@ const TEXT_BYTES_MAX: usize = 256;
 /// The last moment at which a row can have been accepted: the end of the year 9999, Unix
 /// milliseconds.
 const ACCEPTED_MS_MAX: i64 = 253_402_300_799_999;
+/// No setting takes a larger amount.
+const VALUE_MAX: Amount = Amount::whole(settings::AMOUNT_MAX);
 /// The longest body that any gateway ever accepted, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The kind bits that travel: all that this version knows. What an older file has not is not set,
 /// what a newer one has besides is left out; neither changes how the row is delivered.
 const KINDS: i64 = kind::ALL;
-/// The marks that travel: the others are about what happened where the row comes from.
+/// The marks that travel: what happened between the row, its till and the provider, and what a
+/// person said of it. An older file has fewer of them.
 const MARKS: i64 = mark::UNCERTAIN
     | mark::REFUSED_AT_TILL
     | mark::ANSWERED
     | mark::TRUSTED
+    | mark::STRONG
     | mark::HANDLED
-    | mark::FREED;
+    | mark::FREED
+    | mark::LOST
+    | mark::ON_HOLD
+    | mark::NOT_ASKED
+    | mark::SAID_USED;
+/// The marks that stay: when it was settled there, what its lane there is held for, and what no
+/// open row has. `IN_DOUBT` is given to every row that arrives.
+#[cfg(test)]
+const MARKS_THAT_STAY: i64 = mark::DUPLICATE_OF_OURS
+    | mark::SETTLED_TRUSTED
+    | mark::STREAK
+    | mark::OWED
+    | mark::OWED_PAID
+    | mark::IN_DOUBT
+    | mark::TURNED_AWAY
+    | mark::PAID_ELSEWHERE
+    | mark::TAKEN_BACK
+    | mark::UNHEARD
+    | mark::IN_VAIN
+    | mark::OF_THE_FORM;
 
 /// A row as it travels: everything that delivering it elsewhere needs, its whole code included.
 /// Columns are as stored; the fifth field, `timestamp`, is in the body alone.
@@ -72,8 +96,10 @@ pub struct Exported {
     /// again.
     pub kind: i64,
     /// 1: an attempt may have arrived, 4: the till was told no, 32: the till was told the
-    /// provider's answer, 64: it was given on trust; of a parked row 8192: a person has seen to it,
-    /// 16384: a person freed its code.
+    /// provider's answer, 64: it was given on trust, 128: strong evidence refused it once, 2^15: it
+    /// was declined after it was given, 2^20: an operator's hold let it be given, 2^56: no byte of
+    /// it had left when it was given, 2^57: the provider said once that its code was used; of a
+    /// parked row 8192: a person has seen to it, 16384: a person freed its code.
     pub marks: i64,
     /// How many attempts were begun.
     pub attempts: u32,
@@ -407,6 +433,9 @@ impl Exported {
         if !(0..=ACCEPTED_MS_MAX).contains(&self.accepted_ms) {
             return Err(RowFault::Time);
         }
+        if self.value.is_some_and(|value| Amount(value) > VALUE_MAX) {
+            return Err(RowFault::Above { field: "value".to_owned() });
+        }
         for (field, bits) in [("kind", self.kind), ("marks", self.marks)] {
             if bits < 0 {
                 return Err(RowFault::Below { field: field.to_owned() });
@@ -436,6 +465,12 @@ impl ProviderSaid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_mark_travels_or_stays() {
+        assert_eq!(MARKS | MARKS_THAT_STAY, mark::ALL, "a new mark has no place yet");
+        assert_eq!(MARKS & MARKS_THAT_STAY, 0);
+    }
 
     #[test]
     fn bytes_travel_as_text_where_they_are_text_and_as_digits_elsewhere() {

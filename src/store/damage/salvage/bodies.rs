@@ -1,6 +1,8 @@
 //! Redemptions of which only the body is left: it holds the five fields, and the indexes still say
 //! where each stood.
 
+use std::collections::BTreeSet;
+
 use rusqlite::OptionalExtension;
 
 use super::{SEQ_FLOOR_AHEAD_MAX, Salvager};
@@ -29,14 +31,76 @@ enum Stood {
     Unknown,
 }
 
-impl Stood {
-    fn state(self) -> State {
-        match self {
-            Self::Settled(state) => state,
-            Self::Pending(_) | Self::Unknown => State::Parked,
+/// What was given on trust, of those whose row was lost.
+#[derive(Debug, Default)]
+pub(super) struct Worths {
+    seqs: BTreeSet<i64>,
+    /// All that the table had was read: what is not in it was not given.
+    is_whole: bool,
+}
+
+/// What is known of a redemption besides its body.
+struct LostRow {
+    stood: Stood,
+    /// It counts as something: a 2xx of ours left for it.
+    given: bool,
+    /// Nothing that was given is left out of what could be read.
+    is_whole: bool,
+    /// The last that a person did to it.
+    deed: Option<String>,
+}
+
+impl LostRow {
+    /// One that was declined, and of which it is not known whether it was given, is a person's.
+    fn state(&self) -> State {
+        match self.stood {
+            Stood::Settled(State::Declined) if !self.given && !self.is_whole => State::Parked,
+            Stood::Settled(state) => state,
+            Stood::Pending(_) | Stood::Unknown => State::Parked,
         }
     }
 
+    /// Whether the customer has what was confirmed and not given on trust, nobody knows: a till was
+    /// told, or was refused before. A person decides. What was voided is the provider's to say, and
+    /// may have been sent where a person closed it.
+    fn marks(&self) -> i64 {
+        let given = if self.given { mark::TRUSTED } else { 0 };
+        let of_state = match (self.state(), self.given) {
+            (State::Confirmed, true) | (State::Pending, _) => 0,
+            (State::Confirmed, false) => mark::IN_VAIN,
+            (State::Declined, true) => mark::LOST,
+            (State::Declined, false) => mark::ANSWERED,
+            (State::Parked, _) => mark::UNCERTAIN,
+            (State::Voided, _) if self.is_closed() => mark::UNCERTAIN | mark::IN_DOUBT,
+            (State::Voided, true) => mark::TAKEN_BACK | mark::IN_DOUBT,
+            (State::Voided, false) => mark::IN_DOUBT,
+        };
+        given | of_state | self.seen_to()
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.deed.as_deref(), Some("void" | "lost"))
+    }
+
+    /// What a person's last deed left on a row that is still where it was.
+    fn seen_to(&self) -> i64 {
+        let lost = if self.given { mark::LOST } else { 0 };
+        match (self.stood, self.deed.as_deref()) {
+            (Stood::Settled(_), Some("handled_free")) => mark::HANDLED | mark::FREED,
+            (Stood::Settled(_), Some("handled" | "void")) => mark::HANDLED,
+            (Stood::Settled(_), Some("lost")) => mark::HANDLED | lost,
+            _ => 0,
+        }
+    }
+
+    /// What was settled and not given on trust, the provider had been asked about.
+    fn kind(&self) -> i64 {
+        let is_asked = !self.given && matches!(self.state(), State::Confirmed | State::Declined);
+        kind::KEYLESS | kind::MARKED | if is_asked { kind::ONLINE } else { 0 }
+    }
+}
+
+impl Stood {
     /// Beside what was noted before, if anything was.
     fn note(self, earlier: Option<&str>) -> String {
         let note = match self {
@@ -60,6 +124,7 @@ impl Salvager<'_> {
             return Ok(());
         }
         self.drop_absurd(&alone)?;
+        self.worths = self.worths_of(&alone)?;
         let whole =
             [self.restore_pending()?, self.restore_exceptions()?].into_iter().all(|whole| whole);
         let rest = if whole { Stood::Settled(State::Confirmed) } else { Stood::Unknown };
@@ -74,6 +139,28 @@ impl Salvager<'_> {
         let sql = "SELECT seq FROM body WHERE seq NOT IN (SELECT seq FROM redemption) ORDER BY seq";
         let mut statement = self.sql.prepare(sql)?;
         Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Which of these, in their order, were given on trust.
+    fn worths_of(&self, alone: &[i64]) -> Result<Worths, StoreError> {
+        let mut seqs = BTreeSet::new();
+        let is_whole = self.copy("worth", |columns| {
+            if let [Value::Int(seq), Value::Int(_), Value::Int(_), Value::Text(_)] = columns
+                && alone.binary_search(seq).is_ok()
+            {
+                seqs.insert(*seq);
+            }
+            Ok(())
+        })?;
+        Ok(Worths { seqs, is_whole })
+    }
+
+    fn facts(&self, seq: i64, stood: Stood) -> Result<LostRow, StoreError> {
+        let sql = "SELECT what FROM event WHERE seq = ?1 AND what IN ('handled', 'handled_free', \
+            'lost', 'void', 'retry') ORDER BY n DESC LIMIT 1";
+        let deed = self.sql.prepare_cached(sql)?.query_row([seq], |row| row.get(0)).optional()?;
+        let Worths { seqs, is_whole } = &self.worths;
+        Ok(LostRow { stood, given: seqs.contains(&seq), is_whole: *is_whole, deed })
     }
 
     /// A number far beyond every other was itself damaged, and would be where all later ones begin.
@@ -132,9 +219,11 @@ impl Salvager<'_> {
             return Ok(());
         };
         let lane = self.lane_of(seq, &request, stood)?;
-        let row = restored(seq, lane, self.accepted_about(seq)?, &request, stood.state());
+        let facts = self.facts(seq, stood)?;
+        let row = restored(seq, lane, self.accepted_about(seq)?, &request, &facts);
         row.insert_row(self.sql)?;
         self.seq_floor = self.seq_floor.max(seq);
+        self.restored += 1;
         self.parked += u64::from(row.state == State::Parked);
         let mut noted = self.sql.prepare_cached("SELECT note FROM answer WHERE seq = ?1")?;
         let earlier: Option<Option<String>> =
@@ -172,9 +261,8 @@ fn is_exception(state: State) -> bool {
 }
 
 /// A row made of its body. What the provider may know about it holds its code.
-fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, state: State) -> Stored {
+fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, facts: &LostRow) -> Stored {
     let Request { reward_code, business_refrence, branch_id, date, body, .. } = request;
-    let is_doubtful = matches!(state, State::Parked | State::Voided);
     let mut row = Stored {
         seq: Seq(seq),
         tag: tag_of(seq, body),
@@ -189,12 +277,12 @@ fn restored(seq: i64, lane: i64, accepted_ms: i64, request: &Request, state: Sta
         branch: branch_id.clone(),
         date: date.clone(),
         accepted_ms,
-        kind: kind::KEYLESS,
+        kind: facts.kind(),
         body_crc: crc32c::crc32c(body),
         crc: 0,
-        state,
+        state: facts.state(),
         in_flight: false,
-        marks: if is_doubtful { mark::UNCERTAIN } else { 0 },
+        marks: facts.marks(),
         attempts: 1,
         settled_ms: Some(accepted_ms),
     };

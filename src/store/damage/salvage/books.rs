@@ -94,6 +94,7 @@ impl Salvager<'_> {
             kept: count(here(None)),
             pending: count(here(Some(State::Pending as i64))),
             parked: self.parked,
+            restored: self.restored,
             mended: self.mender.mended(),
             lost: known.then(|| count(total)),
         })

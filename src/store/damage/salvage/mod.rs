@@ -41,6 +41,8 @@ pub struct Tally {
     pub pending: u64,
     /// Of these parked because their body, their state or their row could not be read.
     pub parked: u64,
+    /// Of these such as were made of their body, because their row was lost.
+    pub restored: u64,
     /// Of these such as had one flipped bit, which their checksum told.
     pub mended: u64,
     /// Redemptions that the books know and the file does not; `None` when the books, or the newest
@@ -68,6 +70,9 @@ struct Salvager<'a> {
     /// How long the log must be at least, where the database still says so.
     log_bytes: Option<u64>,
     parked: u64,
+    restored: u64,
+    /// What was given on trust, of the rows that were lost.
+    worths: bodies::Worths,
 }
 
 /// Fills the new database `to`, whose schema is there, with what `image` holds.
@@ -90,6 +95,8 @@ pub(super) fn salvage(image: &Image, to: &Connection) -> Result<(Tally, Seq), St
         seq_floor: 0,
         log_bytes: None,
         parked: 0,
+        restored: 0,
+        worths: bodies::Worths::default(),
     };
     work.read(&pages, Salvager::ROWS)?;
     work.read(&pages, Salvager::BODIES)?;
