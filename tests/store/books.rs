@@ -40,6 +40,8 @@ struct Row {
     /// Its till heard the provider's answer.
     answered: bool,
     said_used: bool,
+    /// A person has voided it.
+    closed: bool,
     attempt: u32,
 }
 
@@ -76,7 +78,7 @@ impl Model {
     fn holds(&self, code: u8, up: bool) -> bool {
         self.of(code).any(|row| match row.state {
             State::Pending | State::Parked => true,
-            State::Voided => row.uncertain || (row.trusted && !up),
+            State::Voided => row.uncertain || ((row.trusted || row.closed) && !up),
             State::Confirmed | State::Declined => !up,
         })
     }
@@ -160,6 +162,7 @@ fn accept(world: &mut World, model: &mut Model, (till, code, up): (u8, u8, bool)
                 trusted,
                 answered,
                 said_used,
+                closed: false,
                 attempt,
             };
             model.rows.insert(taken.seq, row);
@@ -246,7 +249,8 @@ fn void(world: &mut World, model: &mut Model, which: usize, by_till: bool) {
         voided
     };
     if voided {
-        model.rows.get_mut(&seq).unwrap().state = State::Voided;
+        let row = model.rows.get_mut(&seq).unwrap();
+        (row.state, row.closed) = (State::Voided, !by_till);
     }
 }
 
