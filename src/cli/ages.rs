@@ -30,7 +30,7 @@ pub(super) async fn ages(daemon: &Daemon, json: bool, out: &mut dyn Write) -> Re
     let mut unknown: BTreeMap<String, u64> = BTreeMap::new();
     let count = |row: &RowView| {
         let ages = lanes.entry(row.lane.clone()).or_default();
-        if is_unknown(&row.accepted_at, now_ms) {
+        if !row.clock_trusted && is_unknown(&row.accepted_at, now_ms) {
             *unknown.entry(row.lane.clone()).or_default() += 1;
             return;
         }

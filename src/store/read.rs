@@ -10,7 +10,7 @@ use super::row::{self, Stored};
 use super::types::{Event, Filter};
 use super::{StoreError, connection};
 use crate::clock::may_be_set;
-use crate::decide::Attempt;
+use crate::decide::{Attempt, kind};
 use crate::message::Note;
 use crate::redemption::{Id, Redemption, Seq, State};
 
@@ -177,18 +177,18 @@ impl Reader {
     /// # Errors
     /// The database cannot be read.
     pub fn oldest_pending_of_a_set_clock_ms(&self) -> Result<Option<i64>, StoreError> {
-        self.first_pending_ms(LOOKED_AT_MAX, may_be_set)
+        let was_set = |row: &Stored| row.is(kind::TRUSTED) || may_be_set(row.accepted_ms);
+        self.first_pending_ms(LOOKED_AT_MAX, was_set)
     }
 
     fn first_pending_ms(
         &self,
         looked_at: usize,
-        counts: impl Fn(i64) -> bool,
+        counts: impl Fn(&Stored) -> bool,
     ) -> Result<Option<i64>, StoreError> {
         for seq in self.pending(0, looked_at)? {
-            let accepted_ms = row::by_seq(&self.connection, seq)?.map(|row| row.accepted_ms);
-            if accepted_ms.is_some_and(&counts) {
-                return Ok(accepted_ms);
+            if let Some(row) = row::by_seq(&self.connection, seq)?.filter(&counts) {
+                return Ok(Some(row.accepted_ms));
             }
         }
         Ok(None)

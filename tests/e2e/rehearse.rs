@@ -65,7 +65,8 @@ fn shows_what_the_readme_shows(shown: &str) {
             _ => word.to_owned(),
         };
         let words = |line: &str| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
-        text.lines().map(words).collect()
+        // Whether the line has been found open again by the next redemption is chance.
+        text.replace("is confirmed by the provider", "is accepted").lines().map(words).collect()
     };
     let readme = include_str!("../../README.md");
     let example = readme.split("$ redeemd rehearse\n").nth(1).unwrap().split("```").next().unwrap();
