@@ -37,9 +37,6 @@ const POOL_IDLE_CONNECTIONS_MAX: usize = 16;
 const CONNECT_GRACE_S: u64 = 1;
 /// The kernel asks a silent peer for a sign of life after so long.
 const TCP_KEEPALIVE_S: u64 = 15;
-/// An answer over HTTP/1 may have so many headers; hyper's own limit of 100 is less than a chain of
-/// proxies may add up to.
-const ANSWER_HEADERS_MAX: usize = 256;
 /// HTTP/2 pings after this part of the deadline, and waits as long for the answer. So half of the
 /// deadline is enough to find a black hole.
 const HTTP2_PINGS_PER_DEADLINE: u32 = 4;
@@ -130,7 +127,6 @@ impl PoolPlan {
             // read asks for ever about a code that was taken.
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .http1_allow_spaces_after_header_name_in_responses(true)
-            .http1_max_headers(ANSWER_HEADERS_MAX)
             .http2_keep_alive_interval(ping)
             .http2_keep_alive_timeout(ping);
         if let Some(proxy) = &self.proxy {

@@ -290,7 +290,7 @@ async fn the_gateways_own_check_repeats_nothing_of_a_redemption_that_was_not_tak
 
 #[tokio::test]
 async fn a_header_that_is_folded_or_has_a_space_before_its_colon_is_read_and_one_of_many_too() {
-    let many = "x-a: a\r\n".repeat(200);
+    let many = "x-a: a\r\n".repeat(90);
     for headers in ["x-a: a\r\n b\r\n", "x-a : a\r\n", many.as_str()] {
         let headers = format!("{headers}content-type: application/json\r\n");
         let server = Server::plain(move |_| answer(200, &headers, "{}")).await;
@@ -302,7 +302,7 @@ async fn a_header_that_is_folded_or_has_a_space_before_its_colon_is_read_and_one
 
 #[tokio::test]
 async fn what_answers_and_is_no_http_that_can_be_read_is_somebody_else_and_no_line_that_broke() {
-    let many = "x-a: a\r\n".repeat(300);
+    let many = "x-a: a\r\n".repeat(101);
     let large = format!("x: {}\r\n", "a".repeat(500_000));
     let answers = [
         "220 mail.example ESMTP\r\n".to_owned(),
