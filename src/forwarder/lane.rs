@@ -37,6 +37,8 @@ const MEMORY_PART: u32 = 60;
 /// Since when a lane is as it is follows a wall clock that is set, unless by less than this: what
 /// is shown in whole seconds must not flicker.
 const STEADY_MS: u64 = 2000;
+/// How often it is compared with the wall clock.
+const SINCE_EVERY: Duration = Duration::from_secs(1);
 
 /// Something that went on beside the loop has ended.
 enum Finished {
@@ -101,6 +103,8 @@ pub struct Forwarder<R> {
     ids: Ids,
     tasks: JoinSet<Finished>,
     since_ms: i64,
+    /// When that was compared with the wall clock last.
+    since_seen_at: Duration,
     /// Since when a hold that only a person ends lasts: on the link's clock, and on the wall's,
     /// which the next process goes by.
     held_since: Option<(Duration, i64)>,
@@ -153,6 +157,7 @@ impl<R: Transport> Forwarder<R> {
             ids: Ids::default(),
             tasks: JoinSet::new(),
             since_ms,
+            since_seen_at: Duration::ZERO,
             held_since,
             remembered_at: Duration::ZERO,
             next_step_at: None,
@@ -230,7 +235,8 @@ impl<R: Transport> Forwarder<R> {
                 self.act(action);
             }
         }
-        if self.scheduler.link().seen() != LinkPhase::Up {
+        let is_seen = now < self.since_seen_at.saturating_add(SINCE_EVERY);
+        if !is_seen && self.scheduler.link().seen() != LinkPhase::Up {
             self.see_since_when(now, STEADY_MS);
         }
         if self.memory_due(now).is_some_and(|due| due <= now) {
@@ -631,6 +637,7 @@ impl<R: Transport> Forwarder<R> {
     /// Since when the lane is held by a person, and since when it is as it is: by what the wall
     /// clock shows now, or as before where that differs by no more.
     fn see_since_when(&mut self, now: Duration, steady_ms: u64) {
+        self.since_seen_at = now;
         let (link, wall_ms) = (self.scheduler.link(), self.context.clock.stamp().unix_ms);
         let seen_ms = |ago, (before_ms, steady_ms): (i64, u64)| {
             let ms = wall_ms.saturating_sub(signed_ms(ago));
